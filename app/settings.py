@@ -1,0 +1,54 @@
+"""Everything that can be set, read once from the environment, frozen, and handed down."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+StoreKind = Literal["upstash", "redis", "embedded"]
+
+
+class Settings(BaseSettings):
+    """The settings of one service. Field `x` is read from `GAPLESS_X` unless its comment names another variable."""
+
+    model_config = SettingsConfigDict(env_prefix="GAPLESS_", frozen=True, extra="ignore", populate_by_name=True)
+
+    # --- the store: Upstash wins over REDIS_URL; neither means the embedded Valkey (local runs only)
+    upstash_url: str | None = Field(
+        None, validation_alias=AliasChoices("UPSTASH_REDIS_REST_URL", "KV_REST_API_URL")
+    )
+    upstash_token: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("UPSTASH_REDIS_REST_TOKEN", "KV_REST_API_TOKEN")
+    )
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    prefix: str = Field("gapless", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+    data_dir: str = Field(".gapless", description="folder of the embedded Valkey")
+
+    # --- the log
+    cap: int = Field(1000, ge=20, le=100_000, description="messages kept a channel")
+    retention: int = Field(86_400, ge=60, le=31_536_000, description="seconds a silent channel is kept")
+
+    # --- streams
+    lifetime: float = Field(240.0, ge=0.2, le=86_400, description="longest stream, seconds")
+    heartbeat: float = Field(15.0, ge=0.1, le=300, description="seconds of silence before a comment line")
+    retry_ms: int = Field(700, ge=1, le=60_000, description="what EventSource waits before it reconnects")
+    recheck: float | None = Field(
+        None, ge=0.2, le=3600, description="seconds between reads of a quiet channel; 15 over TCP, 240 over REST"
+    )
+    linger: float = Field(10.0, ge=0, le=300, description="seconds a feed stays warm after its last reader")
+
+    # --- the door
+    max_body: int = Field(131_072, ge=1024, le=4_194_304, description="bytes of a publish request")
+    rate: float = Field(0.0, ge=0, le=1_000_000, description="messages a second, per channel and user; 0 = off")
+    burst: int = Field(100, ge=1, le=1_000_000, description="messages at once, per channel and user")
+    origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="comma list of allowed browser origins")
+    public: bool = Field(False, description="allow a service without keys beyond loopback")
+
+    @field_validator("origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        return value

@@ -1,0 +1,104 @@
+"""What is kept and what is told: drafts, log entries, gaps, stretches. Pure. (docs/protocol.md, sections 1 to 4)
+
+An entry, in the log and in a notice, is `epoch seq mark prev time` and then one line of JSON that no script decodes.
+`prev` is the mark of the entry before it, so that the log is a chain: two histories that share a number but not a past
+can always be told apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.cursor import Position
+from app.errors import CorruptLog
+
+BATCH_SEPARATOR = b"\t"
+"""Between the entries of one notice. JSON writes a tab inside a string as \\t, so none can stand in an entry."""
+
+HINT = b"?"
+"""Opens a notice that names only the newest position, because its entries were too large to send along."""
+
+
+class Draft(NamedTuple):
+    """A message on its way to the log: `body` is one line of JSON, `digest` tells contents apart under one `local_id`."""
+
+    body: bytes
+    digest: str
+    local_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message in the log. `time` is the service's clock in milliseconds since 1970; order is by seq alone."""
+
+    position: Position
+    prev: str
+    time: int
+    body: bytes
+
+    @property
+    def before(self) -> Position:
+        """The position just before this entry."""
+        return Position(self.position.epoch, self.position.seq - 1, self.prev)
+
+    def follows(self, head: Position) -> bool:
+        """True where this entry is proven to come right after `head`: same epoch, next number, and head's mark."""
+        return self.before == head
+
+
+def format_entry(entry: Entry) -> bytes:
+    """The bytes of an entry as `publish.lua` writes them."""
+    epoch, seq, mark = entry.position
+    return f"{epoch} {seq} {mark} {entry.prev} {entry.time} ".encode() + entry.body
+
+
+def parse_entry(raw: bytes) -> Entry:
+    """The entry that `raw` holds; raises CorruptLog where it is none of ours."""
+    try:
+        epoch, seq, mark, prev, time, body = raw.split(b" ", 5)
+        position = Position(epoch.decode("ascii"), int(seq), mark.decode("ascii"))
+        return Entry(position, prev.decode("ascii"), int(time), body)
+    except ValueError:  # too few parts, not a number, not ASCII
+        raise CorruptLog(f"not an entry of ours: {raw[:60]!r}") from None
+
+
+def parse_notice(payload: bytes) -> list[Entry] | Position:
+    """The entries of a notice, or the newest position where they were too large to travel; raises CorruptLog."""
+    if payload.startswith(HINT):
+        epoch, seq, mark = (payload[1:].decode("ascii", "replace").split(" ") + ["", "", ""])[:3]
+        if not seq.isdecimal():
+            raise CorruptLog(f"not a notice of ours: {payload[:60]!r}")
+        return Position(epoch, int(seq), mark)
+    return [parse_entry(raw) for raw in payload.split(BATCH_SEPARATOR)]
+
+
+class GapReason(StrEnum):
+    """Why a reader is told of a gap."""
+
+    TRIMMED = "trimmed"
+    RESET = "reset"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What a reader is told before the first message after a hole. `resume` is the position from which it goes on."""
+
+    reason: GapReason
+    resume: Position
+    oldest: Position | None
+    latest: Position | None
+    missed: int | None = None
+
+
+class End(StrEnum):
+    """Why the service closes a stream."""
+
+    DEADLINE = "deadline"
+    SHUTDOWN = "shutdown"
+    UNAVAILABLE = "unavailable"
+    BUSY = "busy"
+    AUTH = "auth"
+    SLOW = "slow"

@@ -1,0 +1,115 @@
+"""Server-sent events as bytes. Pure. Each message is encoded once per process, here. (docs/protocol.md, section 3)
+
+No text can forge a field or a block: everything a publisher chose is inside one line of JSON, in which every line break
+is escaped; ids and event names come from alphabets without line breaks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from app.cursor import Position, format_cursor
+from app.errors import CorruptLog
+from app.events import End, Entry, Gap
+
+HEARTBEAT = b":\n"
+"""A comment alone. No blank line after it: some clients turn a comment block into an empty event."""
+
+_EVENT_OPENS = b'{"event":"'
+
+
+class Frame:
+    """One message, encoded: `block` is the whole event of a stream of this one channel, id line included."""
+
+    __slots__ = ("_json_at", "_rest_at", "block", "entry")
+
+    def __init__(self, channel: str, entry: Entry) -> None:
+        name, rest = _split_body(entry.body)
+        id_line = f"id: {entry.position}\n".encode()
+        event_line = b"" if name == b"message" else b"event: " + name + b"\n"
+        opening = f'{{"id":"{entry.position}","channel":"{channel}",'.encode()
+        closing = f',"timestamp":"{timestamp(entry.time)}"}}\n\n'.encode()
+        self.entry = entry
+        self.block = b"".join((id_line, event_line, b"data: ", opening, rest, closing))
+        self._rest_at = len(id_line)
+        self._json_at = len(id_line) + len(event_line) + 6
+
+    @property
+    def position(self) -> Position:
+        """Where this message stands."""
+        return self.entry.position
+
+    @property
+    def size(self) -> int:
+        """Bytes on the wire."""
+        return len(self.block)
+
+    @property
+    def json(self) -> bytes:
+        """The message as JSON, as history returns it: the same bytes as the stream's `data`."""
+        return self.block[self._json_at : -2]
+
+    def under(self, cursor: bytes) -> tuple[bytes, bytes, bytes, memoryview]:
+        """The block with the cursor of a stream of many channels as its id, in parts to be joined."""
+        return b"id: ", cursor, b"\n", memoryview(self.block)[self._rest_at :]
+
+
+def _split_body(body: bytes) -> tuple[bytes, bytes]:
+    """The event's name, and the members of a stored body without the braces."""
+    end = body.find(b'"', len(_EVENT_OPENS))
+    if not body.startswith(_EVENT_OPENS) or end < 0 or not body.endswith(b"}"):
+        raise CorruptLog(f"not a message of ours: {body[:60]!r}")
+    return body[len(_EVENT_OPENS) : end], body[1:-1]
+
+
+def timestamp(milliseconds: int) -> str:
+    """RFC 3339 in UTC with milliseconds, from milliseconds since 1970."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+def block(event: str, data: Any, *, cursor: Iterable[Position] | None = None, retry: int | None = None) -> bytes:
+    """One of the service's own events. `cursor` becomes its id; `retry` in milliseconds."""
+    lines = [] if retry is None else [f"retry: {retry}"]
+    if cursor is not None:
+        lines.append(f"id: {format_cursor(cursor)}")
+    lines += [f"event: {event}", f"data: {json.dumps(data, separators=(',', ':'))}"]
+    return ("\n".join(lines) + "\n\n").encode()
+
+
+def hello(
+    cursor: Sequence[Position] | None, channels: Sequence[str], *, heartbeat: float, lifetime: float, mode: str, retry: int
+) -> bytes:
+    """The first block of a stream. Its id is the position before everything the stream will send."""
+    data = {
+        "cursor": None if cursor is None else format_cursor(cursor),
+        "channels": list(channels),
+        "heartbeat": _number(heartbeat),
+        "lifetime": _number(lifetime),
+        "mode": mode,
+    }
+    return block("hello", data, cursor=cursor, retry=retry)
+
+
+def gap_json(channel: str, gap: Gap) -> dict[str, Any]:
+    """A gap as its reader is told of it, in a stream or in a page of history."""
+    return {
+        "channel": channel,
+        "reason": gap.reason.value,
+        "missed": gap.missed,
+        "oldest": None if gap.oldest is None else str(gap.oldest),
+        "latest": None if gap.latest is None else str(gap.latest),
+    }
+
+
+def end(reason: End, *, retry: int | None = None) -> bytes:
+    """The last block of a stream that the service closes."""
+    return block("end", {"reason": reason.value}, retry=retry)
+
+
+def _number(value: float) -> float | int:
+    """Whole seconds without a fraction, others to the millisecond."""
+    return int(value) if value == int(value) else round(value, 3)

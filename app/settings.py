@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-
-StoreKind = Literal["upstash", "redis", "embedded"]
 
 
 class Settings(BaseSettings):
-    """The settings of one service. Field `x` is read from `GAPLESS_X` unless its comment names another variable."""
+    """The settings of one service. A field `x` is read from `GAPLESS_X` unless it names another variable."""
 
-    model_config = SettingsConfigDict(env_prefix="GAPLESS_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix="GAPLESS_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
-    # --- the store: Upstash wins over REDIS_URL; neither means the embedded Valkey (local runs only)
-    upstash_url: str | None = Field(
-        None, validation_alias=AliasChoices("UPSTASH_REDIS_REST_URL", "KV_REST_API_URL")
-    )
+    # The store: Upstash wins over REDIS_URL; neither means the embedded Valkey, on local runs only.
+    upstash_url: str | None = Field(None, validation_alias=AliasChoices("UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"))
     upstash_token: SecretStr | None = Field(
         None, validation_alias=AliasChoices("UPSTASH_REDIS_REST_TOKEN", "KV_REST_API_TOKEN")
     )
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
-    prefix: str = Field("gapless", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+    prefix: str = Field("gapless", pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="opens every Redis key")
     data_dir: str = Field(".gapless", description="folder of the embedded Valkey")
 
-    # --- the log
+    # The log.
     cap: int = Field(1000, ge=20, le=100_000, description="messages kept a channel")
-    retention: int = Field(86_400, ge=60, le=31_536_000, description="seconds a silent channel is kept")
+    retention: int = Field(86_400, ge=1, le=31_536_000, description="seconds for which a silent channel is kept")
 
-    # --- streams
+    # Streams.
     lifetime: float = Field(240.0, ge=0.2, le=86_400, description="longest stream, seconds")
-    heartbeat: float = Field(15.0, ge=0.1, le=300, description="seconds of silence before a comment line")
-    retry_ms: int = Field(700, ge=1, le=60_000, description="what EventSource waits before it reconnects")
+    heartbeat: float = Field(15.0, ge=0.05, le=300, description="seconds of silence before a comment line")
+    retry_ms: int = Field(700, ge=1, le=60_000, description="what an EventSource waits before it reconnects")
     recheck: float | None = Field(
         None, ge=0.2, le=3600, description="seconds between reads of a quiet channel; 15 over TCP, 240 over REST"
     )
-    linger: float = Field(10.0, ge=0, le=300, description="seconds a feed stays warm after its last reader")
+    linger: float = Field(10.0, ge=0, le=300, description="seconds for which a feed stays warm after its last reader")
 
-    # --- the door
+    # The door.
     max_body: int = Field(131_072, ge=1024, le=4_194_304, description="bytes of a publish request")
     rate: float = Field(0.0, ge=0, le=1_000_000, description="messages a second, per channel and user; 0 = off")
     burst: int = Field(100, ge=1, le=1_000_000, description="messages at once, per channel and user")
@@ -52,3 +48,8 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
         return value
+
+    @property
+    def page(self) -> int:
+        """The most entries one read of the log returns, so that a reply of the largest messages stays below 8 MiB."""
+        return max(1, min(100, 8_388_608 // self.max_body))

@@ -1,0 +1,113 @@
+-- Appends messages to a channel's log: check, number, append, trim, remember, tell, in one atomic step.
+--
+-- KEYS[1]  the log: a list of entries `epoch seq mark prev time body`, oldest first
+-- KEYS[2]  the rate's state (only touched when a rate is set)
+-- KEYS[3…] one key for each idempotency key
+-- ARGV     now (ms), new epoch, keep, slack, retention (ms), topic ('' = do not notify), notice limit (bytes),
+--          rate interval (ms a message, 0 = off), burst, n, then n marks, n bodies,
+--          then for each idempotency key: digest, index of its first message, how many messages, lifetime (ms)
+-- Returns  {'accepted', epoch, first seq, mark before it, 1 if notified else 0}
+--          {'repeated', the remembered value of each key}
+--          {'conflict', how many keys were known, how many of those with the same content}
+--          {'limited', ms until it would pass}
+--
+-- A script does not roll back, so everything that can be refused is refused before the first write. Time and chance
+-- come from the service: Lua's random numbers repeat themselves after a restart. Bodies are never decoded here.
+
+local log, rate_key = KEYS[1], KEYS[2]
+local now, new_epoch, keep, slack, retention = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local topic, notice_limit, interval, burst = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local n = tonumber(ARGV[10])
+local function mark(i) return ARGV[10 + i] end
+local function body(i) return ARGV[10 + n + i] end
+local keys = #KEYS - 2
+local function key_field(k, field) return ARGV[10 + 2 * n + 4 * (k - 1) + field] end
+
+-- The rate first: a refused post costs two commands here, or three with a key, which is asked so that a repeat is never refused.
+local arrival
+if interval > 0 then
+    local at = tonumber(now)
+    local due = tonumber(redis.call('GET', rate_key) or '') or at
+    -- One instance's clock may be ahead of another's: nobody waits for longer than a full burst.
+    due = math.min(math.max(due, at), at + interval * burst)
+    arrival = due + interval * n
+    local wait = arrival - interval * burst - at
+    if wait > 0 then
+        local known = keys > 0
+        for k = 1, keys do
+            known = known and redis.call('GET', KEYS[2 + k])
+        end
+        if not known then return {'limited', tostring(math.ceil(wait))} end
+    end
+end
+
+-- The newest entry says what number comes next; no counter could disagree with it.
+local newest = redis.call('LINDEX', log, -1)
+local epoch, seq, prev, newest_time
+if newest then
+    local s
+    epoch, s, prev, newest_time = string.match(newest, '^(%w+) (%d+) (%w+) %w+ (%d+) ')
+    if not epoch then return redis.error_reply('GAPLESS the newest entry of ' .. log .. ' is none of ours') end
+    seq = tonumber(s)
+else
+    epoch, seq, prev = new_epoch, 0, '0'
+end
+
+local function remembered(k)
+    local marks = {}
+    local first, count = tonumber(key_field(k, 2)), tonumber(key_field(k, 3))
+    for i = first, first + count - 1 do marks[#marks + 1] = mark(i) end
+    return string.format('%s %s %s %d %s', key_field(k, 1), now, epoch, seq + first, table.concat(marks, ','))
+end
+
+local known, same, values = 0, 0, {'repeated'}
+local function meet(k, value)
+    if not value then return end
+    known = known + 1
+    if string.match(value, '^%w+') == key_field(k, 1) then same = same + 1 end
+    values[#values + 1] = value
+end
+if keys == 1 then
+    local value = redis.pcall('SET', KEYS[3], remembered(1), 'PX', key_field(1, 4), 'NX', 'GET')
+    if type(value) == 'table' and value.err then -- a store without SET NX GET
+        value = redis.call('GET', KEYS[3])
+        if not value then redis.call('SET', KEYS[3], remembered(1), 'PX', key_field(1, 4)) end
+    end
+    meet(1, value)
+elseif keys > 1 then
+    local found = redis.call('MGET', unpack(KEYS, 3))
+    for k = 1, keys do meet(k, found[k]) end
+end
+if known > 0 then
+    if known == keys and same == keys then return values end
+    return {'conflict', known, same}
+end
+
+local entries, before = {}, prev
+for i = 1, n do
+    entries[i] = string.format('%s %d %s %s %s ', epoch, seq + i, mark(i), before, now) .. body(i)
+    before = mark(i)
+end
+local length = redis.call('RPUSH', log, unpack(entries))
+if keys > 1 then
+    for k = 1, keys do redis.call('SET', KEYS[2 + k], remembered(k), 'PX', key_field(k, 4)) end
+end
+if length > keep + slack then redis.call('LTRIM', log, -keep, -1) end
+
+-- The expiry is set again only when a twenty-fourth of the retention has begun since, and lasts that much longer.
+local part = retention / 24
+if not newest or math.floor(tonumber(newest_time) / part) ~= math.floor(tonumber(now) / part) then
+    redis.call('PEXPIRE', log, math.ceil(retention + part))
+end
+if arrival then
+    redis.call('SET', rate_key, string.format('%.3f', arrival), 'PX', math.ceil(interval * burst) + 1000)
+end
+
+local notified = 0
+if topic ~= '' then
+    local notice = table.concat(entries, '\t')
+    if #notice > notice_limit then notice = string.format('?%s %d %s', epoch, seq + n, mark(n)) end
+    local answer = redis.pcall('PUBLISH', topic, notice)
+    if type(answer) ~= 'table' then notified = 1 end
+end
+return {'accepted', epoch, seq + 1, prev, notified}

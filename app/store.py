@@ -1,0 +1,173 @@
+"""The port: what the service asks of a store, and what every store promises. Pure.
+
+A store holds one log per channel: a list of entries whose newest one says which number comes next. Every method raises
+StoreUnavailable when the store does not answer in time, and CorruptLog when something else wrote under our keys.
+`tests/stores/contract.py` holds every store to each sentence here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.cursor import Position
+from app.events import Draft, Entry
+
+KEY_LIFETIME_MS = 600_000
+"""How long an idempotency key is remembered: ten minutes."""
+
+NOTICE_LIMIT = 65_536
+"""Bytes above which a notice names only the newest position and costs each process one read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A limit for one subject on one channel (GCRA): `interval` milliseconds a message, `burst` messages at once."""
+
+    subject: str
+    interval: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Messages to append together: all or none, with consecutive seqs.
+
+    `marks`: one random mark per draft. `epoch`: used only if the log is empty. `now`: milliseconds since 1970.
+    `key`: an idempotency key for all of them together, beside the `local_id` of each. `user` owns the keys.
+    """
+
+    channel: str
+    drafts: tuple[Draft, ...]
+    marks: tuple[str, ...]
+    epoch: str
+    now: int
+    user: str | None = None
+    key: str | None = None
+    rate: Rate | None = None
+
+    def keys(self) -> list[Key]:
+        """The idempotency keys of this publication: the one for all first, then one for each local id."""
+        keys = []
+        if self.key is not None:
+            digest = hashlib.sha256("".join(draft.digest for draft in self.drafts).encode()).hexdigest()[:32]
+            keys.append(Key(self._name(self.key), digest, 1, len(self.drafts)))
+        for index, draft in enumerate(self.drafts, 1):
+            if draft.local_id is not None:
+                keys.append(Key(self._name(draft.local_id), draft.digest, index, 1))
+        return keys
+
+    def _name(self, local_id: str) -> str:
+        """Hashed, so that any user and id make a short name in which neither can imitate the other."""
+        user = "" if self.user is None else f"u{self.user}"
+        return hashlib.sha256(f"{len(user)}:{user}{local_id}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An idempotency key: it stands for `count` messages from the `first` (from 1), whose content is `digest`."""
+
+    name: str
+    digest: str
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The entries are in the log, and whoever listens has been told or will find them there."""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Nothing was appended: these are the ids that the same messages got the first time, and when (ms)."""
+
+    ids: tuple[Position, ...]
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyConflict:
+    """Nothing was appended: `known` of the keys were used before, `same` of them for the same content."""
+
+    known: int
+    same: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """Nothing was appended: over the rate; it would pass after so many milliseconds."""
+
+    retry_ms: int
+
+
+Outcome = Accepted | Repeated | KeyConflict | Limited
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Entries by seq, and the two ends of the log they were cut from, all at one instant. Empty log: both ends None."""
+
+    entries: tuple[Entry, ...] = ()
+    oldest: Entry | None = None
+    latest: Entry | None = None
+
+
+class Listener(Protocol):
+    """Who subscribes. Called on the event loop; must not block and must not raise."""
+
+    def notice(self, entries: Sequence[Entry] | Position) -> None:
+        """Messages were appended (or, too large to travel: up to this position). May be lost, doubled, late, foreign."""
+
+    def lost(self) -> None:
+        """The subscription no longer hears. The store goes on trying."""
+
+    def heard(self) -> None:
+        """It hears again, acknowledged; anything may have been missed meanwhile."""
+
+
+class Subscription(Protocol):
+    """A channel being listened to."""
+
+    async def close(self) -> None:
+        """No call reaches the listener after this has been called. Never raises."""
+
+
+class Store(Protocol):
+    """A log per channel, and word of what is appended."""
+
+    name: str
+    """What it is and where, for people; without secrets."""
+
+    recheck: float
+    """Seconds after which a quiet channel is read again, unless a setting says otherwise: the bound on a lost notice."""
+
+    page: int
+    """The most entries one read returns: bounded so that a reply of the largest messages stays below 8 MiB."""
+
+    async def publish(self, publication: Publication) -> Outcome:
+        """Check, number, append, trim, remember the keys and count the rate in one atomic step, then notify.
+
+        Seqs have no holes within an epoch. At least `cap` messages are kept, at most a quarter more. With an
+        idempotency key on every message a write whose reply was lost is sent again; otherwise it never is, and the
+        error says `outcome_unknown`.
+        """
+
+    async def tail(self, channel: str, count: int) -> list[Entry]:
+        """The newest `count` entries (at most `page`), oldest first, contiguous. Fewer: the log holds no more. One command."""
+
+    async def slice(self, channel: str, first: int, last: int) -> Slice:
+        """The entries `first` to `last` by seq (at most `page` of them, from the first), and the log's ends."""
+
+    async def subscribe(self, channel: str, listener: Listener) -> Subscription:
+        """Listen to a channel. Returns once the store has acknowledged: what is appended from then on is told."""
+
+    async def ping(self) -> None:
+        """Return once the store has answered."""
+
+    async def close(self) -> None:
+        """Let go of every connection and task."""

@@ -81,7 +81,13 @@ def block(event: str, data: Any, *, cursor: Iterable[Position] | None = None, re
 
 
 def hello(
-    cursor: Sequence[Position] | None, channels: Sequence[str], *, heartbeat: float, lifetime: float, mode: str, retry: int
+    cursor: Sequence[Position] | None,
+    channels: Sequence[str],
+    *,
+    heartbeat: float,
+    lifetime: float,
+    mode: str,
+    retry: int,
 ) -> bytes:
     """The first block of a stream. Its id is the position before everything the stream will send."""
     data = {

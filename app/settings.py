@@ -11,7 +11,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 class Settings(BaseSettings):
     """The settings of one service. A field `x` is read from `GAPLESS_X` unless it names another variable."""
 
-    model_config = SettingsConfigDict(env_prefix="GAPLESS_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="GAPLESS_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
 
     # The store: Upstash wins over REDIS_URL; neither means the embedded Valkey, on local runs only.
     upstash_url: str | None = Field(None, validation_alias=AliasChoices("UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"))
@@ -31,7 +33,10 @@ class Settings(BaseSettings):
     heartbeat: float = Field(15.0, ge=0.05, le=300, description="seconds of silence before a comment line")
     retry_ms: int = Field(700, ge=1, le=60_000, description="what an EventSource waits before it reconnects")
     recheck: float | None = Field(
-        None, ge=0.2, le=3600, description="seconds between reads of a quiet channel; 15 over TCP, 240 over REST"
+        None,
+        ge=0.2,
+        le=3600,
+        description="seconds between reads of a quiet channel; 15 over TCP, 240 over REST",
     )
     linger: float = Field(10.0, ge=0, le=300, description="seconds for which a feed stays warm after its last reader")
 

@@ -1,0 +1,181 @@
+"""Ears over TCP: one pub/sub connection per process for all channels, which knows when it can't hear.
+
+redis-py's PubSub reconnects in silence and returns from `subscribe` before the server has answered. Here a subscription
+begins with the acknowledgement, a loss is told to every listener, and so is the moment from which all is heard again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from redis import exceptions
+from redis.asyncio import Connection
+
+from app.errors import CorruptLog, StoreUnavailable
+from app.events import parse_notice
+from app.store import Listener
+
+ACK_TIMEOUT = 5.0
+PING_EVERY = 15.0
+BACKOFF = (0.1, 1.0)
+"""Seconds before the first attempt to reconnect, and the most."""
+
+_LOST = (exceptions.RedisError, OSError, TimeoutError)
+_log = logging.getLogger("gapless.store")
+
+
+class Ears:
+    """Subscriptions over one connection, opened with the first and closed with the last."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+        self._connect = connect
+        self._topics: dict[bytes, _Topic] = {}
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def subscribe(self, name: str, listener: Listener) -> _Ear:
+        """Listen to a topic; returns once the server has acknowledged, raises StoreUnavailable if it does not in time."""
+        key = name.encode()
+        topic = self._topics.get(key)
+        if topic is None:
+            topic = self._topics[key] = _Topic()
+            await self._send("SUBSCRIBE", key)
+        ear = _Ear(self, key, listener)
+        topic.ears.append(ear)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="gapless ears")
+        try:
+            async with asyncio.timeout(ACK_TIMEOUT):
+                await topic.open.wait()
+        except TimeoutError:
+            await ear.close()
+            raise StoreUnavailable("Redis did not acknowledge a subscription") from None
+        except BaseException:
+            await ear.close()
+            raise
+        return ear
+
+    async def close(self) -> None:
+        """Stop listening to everything."""
+        self._topics.clear()
+        await self._stop()
+
+    async def _forget(self, key: bytes, ear: _Ear) -> None:
+        topic = self._topics.get(key)
+        if topic is None or ear not in topic.ears:
+            return
+        topic.ears.remove(ear)
+        if topic.ears:
+            return
+        del self._topics[key]
+        if self._topics:
+            await self._send("UNSUBSCRIBE", key)
+        else:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _send(self, *command: Any) -> None:
+        """Best effort: where the connection is gone, the next one subscribes to all that is wanted then."""
+        if self._connection is not None:
+            with contextlib.suppress(*_LOST):
+                await self._connection.send_command(*command)
+
+    async def _run(self) -> None:
+        """Connect, listen, tell of the loss, and again."""
+        pause = BACKOFF[0]
+        while True:
+            try:
+                self._connection = await self._connect()
+                await self._connection.send_command("SUBSCRIBE", *self._topics)
+                pause = BACKOFF[0]
+                await self._listen(self._connection)
+            except _LOST as error:
+                _log.warning("the subscription was lost: %s", error)
+            finally:
+                await self._lose()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, BACKOFF[1])
+
+    async def _lose(self) -> None:
+        connection, self._connection = self._connection, None
+        for topic in self._topics.values():
+            topic.lose()
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+    async def _listen(self, connection: Connection) -> None:
+        """Read for as long as the server shows signs of life: one answer, at least, per PING."""
+        silent = False
+        while True:
+            timeout = ACK_TIMEOUT if silent else PING_EVERY
+            message = await connection.read_response(timeout=timeout, disconnect_on_error=False)
+            if message is not None:
+                silent = False
+                self._hear(message)
+            elif silent:
+                raise exceptions.TimeoutError("no answer to PING")
+            else:
+                silent = True
+                await connection.send_command("PING", check_health=False)
+
+    def _hear(self, message: Any) -> None:
+        match message:
+            case [b"message", key, payload] if key in self._topics:
+                self._topics[key].notice(payload)
+            case [b"subscribe", key, _] if key in self._topics:
+                self._topics[key].hear()
+
+
+class _Topic:
+    """A pub/sub channel and who listens to it."""
+
+    def __init__(self) -> None:
+        self.ears: list[_Ear] = []
+        self.open = asyncio.Event()
+        self._was_lost = False
+
+    def hear(self) -> None:
+        self.open.set()
+        if self._was_lost:
+            self._was_lost = False
+            for ear in tuple(self.ears):
+                ear.listener.heard()
+
+    def lose(self) -> None:
+        if self.open.is_set():
+            self.open.clear()
+            self._was_lost = True
+            for ear in tuple(self.ears):
+                ear.listener.lost()
+
+    def notice(self, payload: bytes) -> None:
+        try:
+            told = parse_notice(payload)
+        except CorruptLog as error:
+            _log.warning("a foreign notice was ignored: %s", error)
+            return
+        for ear in tuple(self.ears):
+            ear.listener.notice(told)
+
+
+class _Ear:
+    """One subscription."""
+
+    def __init__(self, ears: Ears, key: bytes, listener: Listener) -> None:
+        self._ears = ears
+        self._key = key
+        self.listener = listener
+
+    async def close(self) -> None:
+        """See the port."""
+        await self._ears._forget(self._key, self)

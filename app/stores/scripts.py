@@ -1,0 +1,151 @@
+"""What all Redis stores share: names of keys, the scripts with their arguments, and how to read their replies.
+
+Both transports run the same `.lua` files. Replies may hold bytes (TCP) or text (REST); both are read here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import pairwise
+from typing import Any
+
+from app.cursor import Position
+from app.errors import CorruptLog
+from app.events import Entry, parse_entry
+from app.store import (
+    KEY_LIFETIME_MS,
+    NOTICE_LIMIT,
+    Accepted,
+    KeyConflict,
+    Limited,
+    Outcome,
+    Publication,
+    Repeated,
+    Slice,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script and the SHA-1 by which a server knows it."""
+
+    text: str
+    sha: str
+
+
+@cache
+def load(name: str) -> Script:
+    """The script `lua/<name>.lua`."""
+    text = files("app").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the keys are named, and how much of a log is kept.
+
+    The keys of a channel share a hash tag, so a cluster keeps them together. Topics hold the prefix and the database
+    number, because pub/sub knows no databases.
+    """
+
+    prefix: str
+    database: int
+    cap: int
+    retention: int
+
+    def log(self, channel: str) -> str:
+        """The list that is the channel's log."""
+        return f"{self.prefix}:{{{channel}}}:log"
+
+    def topic(self, channel: str) -> str:
+        """The pub/sub channel on which appended entries are told."""
+        return f"{self.prefix}:{self.database}:{channel}"
+
+    def publish(self, publication: Publication, *, notify: bool = True) -> tuple[list[str], list[str | bytes]]:
+        """KEYS and ARGV of `publish.lua`."""
+        channel, rate, wanted = publication.channel, publication.rate, publication.keys()
+        home = f"{self.prefix}:{{{channel}}}"
+        subject = "" if rate is None else rate.subject
+        keys = [self.log(channel), f"{home}:rate:{subject}", *(f"{home}:key:{key.name}" for key in wanted)]
+        args: list[str | bytes] = [
+            str(publication.now),
+            publication.epoch,
+            str(self.cap),
+            str(max(1, self.cap // 4)),
+            str(self.retention * 1000),
+            self.topic(channel) if notify else "",
+            str(NOTICE_LIMIT),
+            "0" if rate is None else repr(rate.interval),
+            "0" if rate is None else str(rate.burst),
+            str(len(publication.drafts)),
+            *publication.marks,
+            *(draft.body for draft in publication.drafts),
+        ]
+        for key in wanted:
+            args += [key.digest, str(key.first), str(key.count), str(KEY_LIFETIME_MS)]
+        return keys, args
+
+
+def read_outcome(publication: Publication, reply: Sequence[Any]) -> tuple[Outcome, bool]:
+    """What `publish.lua` answered, and whether it has notified the subscribers."""
+    match [_text(part) for part in reply]:
+        case ["accepted", epoch, seq, prev, notified]:
+            return Accepted(_numbered(publication, epoch, int(seq), prev)), notified == "1"
+        case ["repeated", *values]:
+            return _repeated(publication, values), True
+        case ["conflict", known, same]:
+            return KeyConflict(int(known), int(same)), True
+        case ["limited", wait]:
+            return Limited(int(wait)), True
+    raise CorruptLog(f"publish.lua answered {reply!r:.100}")
+
+
+def read_slice(reply: Sequence[Any]) -> Slice:
+    """What `slice.lua` answered."""
+    if not reply:
+        return Slice()
+    oldest, latest, *entries = (parse_entry(_bytes(raw)) for raw in reply)
+    return Slice(tuple(entries), oldest, latest)
+
+
+def read_entries(reply: Sequence[Any]) -> list[Entry]:
+    """The entries that LRANGE answered; raises CorruptLog unless they form one chain."""
+    entries = [parse_entry(_bytes(raw)) for raw in reply]
+    for earlier, later in pairwise(entries):
+        if not later.follows(earlier.position):
+            raise CorruptLog(f"the log breaks between {earlier.position} and {later.position}")
+    return entries
+
+
+def _numbered(publication: Publication, epoch: str, first: int, prev: str) -> tuple[Entry, ...]:
+    """The entries as the script has written them."""
+    befores = (prev, *publication.marks)
+    return tuple(
+        Entry(Position(epoch, first + i, mark), befores[i], publication.now, draft.body)
+        for i, (mark, draft) in enumerate(zip(publication.marks, publication.drafts, strict=True))
+    )
+
+
+def _repeated(publication: Publication, values: list[str]) -> Repeated:
+    """The remembered ids: of the key for all, where there is one, else of each message's own key."""
+    if publication.key is not None:
+        values = values[:1]
+    ids: list[Position] = []
+    time = 0
+    for value in values:
+        _, told, epoch, first, marks = value.split(" ")
+        time = int(told)
+        ids += [Position(epoch, int(first) + i, mark) for i, mark in enumerate(marks.split(","))]
+    return Repeated(tuple(ids), time)
+
+
+def _text(part: Any) -> str:
+    return part.decode() if isinstance(part, bytes) else str(part)
+
+
+def _bytes(part: Any) -> bytes:
+    return part if isinstance(part, bytes) else str(part).encode()

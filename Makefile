@@ -1,0 +1,50 @@
+# Needs make, a Python of 3.11 or newer that has venv, and a package index; nothing else.
+VENV ?= .venv
+ARGS ?=
+# Tests mostly wait for sockets, so there are more workers than cores.
+TEST_WORKERS ?= 4
+
+bin := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev run test check lint types contracts wheel bench lock clean
+
+help: ## Show this.
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
+
+setup: ## Install what the service needs into .venv. PYTHON=python3.12 picks the interpreter.
+	@sh requirements/install.sh "$(VENV)" run
+
+dev: ## Install what tests and checks need, too.
+	@sh requirements/install.sh "$(VENV)" dev
+
+run: setup ## Start the service on 127.0.0.1:8000. HOST=… and PORT=… move it; ARGS="--workers 2" is handed on.
+	@exec "$(bin)/gapless" serve $(ARGS)
+
+test: dev ## Run all tests. ARGS="-k cursor" is handed to pytest.
+	"$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
+
+check: lint types contracts test wheel ## All that has to be right before a commit.
+
+lint: dev
+	"$(bin)/ruff" check .
+	"$(bin)/ruff" format --check .
+
+types: dev
+	"$(bin)/mypy"
+
+contracts: dev
+	"$(bin)/lint-imports"
+
+wheel: dev ## Build the wheel, and test it where the tree cannot be seen.
+	"$(bin)/python" .ci/wheel.py
+
+bench: dev ## Measure. ARGS="--list" is handed on.
+	"$(bin)/python" -m benchmarks $(ARGS)
+
+lock: dev ## Renew requirements/*.txt from pyproject.toml. ARGS=--upgrade takes the newest versions.
+	sh requirements/lock.sh "$(bin)/uv" $(ARGS)
+
+clean: ## Remove .venv, caches and build output. The data folder .gapless stays.
+	rm -rf -- "$(VENV)" build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find app benchmarks requirements tests .ci -type d -name __pycache__ -prune -exec rm -rf -- {} +

@@ -87,8 +87,7 @@ def refuse_another_python(folder: Path, have: str | None) -> None:
     ours = "{}.{}".format(*sys.version_info)
     if (wanted := os.environ.get("PYTHON")) and have != ours:
         raise TroubleError(
-            f"{folder} is made with Python {have}, and PYTHON={wanted} is {ours}: "
-            "run `make clean`, then this again."
+            f"{folder} is made with Python {have}, and PYTHON={wanted} is {ours}: run `make clean`, then this again."
         )
 
 
@@ -115,9 +114,7 @@ def make(folder: Path, unfinished: Path) -> None:
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     unfinished.touch()
-    made = subprocess.run(
-        [sys.executable, "-I", "-m", "venv", folder], capture_output=True, text=True, check=False
-    )
+    made = subprocess.run([sys.executable, "-I", "-m", "venv", folder], capture_output=True, text=True, check=False)
     if made.returncode:
         why = last_line(made.stdout + made.stderr)
         raise TroubleError(
@@ -138,9 +135,7 @@ def install(folder: Path, kind: str) -> None:
             flush=True,
         )
         complaint = pip(folder, "--require-hashes", "--requirement", without_embedded(folder, lock))
-    complaint = complaint or pip(
-        folder, "--no-index", "--no-deps", "--no-build-isolation", "--editable", TREE
-    )
+    complaint = complaint or pip(folder, "--no-index", "--no-deps", "--no-build-isolation", "--editable", TREE)
     if complaint:
         raise TroubleError(explain(complaint))
 

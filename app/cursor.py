@@ -19,7 +19,7 @@ NO_MARK = "0"
 
 
 class Position(NamedTuple):
-    """A place in a channel: just after the message `seq` of `epoch`, whose random `mark` tells rewritten histories apart.
+    """A place in a channel: just after the message `seq` of `epoch`, whose `mark` tells rewritten histories apart.
 
     `seq` 0 is the place before the epoch's first message. An `epoch` of six digits is not an epoch but a second: the
     reader looked then, and there was no log.

@@ -22,7 +22,7 @@ HINT = b"?"
 
 
 class Draft(NamedTuple):
-    """A message on its way to the log: `body` is one line of JSON, `digest` tells contents apart under one `local_id`."""
+    """A message on its way to the log: `body` is one line of JSON, `digest` tells contents apart under one id."""
 
     body: bytes
     digest: str
@@ -67,10 +67,7 @@ def parse_entry(raw: bytes) -> Entry:
 def parse_notice(payload: bytes) -> list[Entry] | Position:
     """The entries of a notice, or the newest position where they were too large to travel; raises CorruptLog."""
     if payload.startswith(HINT):
-        epoch, seq, mark = (payload[1:].decode("ascii", "replace").split(" ") + ["", "", ""])[:3]
-        if not seq.isdecimal():
-            raise CorruptLog(f"not a notice of ours: {payload[:60]!r}")
-        return Position(epoch, int(seq), mark)
+        return parse_entry(payload[1:] + b" 0 0 ").position
     return [parse_entry(raw) for raw in payload.split(BATCH_SEPARATOR)]
 
 

@@ -30,7 +30,7 @@ class Policy:
     def lifetime(self, wanted: float, remaining: float | None, dice: float) -> float:
         """How long this stream lives: at most `wanted`, ending `reserve` before the platform does.
 
-        `dice` in 0…1 spreads the ends over the last fifth, so that clients that came together do not come back together.
+        `dice` in 0…1 spreads the ends over the last fifth, so that those who came together part.
         """
         longest = min(x for x in (wanted, self.ceiling, self._usable(remaining)) if x is not None)
         return max(longest, 0.05) * (0.8 + 0.2 * dice)

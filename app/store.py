@@ -121,7 +121,7 @@ class Listener(Protocol):
     """Who subscribes. Called on the event loop; must not block and must not raise."""
 
     def notice(self, entries: Sequence[Entry] | Position) -> None:
-        """Messages were appended (or, too large to travel: up to this position). May be lost, doubled, late, foreign."""
+        """Messages were appended (or, too large to travel: up to this position). May be lost, late, foreign."""
 
     def lost(self) -> None:
         """The subscription no longer hears. The store goes on trying."""
@@ -144,7 +144,7 @@ class Store(Protocol):
     """What it is and where, for people; without secrets."""
 
     recheck: float
-    """Seconds after which a quiet channel is read again, unless a setting says otherwise: the bound on a lost notice."""
+    """Seconds after which a quiet channel is read again, unless set otherwise: what bounds a lost notice."""
 
     page: int
     """The most entries one read returns: bounded so that a reply of the largest messages stays below 8 MiB."""
@@ -158,7 +158,7 @@ class Store(Protocol):
         """
 
     async def tail(self, channel: str, count: int) -> list[Entry]:
-        """The newest `count` entries (at most `page`), oldest first, contiguous. Fewer: the log holds no more. One command."""
+        """The newest `count` entries (at most `page`), oldest first, contiguous; fewer: there are no more. One read."""
 
     async def slice(self, channel: str, first: int, last: int) -> Slice:
         """The entries `first` to `last` by seq (at most `page` of them, from the first), and the log's ends."""

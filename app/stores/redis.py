@@ -23,9 +23,9 @@ from app.stores.redis_pubsub import Ears
 from app.stores.scripts import Layout, Script, load, read_entries, read_outcome, read_slice
 
 CONNECT_TIMEOUT = 2.0
-REPLY_TIMEOUT = 5.0
+REPLY_TIMEOUT = 3.0
 POOL = 32
-RETRY_AFTER = (0.05, 0.25)
+RETRY_AFTER = (0.1,)
 """Seconds before a repeatable command is sent again."""
 
 _LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)

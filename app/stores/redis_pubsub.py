@@ -19,7 +19,7 @@ from app.errors import CorruptLog, StoreUnavailable
 from app.events import parse_notice
 from app.store import Listener
 
-ACK_TIMEOUT = 5.0
+ACK_TIMEOUT = 3.0
 PING_EVERY = 15.0
 BACKOFF = (0.1, 1.0)
 """Seconds before the first attempt to reconnect, and the most."""
@@ -38,7 +38,7 @@ class Ears:
         self._task: asyncio.Task[None] | None = None
 
     async def subscribe(self, name: str, listener: Listener) -> _Ear:
-        """Listen to a topic; returns once the server has acknowledged, raises StoreUnavailable if it does not in time."""
+        """Listen to a topic; returns once the server has acknowledged, or raises StoreUnavailable."""
         key = name.encode()
         topic = self._topics.get(key)
         if topic is None:

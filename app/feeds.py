@@ -1,0 +1,79 @@
+"""The feeds of a process: one per channel, opened with its first reader, kept warm for a while after its last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from app.events import Entry
+from app.feed import Feed, FeedSettings
+from app.store import Store
+
+
+class Feeds:
+    """Hands out feeds. `wall` tells Unix seconds."""
+
+    def __init__(self, store: Store, settings: FeedSettings, wall: Callable[[], float]) -> None:
+        self._store = store
+        self._settings = settings
+        self._wall = wall
+        self._feeds: dict[str, Feed] = {}
+        self._users: dict[Feed, int] = {}
+        self._closing: dict[Feed, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(self, channels: Sequence[str]) -> AsyncIterator[list[Feed]]:
+        """The feeds of these channels, for as long as the block runs. They may not be ready yet."""
+        feeds = [self._take(channel) for channel in channels]
+        try:
+            yield feeds
+        finally:
+            for feed in feeds:
+                self._release(feed)
+
+    def offer(self, channel: str, entries: Sequence[Entry]) -> None:
+        """The reply of a publish is a notice to this process's own feed, where there is one."""
+        if (feed := self._feeds.get(channel)) is not None:
+            feed.notice(entries)
+
+    def warm(self, channel: str) -> Feed | None:
+        """The feed of a channel where one is open and well."""
+        feed = self._feeds.get(channel)
+        return None if feed is None or feed.failure is not None else feed
+
+    async def close(self) -> None:
+        """Close every feed, now."""
+        for timer in self._closing.values():
+            timer.cancel()
+        self._closing.clear()
+        feeds, self._feeds = list(self._feeds.values()), {}
+        await asyncio.gather(*(feed.close() for feed in feeds), *self._tasks)
+
+    def _take(self, channel: str) -> Feed:
+        feed = self.warm(channel)
+        if feed is None:
+            feed = self._feeds[channel] = Feed(channel, self._store, self._settings, self._wall)
+        elif self._settings.freezes and feed not in self._users:
+            feed.doubt()
+        self._users[feed] = self._users.get(feed, 0) + 1
+        if (timer := self._closing.pop(feed, None)) is not None:
+            timer.cancel()
+        return feed
+
+    def _release(self, feed: Feed) -> None:
+        self._users[feed] -= 1
+        if self._users[feed] > 0:
+            return
+        del self._users[feed]
+        linger = 0 if feed.failure is not None else self._settings.linger
+        self._closing[feed] = asyncio.get_running_loop().call_later(linger, self._retire, feed)
+
+    def _retire(self, feed: Feed) -> None:
+        self._closing.pop(feed, None)
+        if self._feeds.get(feed.channel) is feed:
+            del self._feeds[feed.channel]
+        task = asyncio.create_task(feed.close())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -77,7 +77,7 @@ def version_of(folder: Path) -> str | None:
     """Such as `3.11`; None where the environment does not run, has no pip or is older than that."""
     probe = "import sys, pip; assert sys.version_info >= (3, 11); print('%d.%d' % sys.version_info[:2])"
     with contextlib.suppress(OSError):
-        command = [folder / "bin" / "python", "-Ic", probe]
+        command: list[str | Path] = [folder / "bin" / "python", "-Ic", probe]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.stdout.strip() or None
     return None

@@ -1,0 +1,111 @@
+"""Builds the wheel and tests it where the tree cannot be seen. Run by `make wheel`, with the Python of .venv.
+
+What the wheel lacks (a .lua file, a static page, a module) an editable install never shows.
+"""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from pathlib import Path
+
+TREE = Path(__file__).resolve().parent.parent
+LEFT_OUT = {"app", ".git", ".venv", ".gapless", "dist", "build"}
+# Those that speak of the tree, not of the product.
+NOT_HERE = ("tests/test_requirements.py", "tests/test_install.py")
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="wheel-") as name:
+        top = Path(name)
+        wheel = build(top)
+        check_contents(wheel)
+        python = environment(top / "venv", wheel)
+        check_command(python, wheel)
+        return tests(python, copy_without_app(top / "tree"))
+
+
+def build(top: Path) -> Path:
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", top, TREE, quiet=True)
+    return next(top.glob("*.whl"))
+
+
+def check_contents(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {name for name in archive.namelist() if ".dist-info/" not in name}
+    files = (file for file in (TREE / "app").rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    in_tree = {file.relative_to(TREE).as_posix() for file in files}
+    if inside != in_tree:
+        sys.exit(f"{wheel.name} and the tree differ in {sorted(inside ^ in_tree)}")
+    for kind in ("app/lua/*.lua", "app/static/*.html"):
+        if not any(Path(name).match(kind) for name in inside):
+            sys.exit(f"{wheel.name} holds no {kind}")
+    print(f"{wheel.name}: {len(inside)} files")
+
+
+def environment(folder: Path, wheel: Path) -> Path:
+    """The wheel in an environment of its own, with the packages of this one and without its editable install.
+
+    A path in a .pth file is searched for modules, but its own .pth files, which name the tree, are not read.
+    """
+    run(sys.executable, "-m", "venv", "--without-pip", folder)
+    python = folder / "bin" / "python"
+    run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-index", "--no-deps", wheel)
+    site = Path(output(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
+    packages = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (site / "packages.pth").write_text("".join(f"{path}\n" for path in packages))
+    return python
+
+
+def check_command(python: Path, wheel: Path) -> None:
+    said = output(python.parent / "gapless", "--version")
+    version = wheel.name.split("-")[1]
+    if version not in said.split():
+        sys.exit(f"`gapless --version` says {said!r}, and the wheel is {version}")
+
+
+def copy_without_app(folder: Path) -> Path:
+    def left_out(parent: str, names: list[str]) -> set[str]:
+        here = LEFT_OUT if Path(parent) == TREE else set()
+        return {name for name in names if name in here or name in ("node_modules", "__pycache__")}
+
+    shutil.copytree(TREE, folder, ignore=left_out)
+    return folder
+
+
+def tests(python: Path, tree: Path) -> int:
+    """The quick tests, against the installed files."""
+    where = output(python, "-c", "import app; print(app.__file__)", cwd=tree)
+    if not Path(where).is_relative_to(python.parent.parent):
+        sys.exit(f"`import app` finds {where}, and not the wheel's")
+    ignored = [f"--ignore={file}" for file in NOT_HERE]
+    command: list[str | Path] = [
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "4",
+        "--dist",
+        "worksteal",
+        "-m",
+        "not real",
+        *ignored,
+    ]
+    return subprocess.run(command, cwd=tree, check=False).returncode
+
+
+def run(*command: str | Path, quiet: bool = False) -> None:
+    done = subprocess.run(command, check=False, capture_output=quiet, text=True)
+    if done.returncode:
+        sys.exit(f"{command[0]} failed:\n{(done.stdout or '') + (done.stderr or '')}")
+
+
+def output(*command: str | Path, cwd: Path | None = None) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=cwd).stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Runs inside the function's process, around its handler: writes to the log which tasks outlived each reply.
+
+A task that is left over freezes with the environment and wakes in another request's time. The file stands alone: it
+is put on the path of a process that may have nothing else of this project.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+from typing import Any
+
+_module, _, _name = os.environ["LEFTOVERS_HANDLER"].rpartition(".")
+_handler = getattr(importlib.import_module(_module), _name)
+
+
+def _pending() -> list[str]:
+    try:
+        loop = asyncio.get_event_loop()
+    except RuntimeError:
+        return []
+    return [repr(task) for task in asyncio.all_tasks(loop)]
+
+
+def handler(event: Any, context: Any) -> Any:
+    """What the wrapped handler returns."""
+    try:
+        return _handler(event, context)
+    finally:
+        report = {"request_id": context.aws_request_id, "tasks": _pending()}
+        print(f"leftovers {json.dumps(report)}", flush=True)

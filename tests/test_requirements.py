@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.support.need import need
 
@@ -49,6 +52,22 @@ def test_no_lock_holds_an_address(lock: str) -> None:
 
 def test_what_runs_is_what_is_tested() -> None:
     assert pins("run").items() <= pins("dev").items()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_is_as_new_as_pyproject(lock: str) -> None:
+    project = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [
+        *project["dependencies"],
+        *(extras["dev"] if lock == "dev" else []),
+        *extras["embedded"],
+        *extras["redis"],
+    ]
+    for requirement in map(Requirement, wanted):
+        if requirement.name != project["name"]:
+            pin = pins(lock)[canonicalize_name(requirement.name)]
+            assert requirement.specifier.contains(pin.split()[0].split("==")[1]), f"`make lock` after {requirement}"
 
 
 def test_the_project_is_in_no_lock_and_its_build_backend_in_both() -> None:

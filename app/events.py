@@ -26,7 +26,8 @@ class Draft(NamedTuple):
 
     body: bytes
     digest: str
-    local_id: str | None
+    user: str | None = None
+    local_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

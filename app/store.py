@@ -36,7 +36,7 @@ class Publication:
     """Messages to append together: all or none, with consecutive seqs.
 
     `marks`: one random mark per draft. `epoch`: used only if the log is empty. `now`: milliseconds since 1970.
-    `key`: an idempotency key for all of them together, beside the `local_id` of each. `user` owns the keys.
+    `key`: an idempotency key for all of them together, beside the `local_id` of each. A key belongs to its user.
     """
 
     channel: str
@@ -44,7 +44,6 @@ class Publication:
     marks: tuple[str, ...]
     epoch: str
     now: int
-    user: str | None = None
     key: str | None = None
     rate: Rate | None = None
 
@@ -53,16 +52,22 @@ class Publication:
         keys = []
         if self.key is not None:
             digest = hashlib.sha256("".join(draft.digest for draft in self.drafts).encode()).hexdigest()[:32]
-            keys.append(Key(self._name(self.key), digest, 1, len(self.drafts)))
+            keys.append(Key(_name(self.drafts[0].user, self.key), digest, 1, len(self.drafts)))
         for index, draft in enumerate(self.drafts, 1):
             if draft.local_id is not None:
-                keys.append(Key(self._name(draft.local_id), draft.digest, index, 1))
+                keys.append(Key(_name(draft.user, draft.local_id), draft.digest, index, 1))
         return keys
 
-    def _name(self, local_id: str) -> str:
-        """Hashed, so that any user and id make a short name in which neither can imitate the other."""
-        user = "" if self.user is None else f"u{self.user}"
-        return hashlib.sha256(f"{len(user)}:{user}{local_id}".encode()).hexdigest()[:32]
+    @property
+    def repeatable(self) -> bool:
+        """True where a second attempt can't append twice: every message has an idempotency key."""
+        return self.key is not None or all(draft.local_id is not None for draft in self.drafts)
+
+
+def _name(user: str | None, local_id: str) -> str:
+    """Hashed, so that any user and id make a short name in which neither can imitate the other."""
+    user = "" if user is None else f"u{user}"
+    return hashlib.sha256(f"{len(user)}:{user}{local_id}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app import frames
-from app.cursor import Position
+from app.cursor import Position, format_cursor
 from app.errors import StoreUnavailable
 from app.events import End, Gap
 from app.feed import Feed
 from app.frames import Frame
 from app.policy import jittered
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Send = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, None]]
 
 CHUNK = 65_536
 """Bytes after which a chunk of a backlog is sent: with the transport's own buffer, all that a reader can hold here."""
@@ -129,8 +129,7 @@ class Stream:
         self._sending = None
         if sending.cancelled() or sending.exception() is not None:
             self.stop(End.SLOW)
-        elif not self._live:
-            self._bell.set()
+        self._bell.set()
 
     def fall_behind(self) -> None:
         """Something other than the next frames has come up: go and ask the feed."""
@@ -149,20 +148,26 @@ class Stream:
         """Say hello, then send everything, until the deadline or a reason to stop; says why, and returns it."""
         self._send = send
         deadline = self._loop.time() + (0 if self._stopped else self._terms.lifetime)
+        self._limit = limit = asyncio.timeout_at(deadline)
         try:
-            async with asyncio.timeout_at(deadline) as self._limit:
+            async with limit:
                 await self._greet()
                 while True:
                     await self._catch_up()
                     await self._rest()
         except TimeoutError:
-            reason = (self._stopped or self._terms.last_word) if self._limit.expired() else End.SLOW
+            reason = (self._stopped or self._terms.last_word) if limit.expired() else End.SLOW
         except StoreUnavailable:
             reason = End.UNAVAILABLE
         finally:
             self._leave()
         await self._say_goodbye(reason)
         return reason
+
+    def abandon(self) -> None:
+        """Let go of a send that nobody waits for any more."""
+        if self._sending is not None:
+            self._sending.cancel()
 
     async def _greet(self) -> None:
         """The first block: the position before everything that will be sent."""
@@ -195,7 +200,7 @@ class Stream:
 
     async def _catch_up(self) -> None:
         """A page of each channel in turn until nothing is left; then live, with no moment between."""
-        while not all([lane.level() for lane in self._lanes]):
+        while not all(lane.level() for lane in self._lanes):
             for lane in self._lanes:
                 await self._advance(lane)
         self._live = True
@@ -274,7 +279,7 @@ class Stream:
         parts: list[bytes | memoryview] = []
         for frame in new:
             lane.position = frame.position
-            parts += frame.under(frames.format_cursor(self._cursor()).encode())
+            parts += frame.under(format_cursor(self._cursor()).encode())
         return b"".join(parts)
 
     def _cursor(self) -> list[Position]:
@@ -303,14 +308,12 @@ def _fit(new: Sequence[Frame]) -> Sequence[Frame]:
 
 if sys.version_info >= (3, 12):
 
-    def _eager(sending: Awaitable[None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+    def _eager(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
         """Run a send at once; it becomes an ordinary task only where the client does not keep up."""
-        assert isinstance(sending, Coroutine)
         return asyncio.Task(sending, loop=loop, eager_start=True)
 
 else:
 
-    def _eager(sending: Awaitable[None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+    def _eager(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
         """Run a send in the next turn of the loop."""
-        assert isinstance(sending, Coroutine)
         return loop.create_task(sending)

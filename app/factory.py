@@ -1,0 +1,131 @@
+"""The only place that joins store, feeds, policy, clock, routes and static files."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
+
+from app import __version__
+from app.errors import StartupRefused
+from app.feed import FeedSettings
+from app.feeds import Feeds
+from app.models import Message
+from app.policy import SERVER, Policy
+from app.routes import health, history, page, problems, publish, stream
+from app.routes.deps import Service
+from app.routes.door import AccessLog, Door
+from app.settings import Settings
+from app.store import Store
+from app.stores.scripts import Layout
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_DESCRIPTION = """Messages that reach browsers live, in order and without loss, from functions that may stop anytime.
+
+Publish with `POST /channels/{channel}/messages`; read with a browser's own `EventSource` from
+`GET /channels/{channel}/stream`. A client that keeps reconnecting with the last id it saw receives every message of a
+channel exactly once, in order, or is told of the `gap` before the next one."""
+
+
+def create_app(settings: Settings, policy: Policy = SERVER, open_store: Callable[[], Store] | None = None) -> FastAPI:
+    """The service as an ASGI app. Nothing is opened before it starts or, without lifespan, is first asked."""
+    wiring = _Wiring(settings, policy, open_store or (lambda: make_store(settings)))
+    app = FastAPI(title="Gapless", version=__version__, description=_DESCRIPTION, lifespan=wiring.lifespan)
+    app.state.wiring = wiring
+    for part in (publish, stream, history, health, page):
+        app.include_router(part.router)
+    page.mount(app, Path(__file__).parent / "static")
+    problems.install(app)
+    app.add_middleware(Door, settings=settings)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_credentials="*" not in settings.origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            expose_headers=["Retry-After"],
+            max_age=600,
+        )
+    app.add_middleware(AccessLog)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def make_store(settings: Settings) -> Store:
+    """The store that the settings name; raises StartupRefused where they name none."""
+    if settings.redis_url is None:
+        raise StartupRefused(
+            "No message store is configured. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL."
+        )
+    from app.stores.redis import RedisStore  # noqa: PLC0415 - an extra, and slow to import
+
+    return RedisStore(settings.redis_url.get_secret_value(), lambda db: layout(settings, db), page=settings.page)
+
+
+def layout(settings: Settings, database: int) -> Layout:
+    """How the store names its keys and what it keeps."""
+    return Layout(settings.prefix, database, settings.cap, settings.retention)
+
+
+class _Wiring:
+    """Makes the service once, when it is first needed, and takes it apart at the end."""
+
+    def __init__(self, settings: Settings, policy: Policy, open_store: Callable[[], Store]) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._open_store = open_store
+        self._service: Service | None = None
+
+    @property
+    def service(self) -> Service:
+        """The parts, joined."""
+        if self._service is None:
+            self._service = self._join(self._open_store())
+        return self._service
+
+    def _join(self, store: Store) -> Service:
+        settings, policy = self._settings, self._policy
+        recheck = store.recheck if settings.recheck is None else settings.recheck
+        feeds = FeedSettings(recheck, settings.linger, settings.retention, store.page, policy.freezes)
+        return Service(
+            settings=settings,
+            policy=policy,
+            store=store,
+            feeds=Feeds(store, feeds, time.time),
+            wall=time.time,
+            dice=random.SystemRandom().random,
+            token=_token,
+        )
+
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        """Under a server: open at the start, close at the end."""
+        service = self.service
+        try:
+            yield
+        finally:
+            self._service = None
+            await service.feeds.close()
+            await service.store.close()
+
+
+def _token(digits: int) -> str:
+    return "".join(secrets.choice(_DIGITS) for _ in range(digits))
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The description of the API, with the model that publish reads by itself."""
+    if not app.openapi_schema:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        schema.setdefault("components", {}).setdefault("schemas", {})["Message"] = Message.model_json_schema()
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,88 @@
+"""What routes have in common: the service they belong to, and the parameters that several of them take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request
+
+from app.cursor import parse_cursor
+from app.errors import TooLarge, Unprocessable, UnsupportedMedia
+from app.feeds import Feeds
+from app.models import CHANNEL, MOST_CHANNELS
+from app.policy import Policy
+from app.settings import Settings
+from app.store import Store
+from app.stream import Start
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts that `factory.create_app` has joined. Time and chance are parts too.
+
+    `wall`: Unix seconds. `dice`: 0…1. `token`: so many random base-36 digits.
+    """
+
+    settings: Settings
+    policy: Policy
+    store: Store
+    feeds: Feeds
+    wall: Callable[[], float]
+    dice: Callable[[], float]
+    token: Callable[[int], str]
+
+
+def service(request: Request) -> Service:
+    """The service that answers this request."""
+    found: Service = request.app.state.wiring.service
+    return found
+
+
+async def body(request: Request) -> bytes:
+    """The whole body, declared as JSON and no longer than GAPLESS_MAX_BODY."""
+    most = service(request).settings.max_body
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise UnsupportedMedia("Send the body as JSON, with the header Content-Type: application/json.")
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > most:
+            raise TooLarge(f"The body is larger than {most} bytes. Send less at once, or raise GAPLESS_MAX_BODY.")
+    return b"".join(chunks)
+
+
+def channels(
+    channel: Annotated[list[str] | None, Query(description="1 to 16 channels, each once.")] = None,
+) -> list[str]:
+    """The channels that a query names."""
+    named = channel or []
+    if not 1 <= len(named) <= MOST_CHANNELS:
+        raise Unprocessable(
+            f"Name 1 to {MOST_CHANNELS} channels, such as ?channel=a&channel=b; {len(named)} were named."
+        )
+    if len(set(named)) < len(named):
+        raise Unprocessable("Name each channel once.")
+    for name in named:
+        if not re.fullmatch(CHANNEL[1:-1], name):
+            raise Unprocessable(f"'{name[:70]}' is no channel: 1 to 64 letters, digits and _ . : - and no sign first.")
+    return named
+
+
+def start(named: Sequence[str], header: str | None, queries: Sequence[str | None], history: int) -> Start:
+    """Where a stream begins: the header wins, then the first query given, then history, then now."""
+    text = next((value for value in (header, *queries) if value), None)
+    if text is None:
+        return Start(history=history)
+    cursor = parse_cursor(text, len(named))
+    return Start(unreadable=True) if cursor is None else Start(cursor=cursor)
+
+
+ServiceDep = Annotated[Service, Depends(service)]
+BodyDep = Annotated[bytes, Depends(body)]
+ChannelsDep = Annotated[list[str], Depends(channels)]
+ChannelPath = Annotated[str, Path(pattern=CHANNEL, description="The channel's name.", examples=["general"])]

@@ -1,0 +1,149 @@
+"""GET /channels/{channel}/messages: history and long poll. (docs/protocol.md, section 4)"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from app import history as past
+from app.cursor import Position, parse_position
+from app.errors import Unprocessable
+from app.events import Gap
+from app.feed import Feed
+from app.frames import Frame, gap_json
+from app.history import Page, first_that_fit
+from app.routes.deps import ChannelPath, Service, ServiceDep
+from app.routes.problems import describe
+
+router = APIRouter(tags=["messages"])
+
+_EXAMPLE = {
+    "messages": [
+        {
+            "id": "t9x2k0ab-42-7qd1",
+            "channel": "general",
+            "event": "message",
+            "user": "ann",
+            "data": {"text": "hi"},
+            "localId": None,
+            "timestamp": "2026-01-01T12:00:00.000Z",
+        }
+    ],
+    "oldest": "t9x2k0ab-42-7qd1",
+    "latest": "t9x2k0ab-42-7qd1",
+    "cursor": "t9x2k0ab-42-7qd1",
+    "gap": None,
+}
+
+
+@router.get(
+    "/channels/{channel}/messages",
+    summary="Read history, or wait for what comes next",
+    response_class=Response,
+    responses={
+        200: {"description": "A page, oldest message first.", "content": {"application/json": {"example": _EXAMPLE}}},
+        **describe(422, "wait goes with after."),
+        **describe(503, "The message store does not answer now."),
+    },
+)
+async def history(
+    channel: ChannelPath,
+    service: ServiceDep,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Annotated[str | None, Query(description="Only messages older than this id.")] = None,
+    after: Annotated[str | None, Query(description="Only messages newer than this position.")] = None,
+    wait: Annotated[float | None, Query(ge=0, le=25, description="Seconds to wait for one; with `after`.")] = None,
+) -> Response:
+    """The newest messages, those before an id, or those after a position: at once, or as soon as there is one."""
+    before, after = before or None, after or None
+    if before and after:
+        raise Unprocessable("before and after exclude each other: send one of them.")
+    if wait is not None and not after:
+        raise Unprocessable("wait goes with after: it says for how long to wait for what comes next.")
+    if after:
+        return _reply(channel, await _after(service, channel, after, limit, wait or 0))
+    if before:
+        position = parse_position(before)
+        if position is None or not position.seq:
+            raise Unprocessable("before is not the id of a message.")
+        return _reply(channel, await past.before(service.store, channel, position, limit, service.wall()))
+    return _reply(channel, await _newest(service, channel, limit))
+
+
+async def _newest(service: Service, channel: str, limit: int) -> Page:
+    """From a warm feed for nothing, else from the log."""
+    feed = service.feeds.warm(channel)
+    held = None if feed is None else feed.newest(limit)
+    if feed is not None and held is not None:
+        return Page(past.last_that_fit(held), feed.head)
+    return await past.newest(service.store, channel, limit, service.wall())
+
+
+async def _after(service: Service, channel: str, text: str, limit: int, wait: float) -> Page:
+    """What comes after a position, as a stream would send it; waits for up to `wait` seconds where there is nothing."""
+    async with service.feeds.open([channel]) as [feed]:
+        position = parse_position(text)
+        if position is None:
+            gap = await feed.unknown()
+            stretch = await feed.after(gap.resume)
+            return _page(stretch.frames, limit, gap.resume, gap)
+        stretch = await feed.after(position)
+        if wait and not stretch.frames and stretch.gap is None:
+            await _news(feed, position, wait)
+            stretch = await feed.after(position)
+        if stretch.gap is not None:
+            rest = await feed.after(stretch.gap.resume)
+            return _page(rest.frames, limit, stretch.gap.resume, stretch.gap)
+        return _page(stretch.frames, limit, position, None)
+
+
+def _page(found: Sequence[Frame], limit: int, position: Position, gap: Gap | None) -> Page:
+    chosen = first_that_fit(found, limit)
+    return Page(chosen, chosen[-1].position if chosen else position, gap)
+
+
+class _Waiter:
+    """A reader that only wants to know that there is something."""
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
+        self.bell = asyncio.Event()
+
+    def push(self, frames: Sequence[Frame], block: bytes, now: float) -> None:
+        self.bell.set()
+
+    def rewind(self, gap: Gap) -> None:
+        self.bell.set()
+
+    def wake(self) -> None:
+        self.bell.set()
+
+
+async def _news(feed: Feed, position: Position, wait: float) -> None:
+    """Return as soon as the feed has something, or after `wait` seconds."""
+    waiter = _Waiter(position)
+    feed.readers[waiter] = None
+    try:
+        held = feed.peek(position)
+        if held is not None and not held.frames:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await waiter.bell.wait()
+    finally:
+        feed.readers.pop(waiter, None)
+
+
+def _reply(channel: str, page: Page) -> Response:
+    """The page as JSON, made of the bytes that streams send."""
+    quoted = [f'"{page.frames[at].position}"' if page.frames else "null" for at in (0, -1)]
+    cursor = "null" if page.cursor is None else f'"{page.cursor}"'
+    gap = "null" if page.gap is None else json.dumps(gap_json(channel, page.gap), separators=(",", ":"))
+    ends = f'],"oldest":{quoted[0]},"latest":{quoted[1]},"cursor":{cursor},"gap":{gap}}}'
+    content = b'{"messages":[' + b",".join(frame.json for frame in page.frames) + ends.encode()
+    return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,66 @@
+"""The response of a live stream: sse-starlette's, for headers, HEAD, disconnects and shutdown; its body is ours.
+
+sse-starlette encodes and sends each event for each client, and pings from a task per stream. Here a feed writes the same
+bytes to every stream from one place, so its work per delivery is left out, and the rest of it is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, MutableMapping, Sequence
+from typing import Any
+
+from sse_starlette import EventSourceResponse
+from starlette.types import Send
+
+from app.events import End
+from app.feeds import Feeds
+from app.stream import Start, Stream, Terms
+
+GRACE = 5.0
+"""Seconds that streams get to say goodbye at shutdown."""
+
+
+class LiveResponse(EventSourceResponse):
+    """Serves one stream. Writes how it ended into the request's scope, for the log."""
+
+    def __init__(
+        self, feeds: Feeds, channels: Sequence[str], begin: Start, terms: Terms, scope: MutableMapping[str, Any]
+    ) -> None:
+        super().__init__(_nothing(), ping=0)
+        self._feeds = feeds
+        self._channels = channels
+        self._begin = begin
+        self._terms = terms
+        self._scope = scope
+        self._stream: Stream | None = None
+
+    async def _stream_response(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        ended = "disconnect"
+        async with self._feeds.open(self._channels) as feeds:
+            self._stream = stream = Stream(feeds, self._begin, self._terms)
+            try:
+                ended = await stream.run(send)  # type: ignore[arg-type]
+            finally:
+                stream.abandon()
+                self._scope["gapless.note"] = f"end={ended} messages={stream.messages}"
+        self.active = False
+        if ended is not End.SLOW:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _listen_for_exit_signal_with_grace(self) -> None:
+        """sse-starlette notices that the server is about to stop, under `gapless serve` and under bare uvicorn."""
+        await self._listen_for_exit_signal()
+        if self._stream is not None:
+            self._stream.stop(End.SHUTDOWN)
+        await asyncio.sleep(GRACE)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """sse-starlette wants a body to iterate; ours is written by the stream."""
+    return
+    yield b""

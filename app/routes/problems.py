@@ -1,0 +1,78 @@
+"""The one place that turns errors into replies: `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.errors import Refused, StoreUnavailable, TooMany
+from app.models import explain
+
+RETRY_AFTER = 2
+"""Seconds after which a client may ask again when the store does not answer."""
+
+_log = logging.getLogger("gapless.problems")
+
+
+def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None, **extra: Any) -> Response:
+    """A problem reply. `extra` adds members."""
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, **extra}
+    return Response(json.dumps(content), status, headers, "application/problem+json")
+
+
+def describe(status: int, meaning: str) -> dict[int | str, dict[str, Any]]:
+    """A problem reply as OpenAPI lists it."""
+    title = HTTPStatus(status).phrase
+    example = {"type": "about:blank", "title": title, "status": status, "detail": meaning}
+    return {status: {"description": meaning, "content": {"application/problem+json": {"example": example}}}}
+
+
+def install(app: FastAPI) -> None:
+    """Every error of this tree, of FastAPI's and of Starlette's becomes a problem reply."""
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(StoreUnavailable, _unavailable)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _broken)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)  # noqa: S101 - the handler's registration says so
+    headers = {}
+    if isinstance(error, TooMany):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return problem(error.status, error.title, error.detail, headers=headers, **error.extra)
+
+
+async def _unavailable(_: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreUnavailable)  # noqa: S101
+    _log.warning("the store is unavailable: %s", error.detail)
+    headers = {"Retry-After": str(RETRY_AFTER)}
+    if not error.outcome_unknown:
+        detail = "The message store does not answer now; nothing was written. Try again."
+        return problem(503, "Service unavailable", detail, headers=headers, outcome="none")
+    detail = "The message store did not answer in time; the message may or may not be stored. With a localId it is safe to repeat."
+    return problem(503, "Service unavailable", detail, headers=headers, outcome="unknown")
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    return problem(422, "Unprocessable content", explain(error.errors()))
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    title = HTTPStatus(error.status_code).phrase
+    return problem(error.status_code, title, str(error.detail), headers=dict(error.headers or {}))
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    return problem(500, "Internal server error", "The service failed; the error is in its log.")

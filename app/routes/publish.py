@@ -1,0 +1,142 @@
+"""POST /channels/{channel}/messages: one message, or a batch. (docs/protocol.md, section 2)"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header
+from starlette.responses import JSONResponse
+
+from app.cursor import new_epoch
+from app.errors import Conflict, TooMany, Unprocessable
+from app.frames import timestamp
+from app.models import Message, read_messages
+from app.routes.deps import BodyDep, ChannelPath, Service, ServiceDep
+from app.routes.problems import describe
+from app.store import Accepted, KeyConflict, Limited, Publication, Repeated
+
+router = APIRouter(tags=["messages"])
+
+_SENT = {
+    "id": "t9x2k0ab-42-7qd1",
+    "channel": "general",
+    "event": "message",
+    "user": "ann",
+    "localId": "4f1c",
+    "timestamp": "2026-01-01T12:00:00.000Z",
+}
+_REQUEST = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "oneOf": [
+                    {"$ref": "#/components/schemas/Message"},
+                    {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 100,
+                        "items": {"$ref": "#/components/schemas/Message"},
+                    },
+                ]
+            },
+            "examples": {
+                "one": {"value": {"data": {"text": "hi"}, "user": "ann"}},
+                "batch": {"value": [{"data": 1}, {"data": 2}]},
+            },
+        }
+    },
+}
+
+
+@router.post(
+    "/channels/{channel}/messages",
+    status_code=201,
+    summary="Publish one message or a batch",
+    openapi_extra={"requestBody": _REQUEST},
+    responses={
+        201: {"description": "In the log; an array for a batch.", "content": {"application/json": {"example": _SENT}}},
+        200: {
+            "description": "The same was published before under this localId: its first id, nothing appended.",
+            "content": {"application/json": {"example": {**_SENT, "duplicate": True}}},
+        },
+        **describe(400, "The body is not JSON."),
+        **describe(409, "This localId was used for other content."),
+        **describe(413, "The body is larger than GAPLESS_MAX_BODY."),
+        **describe(415, "The body is not declared as JSON."),
+        **describe(422, "data: Field required."),
+        **describe(429, "Too many messages on this channel."),
+        **describe(503, "The message store does not answer now."),
+    },
+)
+async def publish(
+    channel: ChannelPath,
+    raw: BodyDep,
+    service: ServiceDep,
+    idempotency_key: Annotated[
+        str | None, Header(max_length=128, description="The localId of a single message; keys a batch as a whole.")
+    ] = None,
+) -> JSONResponse:
+    """Append messages to a channel. When 201 is returned they are in the log, numbered and told to every reader."""
+    messages, batch = read_messages(raw, service.settings.cap)
+    if idempotency_key and not batch:
+        messages = [_keyed(messages[0], idempotency_key)]
+    publication = _publication(service, channel, messages, idempotency_key if batch else None)
+    match await service.store.publish(publication):
+        case Accepted(entries):
+            service.feeds.offer(channel, entries)
+            told = [
+                _told(channel, message, str(entry.position), publication.now)
+                for message, entry in zip(messages, entries, strict=True)
+            ]
+            return _reply(told, batch, 201)
+        case Repeated(ids, time):
+            own = tuple(position.mark for position in ids) == publication.marks
+            told = [
+                _told(channel, message, str(position), time) for message, position in zip(messages, ids, strict=True)
+            ]
+            return _reply(told, batch, 201) if own else _reply([{**one, "duplicate": True} for one in told], batch, 200)
+        case KeyConflict(known, same):
+            raise Conflict(_conflict(len(publication.keys()), known, same))
+        case Limited(wait):
+            raise TooMany("Too many messages on this channel; wait and send again.", wait / 1000, retryAfterMs=wait)
+
+
+def _keyed(message: Message, key: str) -> Message:
+    if message.localId not in (None, key):
+        raise Unprocessable("The header Idempotency-Key and the message's localId differ; send one, or both alike.")
+    return Message.model_validate({**message.model_dump(), "localId": key})
+
+
+def _publication(service: Service, channel: str, messages: list[Message], key: str | None) -> Publication:
+    """The messages with what only the service can give: time, chance, and who sends."""
+    now = service.wall()
+    return Publication(
+        channel,
+        tuple(message.draft(message.user) for message in messages),
+        tuple(service.token(4) for _ in messages),
+        new_epoch(now, service.token(2)),
+        int(now * 1000),
+        key or None,
+    )
+
+
+def _told(channel: str, message: Message, position: str, time: int) -> dict[str, Any]:
+    return {
+        "id": position,
+        "channel": channel,
+        "event": message.event,
+        "user": message.user,
+        "localId": message.localId,
+        "timestamp": timestamp(time),
+    }
+
+
+def _reply(told: list[dict[str, Any]], batch: bool, status: int) -> JSONResponse:
+    return JSONResponse(told if batch else told[0], status)
+
+
+def _conflict(keys: int, known: int, same: int) -> str:
+    if known < keys and known == same:
+        return "Part of this batch was published before; repeat the same batch, or send only what is new."
+    return "This localId was used for other content in the last ten minutes; give a new message a new localId."

@@ -119,7 +119,7 @@ def make(folder: Path, unfinished: Path) -> None:
         why = last_line(made.stdout + made.stderr)
         raise TroubleError(
             f"{sys.executable} could not make the virtual environment {folder}: {why}\n"
-            "Name another Python: make PYTHON=/path/to/python3"
+            "Try a clone in another folder, or another Python: make PYTHON=/path/to/python3"
         )
 
 

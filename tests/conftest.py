@@ -1,0 +1,196 @@
+"""What holds for every test: one backend, a clean environment, nothing swallowed, nothing skipped in CI."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.clock import VirtualLoop, no_worker_threads
+from tests.support.isolation import ours
+from tests.support.process import Process
+from tests.support.valkey import Valkey, start_valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+pytest_plugins = ["pytester"]
+
+CI = os.environ.get("CI") == "true"
+
+# Load is the machine's business: no deadline, no complaint about slow examples.
+_EASY: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
+settings.register_profile("quick", max_examples=40, **_EASY)
+settings.register_profile("ci", max_examples=100, derandomize=True, **_EASY)
+settings.register_profile("thorough", max_examples=2000, **_EASY)
+settings.load_profile("ci" if CI else "quick")  # --hypothesis-profile=NAME comes later and wins
+
+REAL_TIMEOUT = 180
+"""Seconds that a test marked `real` may take if it says nothing else."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "virtual_time: runs on tests.support.clock.VirtualLoop")
+    for name in ours(os.environ):
+        del os.environ[name]
+
+
+# --- the event loop
+
+
+@pytest.fixture(scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> Iterator[object]:
+    """asyncio, on a loop of virtual time where the test is marked `virtual_time`."""
+    backend = getattr(request, "param", "asyncio")
+    with nullcontext() if backend == "asyncio" else no_worker_threads():
+        yield backend
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("virtual_time") and "anyio_backend" in metafunc.fixturenames:
+        backend = pytest.param(("asyncio", {"loop_factory": VirtualLoop}), id="virtual")
+        metafunc.parametrize("anyio_backend", [backend], indirect=True)
+
+
+# --- a clean slate
+
+
+@pytest.fixture(autouse=True)
+def _clean_slate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No setting of the product reaches a test from outside or leaves one; no garbage is left to the next."""
+    assert not ours(os.environ), f"left behind by an earlier test: {ours(os.environ)}"
+    yield
+    monkeypatch.undo()
+    # What the test dropped unawaited or unclosed is reported on this test, if it goes now. Only the
+    # young generations: a full sweep costs 50 ms, and the session's end makes one.
+    gc.collect(1)
+    if left := ours(os.environ):
+        for name in left:
+            del os.environ[name]
+        pytest.fail(f"the test left {left} in the environment; use monkeypatch.setenv", pytrace=False)
+
+
+# --- nothing is swallowed
+
+
+class _AsyncioErrors(logging.Handler):
+    """What asyncio only logs: tasks destroyed while pending, exceptions nobody fetched."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(self.format(record))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    Process.started.clear()
+    errors = item.stash[_ERRORS] = _AsyncioErrors()
+    logging.getLogger("asyncio").addHandler(errors)
+    try:
+        return (yield)
+    finally:
+        logging.getLogger("asyncio").removeHandler(errors)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    yield
+    texts = item.stash[_ERRORS].texts
+    if texts:
+        pytest.fail("asyncio logged errors:\n" + "\n".join(texts), pytrace=False)
+
+
+_ERRORS = pytest.StashKey[_AsyncioErrors]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _no_skip_in_ci(report)
+    if report.failed:
+        for process in Process.started:
+            report.sections.append((f"last lines of {process.name}", process.tail()))
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _no_skip_in_ci(report)
+    return report
+
+
+def _no_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """In CI everything is there, so a skip (or an expected failure) hides something: it fails."""
+    if not CI or not (report.skipped or hasattr(report, "wasxfail")):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    what = "expected to fail" if hasattr(report, "wasxfail") else "skipped"
+    report.outcome = "failed"
+    report.longrepr = f"{what} in CI: {getattr(report, 'wasxfail', reason)}"
+    if hasattr(report, "wasxfail"):
+        del report.wasxfail
+
+
+# --- order and time limits
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("real") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(REAL_TIMEOUT))
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers > 1:
+        items[:] = deal(items, workers)
+
+
+def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The order in which `--dist worksteal` starts the longest tests first, one on each worker.
+
+    It cuts the list into `workers` even parts, runs each from its front and steals from ends; so
+    each part begins with its share of the long ones (`real(seconds=…)`), longest first.
+    """
+    long = sorted((item for item in items if _seconds(item)), key=_seconds, reverse=True)
+    quick = [item for item in items if not _seconds(item)]
+    dealt: list[pytest.Item] = []
+    for worker in range(workers):
+        mine = long[worker::workers]
+        left = workers - worker
+        size = (len(items) - len(dealt)) // left
+        take = max(0, size - len(mine))
+        dealt += mine + quick[:take]
+        del quick[:take]
+    return dealt + quick
+
+
+def _seconds(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("real")
+    return float(mark.kwargs.get("seconds", 5)) if mark else 0.0
+
+
+# --- a real Valkey
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """One server on a unix socket for all tests of this process; not to be killed or reconfigured."""
+    with start_valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(valkey_server: Valkey) -> Valkey:
+    """That server, emptied: no keys, no scripts. With @given take `valkey_server` and empty it yourself."""
+    valkey_server.flush()
+    return valkey_server

@@ -1,0 +1,209 @@
+"""The house rules of conftest.py: each is broken in an inner run of pytest, which must say so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tests.conftest as conftest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Inner = Callable[..., pytest.RunResult]
+
+ROOT = Path(__file__).parent.parent.parent
+SETTINGS = """
+[pytest]
+addopts = -p no:valkey --strict-markers -p no:cacheprovider -p no:xdist
+anyio_mode = auto
+timeout = 20
+filterwarnings = error
+markers =
+    real: as in the project
+"""
+
+
+@pytest.fixture
+def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Inner:
+    """Run one test file under our conftest in a pytest of its own, with `CI=true` or without."""
+    pytester.makeini(SETTINGS)
+    pytester.makeconftest("from tests.conftest import *\nfrom tests.conftest import _clean_slate\n")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def run(code: str, *args: str, ci: bool = False) -> pytest.RunResult:
+        if ci:
+            monkeypatch.setenv("CI", "true")
+        else:
+            monkeypatch.delenv("CI", raising=False)
+        pytester.makepyfile(test_inner=code)
+        return pytester.runpytest_subprocess(*args)
+
+    return run
+
+
+SKIPS = """
+import pytest
+from tests.support.need import need
+
+def test_skips(): pytest.skip("no moon")
+@pytest.mark.skipif(True, reason="no sun")
+def test_skips_by_mark(): pass
+def test_needs(): need(0, "a star")
+@pytest.fixture
+def dark(): pytest.skip("no lamp")
+def test_skips_in_a_fixture(dark): pass
+@pytest.mark.xfail(reason="no luck")
+def test_expected_to_fail(): assert False
+@pytest.mark.xfail(reason="good luck")
+def test_expected_to_fail_but_passes(): pass
+def test_runs(): need([1], "nothing")
+"""
+
+
+def test_a_skip_is_a_skip_on_a_laptop(inner: Inner) -> None:
+    inner(SKIPS).assert_outcomes(passed=1, skipped=4, xfailed=1, xpassed=1)
+
+
+def test_a_skip_is_a_failure_in_ci(inner: Inner) -> None:
+    result = inner(SKIPS, ci=True)
+    result.assert_outcomes(passed=1, failed=4, errors=2)
+    for reason in ("no moon", "no sun", "a star", "no lamp", "no luck", "good luck"):
+        result.stdout.fnmatch_lines([f"*in CI: *{reason}*"])
+
+
+def test_a_skipped_module_is_an_error_in_ci(inner: Inner) -> None:
+    code = "import pytest; pytest.importorskip('no_such_module_here')"
+    inner(code).assert_outcomes(skipped=1)
+    inner(code, ci=True).assert_outcomes(errors=1)
+
+
+FORGOTTEN = """
+import asyncio, gc, pytest, socket, threading, warnings
+
+async def forgotten(): pass
+
+async def test_never_awaited(): forgotten()
+def test_unclosed_in_a_cycle():
+    cycle = [socket.socket()]
+    cycle.append(cycle)
+def test_thread_dies():
+    thread = threading.Thread(target=lambda: 1 / 0)
+    thread.start(); thread.join()
+async def test_exception_nobody_fetched():
+    async def fails(): raise ValueError("lost")
+    task = asyncio.create_task(fails())
+    await asyncio.wait([task])
+async def test_task_destroyed_while_pending():
+    async def waits(future): await future
+    task = asyncio.create_task(waits(asyncio.get_running_loop().create_future()))
+    await asyncio.sleep(0)
+    asyncio.tasks._unregister_task(task)  # as a loop that was never closed would
+    del task
+    gc.collect()
+async def test_logged_error():
+    asyncio.get_running_loop().call_exception_handler({"message": "odd"})
+def test_warns(): warnings.warn("old", DeprecationWarning)
+def test_sets_a_setting():
+    import os
+    os.environ["GAPLESS_CAP"] = "30"
+def test_after(): pass
+"""
+
+
+def test_what_is_swallowed_fails_that_very_test(inner: Inner) -> None:
+    names = set(re.findall(r"def (test_\w+)", FORGOTTEN))
+    result = inner(FORGOTTEN, "-rA")
+    blamed = set(re.findall(r"^(?:FAILED|ERROR) test_inner\.py::(\w+)", result.stdout.str(), re.MULTILINE))
+    assert blamed == names - {"test_after"}
+
+
+SETTING = """
+import os
+from tests.support.isolation import ours
+def test_clean(): assert not ours(os.environ)
+def test_of_its_own(monkeypatch): monkeypatch.setenv("REDIS_URL", "x")
+def test_clean_again(): assert not ours(os.environ)
+"""
+
+
+def test_no_setting_comes_from_outside(inner: Inner, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GAPLESS_CAP", "REDIS_URL", "UPSTASH_REDIS_REST_URL", "KV_REST_API_TOKEN", "VERCEL", "PORT"):
+        monkeypatch.setenv(name, "from outside")
+    inner(SETTING).assert_outcomes(passed=3)
+
+
+FAILS = """
+import sys
+from tests.support.process import Process
+def test_fails():
+    with Process("witness", [sys.executable, "-c", "print('I saw it')"]) as process:
+        process.wait()
+        assert False
+"""
+
+
+def test_a_failure_shows_what_its_processes_said(inner: Inner) -> None:
+    inner(FAILS).stdout.fnmatch_lines(["*last lines of witness*", "I saw it"])
+
+
+TIMES = """
+import pytest
+def limit(request): return request.node.get_closest_marker("timeout").args
+@pytest.mark.real
+def test_real(request): assert limit(request) == (180,)
+@pytest.mark.real(seconds=60)
+@pytest.mark.timeout(90)
+def test_own(request): assert limit(request) == (90,)
+def test_plain(request): assert request.node.get_closest_marker("timeout") is None
+"""
+
+
+def test_real_tests_get_a_longer_limit(inner: Inner) -> None:
+    inner(TIMES).assert_outcomes(passed=3)
+
+
+VIRTUAL = """
+import asyncio, pytest
+from tests.support.clock import VirtualLoop
+@pytest.mark.virtual_time
+async def test_virtual(): assert type(asyncio.get_running_loop()) is VirtualLoop
+async def test_real_time(): assert type(asyncio.get_running_loop()) is not VirtualLoop
+@pytest.mark.virtual_time
+class TestClass:
+    async def test_virtual(self): assert type(asyncio.get_running_loop()) is VirtualLoop
+    def test_plain(self): pass
+"""
+
+
+def test_virtual_time_is_asked_for_by_test_class_or_module(inner: Inner) -> None:
+    inner(VIRTUAL).assert_outcomes(passed=4)
+
+
+class Item:
+    """As much of a collected test as `deal` looks at."""
+
+    def __init__(self, name: str, seconds: float | None) -> None:
+        self.name = name
+        self.mark = None if seconds is None else pytest.mark.real(seconds=seconds).mark
+
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        return self.mark
+
+
+@pytest.mark.parametrize("workers", [2, 3, 4])
+def test_each_worker_begins_with_its_share_of_the_long_ones(workers: int) -> None:
+    items = [Item(f"quick{n}", None) for n in range(20)]
+    for n, seconds in enumerate((5, 60, 1, 40, 30, 7)):
+        items.insert(n * 3, Item(f"long{seconds}", seconds))
+    dealt = conftest.deal(items, workers)  # type: ignore[arg-type]
+    assert sorted(item.name for item in dealt) == sorted(item.name for item in items)
+
+    firsts, at = [], 0
+    for left in range(workers, 0, -1):  # as xdist's worksteal cuts it
+        firsts.append(dealt[at].name)
+        at += (len(dealt) - at) // left
+    assert firsts == ["long60", "long40", "long30", "long7"][:workers]

@@ -114,7 +114,7 @@ class Process:
         with self._changed:
             self._changed.wait_for(look, alarm)
         if found is None:
-            why = f"ended ({self._popen.poll()})" if self._ended else f"{alarm:g} s passed"
+            why = f"ended ({self.wait()})" if self._ended else f"{alarm:g} s passed"
             raise Alarm(f"{self.name}: {why} without a line like {pattern!r}:\n{self.log}")
         return found
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Inner = Callable[..., pytest.RunResult]
 
+pytestmark = pytest.mark.real(seconds=3)
+
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = """
 [pytest]

@@ -1,0 +1,13 @@
+"""Vercel without Vercel: build the project as Vercel builds it, and run what came out as Vercel runs it.
+
+In a test:
+    async with VercelFunction(build(project), env={...}, max_duration=2.0) as fn:
+        ...  # speak HTTP with fn.url
+"""
+
+from tests.support.vercel.build import BuildError, build, sources
+from tests.support.vercel.bundle import Bundle
+from tests.support.vercel.function import Farewell, VercelFunction
+from tests.support.vercel.instance import Instance
+
+__all__ = ["BuildError", "Bundle", "Farewell", "Instance", "VercelFunction", "build", "sources"]

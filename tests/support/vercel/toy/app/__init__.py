@@ -1,0 +1,1 @@
+"""A function that does little, to try the harness on."""

@@ -77,6 +77,7 @@ class Feed:
         self._was_read = asyncio.Event()
         self._wake = asyncio.Event()
         self._sleeps_until = NEVER
+        self._reads = 0
         self._reading = self._suspects = False
         self._lost_since = self._behind_since = self._failing_since = NEVER
         self._task = asyncio.create_task(self._tend(), name=f"gapless feed {channel}")
@@ -184,7 +185,7 @@ class Feed:
             for reader in tuple(self.readers):
                 reader.push(frames, block, now)
         if claims:
-            self._claims.add(self._loop.time(), claims)
+            self._claims.add(self._loop.time(), self._reads, claims)
             if not self._reading:
                 self._ask(0)
 
@@ -244,6 +245,7 @@ class Feed:
         if began - self._lost_since >= CONFIRM:
             raise StoreUnavailable("the subscription was lost and did not come back")
         suspects, self._suspects = self._suspects or len(self._claims) > 0 or not self._fresh.is_set(), False
+        self._reads += 1
         self._reading = True
         try:
             newest = await self._learn(self._settings.page if suspects else 1)
@@ -253,9 +255,9 @@ class Feed:
         finally:
             self._reading = False
         self._failing_since = NEVER
-        self._take(self._claims.settle(self._loop.time(), began, newest, self._tail))
+        self._take(self._claims.settle(self._loop.time(), self._reads, newest, self._tail))
         if self._claims:
-            self._ask(0 if self._claims.unasked(began) else RETRY)
+            self._ask(0 if self._claims.unasked(self._reads) else RETRY)
         if self._lost_since == NEVER:
             self._fresh.set()
         self._was_read.set()

@@ -44,11 +44,11 @@ def _local(scope: Scope) -> bool:
     try:
         return ipaddress.ip_address(client[0]).is_loopback
     except ValueError:
-        return bool(client[0] == "testclient")
+        return False
 
 
 class AccessLog:
-    """One line per request when it ends: for a stream with its reason, messages and seconds. Never a query or a header."""
+    """One line per request when it ends; a stream's with its reason and messages. Never a query or a header."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

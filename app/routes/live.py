@@ -1,7 +1,7 @@
 """The response of a live stream: sse-starlette's, for headers, HEAD, disconnects and shutdown; its body is ours.
 
-sse-starlette encodes and sends each event for each client, and pings from a task per stream. Here a feed writes the same
-bytes to every stream from one place, so its work per delivery is left out, and the rest of it is used.
+sse-starlette encodes and sends each event for each client, and pings from a task per stream. Here a feed writes the
+same bytes to every stream from one place, so its work per delivery is left out, and the rest of it is used.
 """
 
 from __future__ import annotations

@@ -1,0 +1,152 @@
+"""The store port as a model, for tests on virtual time: what the log is, in ten lines, and every way to disturb it.
+
+It is no product store: it exists so that feeds and streams can be driven through thousands of orders of events. The
+contract suite holds it to the same sentences as the real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from app.cursor import Position, base36, new_epoch
+from app.errors import StoreUnavailable
+from app.events import Draft, Entry
+from app.store import Accepted, Listener, Outcome, Publication, Slice
+from tests.support.clock import VirtualClock
+
+
+def draft(data: str = "1") -> Draft:
+    """A message whose data is this JSON."""
+    return Draft(b'{"event":"message","user":null,"data":' + data.encode() + b',"localId":null}', "")
+
+
+@dataclass
+class _Ear:
+    store: ModelStore
+    channel: str
+    listener: Listener
+
+    async def close(self) -> None:
+        if self in self.store.ears[self.channel]:
+            self.store.ears[self.channel].remove(self)
+
+
+@dataclass
+class ModelStore:
+    """Logs as lists. `notify` False: notices are lost. `down`: calls fail. `lag`: reads see the log so long ago."""
+
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    cap: int = 1000
+    page: int = 64
+    recheck: float = 15.0
+    name: str = "model"
+    latency: float = 0.0
+    notify: bool = True
+    down: bool = False
+    lag: float = 0.0
+    logs: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    ears: dict[str, list[_Ear]] = field(default_factory=lambda: defaultdict(list))
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._chance = count(1)
+        self._past: dict[str, list[tuple[float, list[Entry]]]] = defaultdict(list)
+
+    # --- the port
+
+    async def publish(self, publication: Publication) -> Outcome:
+        await self._reach("publish")
+        return Accepted(
+            tuple(self._append(publication.channel, publication.drafts, publication.marks, publication.epoch))
+        )
+
+    async def tail(self, channel: str, count: int) -> list[Entry]:
+        await self._reach("tail")
+        return self._seen(channel)[-min(count, self.page) :]
+
+    async def slice(self, channel: str, first: int, last: int) -> Slice:
+        await self._reach("slice")
+        log = self._seen(channel)
+        if not log:
+            return Slice()
+        found = tuple(entry for entry in log if first <= entry.position.seq <= last)
+        return Slice(found[: self.page], log[0], log[-1])
+
+    async def subscribe(self, channel: str, listener: Listener) -> _Ear:
+        await self._reach("subscribe")
+        ear = _Ear(self, channel, listener)
+        self.ears[channel].append(ear)
+        return ear
+
+    async def ping(self) -> None:
+        await self._reach("ping")
+
+    async def close(self) -> None:
+        self.ears.clear()
+
+    async def _reach(self, call: str) -> None:
+        self.calls[call] += 1
+        await asyncio.sleep(self.latency)
+        if self.down:
+            raise StoreUnavailable("down on purpose")
+
+    # --- what happens to a log
+
+    def append(self, channel: str, *data: str) -> list[Entry]:
+        """Publish these as one batch, at once."""
+        return self._append(channel, [draft(one) for one in data], [self.chance(4) for _ in data], None)
+
+    def _append(self, channel: str, drafts: Sequence[Draft], marks: Sequence[str], epoch: str | None) -> list[Entry]:
+        self._remember(channel)
+        log = self.logs[channel]
+        added = []
+        for one, mark in zip(drafts, marks, strict=True):
+            head = log[-1].position if log else Position(epoch or new_epoch(self.clock.now(), self.chance(2)), 0, "0")
+            entry = Entry(Position(head.epoch, head.seq + 1, mark), head.mark, int(self.clock.now() * 1000), one.body)
+            log.append(entry)
+            added.append(entry)
+        if len(log) > self.cap + self.cap // 4:
+            del log[: -self.cap]
+        if self.notify:
+            self.tell(channel, added)
+        return added
+
+    def tell(self, channel: str, told: Sequence[Entry] | Position) -> None:
+        """A notice, true or not."""
+        for ear in list(self.ears[channel]):
+            ear.listener.notice(told)
+
+    def each_ear(self, channel: str, do: Callable[[Listener], None]) -> None:
+        """Lose or regain the subscription."""
+        for ear in list(self.ears[channel]):
+            do(ear.listener)
+
+    def forget_last(self, channel: str, count: int) -> list[Entry]:
+        """A failover that lost acknowledged entries."""
+        self._remember(channel)
+        log = self.logs[channel]
+        lost = log[len(log) - count :]
+        del log[len(log) - count :]
+        return lost
+
+    def wipe(self, channel: str) -> None:
+        self._remember(channel)
+        self.logs[channel].clear()
+
+    def chance(self, digits: int) -> str:
+        """Never the same twice."""
+        return base36(next(self._chance), digits)[-digits:]
+
+    def _remember(self, channel: str) -> None:
+        self._past[channel].append((self.clock.now(), list(self.logs[channel])))
+
+    def _seen(self, channel: str) -> list[Entry]:
+        """The log, or what a lagging replica still shows of it."""
+        for until, log in self._past[channel]:
+            if until > self.clock.now() - self.lag:
+                return log
+        return self.logs[channel]

@@ -1,0 +1,395 @@
+"""What a feed owes its readers, on virtual time: whatever happens to notices costs delay, never a message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from app.cursor import Position, no_log
+from app.errors import StoreUnavailable
+from app.events import Entry, Gap, GapReason
+from app.feed import Feed, FeedSettings
+from app.frames import Frame
+from tests.support.clock import VirtualClock, advance, settle
+from tests.support.model_store import ModelStore
+
+pytestmark = pytest.mark.virtual_time
+
+SETTINGS = FeedSettings(recheck=15, linger=10, retention=86_400, page=64)
+
+
+class Ear:
+    """A reader that takes everything at once."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.position = feed.head
+        self.got: list[int] = []
+        self.gaps: list[Gap] = []
+        self.woken = 0
+        feed.readers[self] = None
+
+    def push(self, frames: Sequence[Frame], block: bytes, now: float) -> None:
+        assert block == b"".join(frame.block for frame in frames)
+        assert frames[0].entry.before == self.position, "pushed over a hole"
+        self.got += [frame.position.seq for frame in frames]
+        self.position = frames[-1].position
+
+    def rewind(self, gap: Gap) -> None:
+        self.gaps.append(gap)
+        self.position = gap.resume
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+@pytest.fixture
+def store() -> ModelStore:
+    return ModelStore()
+
+
+async def open_feed(store: ModelStore) -> Feed:
+    feed = Feed("c", store, SETTINGS, store.clock.now)
+    await feed.ready()
+    return feed
+
+
+async def test_a_proven_notice_costs_no_read(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.calls.clear()
+    for _ in range(100):
+        store.append("c", "1", "2")
+    assert ear.got == list(range(2, 202))
+    await settle()
+    assert not store.calls
+    await feed.close()
+
+
+async def test_a_lost_last_notice_is_read_for_after_three_seconds(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.append("c", "1")
+    store.notify = False
+    store.append("c", "2")
+    await advance(3.1)
+    assert ear.got == [2, 3]
+    await feed.close()
+
+
+async def test_a_lost_notice_is_found_by_the_recheck(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.notify = False
+    store.append("c", "1")
+    await advance(15.1)
+    assert ear.got == [2]
+    await feed.close()
+
+
+async def test_an_idle_feed_reads_once_a_recheck(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    store.calls.clear()
+    await advance(150.5)
+    assert store.calls == {"tail": 10}
+    await feed.close()
+
+
+async def test_a_busy_feed_does_not_read_for_its_notices(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    store.calls.clear()
+    for _ in range(140):
+        store.append("c", "1")
+        await advance(0.1)
+    assert not store.calls
+    await advance(60)
+    assert store.calls["tail"] <= 6  # one for the silence, four rechecks
+    await feed.close()
+
+
+async def test_a_hole_is_read_and_filled(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.notify = False
+    store.append("c", "1")
+    store.notify = True
+    store.append("c", "2")
+    await settle()
+    assert ear.got == [2, 3]
+    await feed.close()
+
+
+async def test_doubled_and_reordered_notices_change_nothing(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.notify = False
+    entries = [store.append("c", str(i))[0] for i in range(20)]
+    for entry in reversed(entries):
+        store.tell("c", [entry])
+        store.tell("c", [entry])
+    await settle()
+    assert ear.got == list(range(2, 22))
+    await advance(10)
+    assert ear.got == list(range(2, 22))
+    assert not ear.gaps
+    await feed.close()
+
+
+async def test_a_forged_notice_is_never_served(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    head = feed.head
+    for position, prev in [
+        (Position(head.epoch, head.seq + 1, "evil"), "zzzz"),
+        (Position(head.epoch, head.seq + 7, "evil"), head.mark),
+        (Position("zzzzzzzz", 1, "evil"), "0"),
+        (Position(head.epoch, 1, "evil"), "0"),
+    ]:
+        store.tell("c", [Entry(position, prev, 0, b'{"event":"message","user":null,"data":1,"localId":null}')])
+    await advance(10)
+    assert ear.got == []
+    assert not ear.gaps
+    store.append("c", "1")
+    assert ear.got == [2]
+    await feed.close()
+
+
+async def test_a_large_notice_names_a_position_and_costs_one_read(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.notify = False
+    entry = store.append("c", "1", "2", "3")[-1]
+    store.calls.clear()
+    store.tell("c", entry.position)
+    await settle()
+    assert ear.got == [2, 3, 4]
+    assert store.calls == {"tail": 1}
+    await feed.close()
+
+
+async def test_the_first_message_of_a_channel_arrives(store: ModelStore) -> None:
+    feed = await open_feed(store)
+    start = feed.head
+    assert start == no_log(store.clock.now())
+    store.append("c", "1")
+    await settle()
+    stretch = await feed.after(start)
+    assert [frame.position.seq for frame in stretch.frames] == [1]
+    await feed.close()
+
+
+async def test_rewritten_history_with_notices_resets_at_the_fork(store: ModelStore) -> None:
+    store.append("c", *"01234")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.append("c", "5", "6")
+    store.forget_last("c", 3)
+    new = store.append("c", "7", "8", "9", "10")
+    await settle()
+    assert [gap.reason for gap in ear.gaps] == [GapReason.RESET]
+    assert ear.gaps[0].resume == new[0].before
+    assert ear.gaps[0].oldest == new[0].position
+    stretch = await feed.after(ear.position)
+    assert [frame.entry for frame in stretch.frames] == new
+    await feed.close()
+
+
+async def test_rewritten_history_whose_first_notices_are_lost_is_not_hidden(store: ModelStore) -> None:
+    """The next message fits by number: only the mark before it tells."""
+    store.append("c", *"01234")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.append("c", "5")
+    store.forget_last("c", 1)
+    store.notify = False
+    hidden = store.append("c", "other")
+    store.notify = True
+    store.append("c", "7")
+    await settle()
+    assert ear.got == [6]
+    assert ear.gaps and ear.gaps[0].resume == hidden[0].before
+    await feed.close()
+
+
+async def test_lost_writes_on_a_channel_that_stays_quiet_are_told(store: ModelStore) -> None:
+    store.append("c", *"01234")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.append("c", "5")
+    store.forget_last("c", 1)
+    await advance(7.5)
+    assert [gap.reason for gap in ear.gaps] == [GapReason.RESET]
+    assert ear.gaps[0].resume == store.logs["c"][-1].position
+    await feed.close()
+
+
+async def test_a_wiped_log_is_told(store: ModelStore) -> None:
+    store.append("c", *"01234")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.wipe("c")
+    await advance(19)
+    assert [gap.reason for gap in ear.gaps] == [GapReason.RESET]
+    assert ear.gaps[0].oldest is None
+    await feed.close()
+
+
+async def test_a_wiped_and_rewritten_log_is_told(store: ModelStore) -> None:
+    store.append("c", *"01234")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    await advance(2)
+    store.wipe("c")
+    new = store.append("c", "new")
+    await settle()
+    assert [(gap.reason, gap.oldest) for gap in ear.gaps] == [(GapReason.RESET, new[0].position)]
+    stretch = await feed.after(ear.position)
+    assert [frame.entry for frame in stretch.frames] == new
+    await feed.close()
+
+
+async def test_a_lagging_replica_causes_no_reset(store: ModelStore) -> None:
+    store.append("c", *"01234")
+    await advance(5)
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.lag = 2.0
+    for round_ in range(30):
+        store.notify = round_ % 3 != 0
+        store.append("c", "x")
+        await advance(0.3)
+    store.notify = True
+    store.append("c", "last")
+    await advance(20)
+    assert not ear.gaps
+    assert ear.got == list(range(6, 37))
+    await feed.close()
+
+
+async def test_a_position_past_the_head_is_read_for_then_served(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    store.notify = False
+    mine = store.append("c", "1")[0]
+    stretch = await feed.after(mine.position)
+    assert stretch.gap is None
+    assert not stretch.frames
+    await feed.close()
+
+
+@pytest.mark.parametrize("ahead", [Position("zzzzzz00", 5, "aaaa"), None])
+async def test_a_position_past_the_head_for_three_seconds_is_reset(store: ModelStore, ahead: Position | None) -> None:
+    store.append("c", "0", "1")
+    feed = await open_feed(store)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    stretch = await feed.after(ahead or feed.head._replace(seq=99))
+    assert stretch.gap is not None
+    assert stretch.gap.reason is GapReason.RESET
+    assert stretch.gap.resume == store.logs["c"][0].before
+    assert 3 <= loop.time() - began < 5
+    await feed.close()
+
+
+async def test_the_right_seq_with_another_mark_is_reset_at_once(store: ModelStore) -> None:
+    store.append("c", "0", "1")
+    feed = await open_feed(store)
+    stretch = await feed.after(feed.head._replace(mark="zzzz"))
+    assert stretch.gap is not None
+    assert stretch.gap.reason is GapReason.RESET
+    await feed.close()
+
+
+async def test_trimmed_messages_are_counted(store: ModelStore) -> None:
+    store.cap = 20
+    first = store.append("c", "0")[0]
+    for _ in range(199):
+        store.append("c", "1")
+    feed = await open_feed(store)
+    stretch = await feed.after(first.position)
+    oldest = store.logs["c"][0]
+    assert stretch.gap == Gap(
+        GapReason.TRIMMED, oldest.before, oldest.position, store.logs["c"][-1].position, oldest.position.seq - 2
+    )
+    await feed.close()
+
+
+async def test_a_thousand_questions_about_one_old_position_share_a_read(store: ModelStore) -> None:
+    entries = [store.append("c", str(i))[0] for i in range(300)]
+    feed = await open_feed(store)
+    store.calls.clear()
+    stretches = await asyncio.gather(*(feed.after(entries[3].position) for _ in range(1000)))
+    assert {stretch.frames[0].position.seq for stretch in stretches} == {5}
+    assert store.calls == {"slice": 1}
+    await feed.close()
+
+
+async def test_a_deaf_feed_fails(store: ModelStore) -> None:
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.each_ear("c", lambda listener: listener.lost())
+    await advance(3.1)
+    assert feed.failure is not None
+    assert ear.woken
+    with pytest.raises(StoreUnavailable):
+        await feed.after(ear.position)
+    await feed.close()
+
+
+async def test_a_feed_that_hears_again_reads_what_it_missed(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.each_ear("c", lambda listener: listener.lost())
+    store.notify = False
+    store.append("c", "1")
+    await advance(2)
+    store.each_ear("c", lambda listener: listener.heard())
+    await settle()
+    assert ear.got == [2]
+    assert feed.failure is None
+    await feed.close()
+
+
+async def test_reads_that_fail_for_a_moment_are_borne(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.down = True
+    await advance(16)
+    store.down = False
+    store.append("c", "1")
+    await advance(30)
+    assert feed.failure is None
+    assert ear.got == [2]
+    await feed.close()
+
+
+async def test_reads_that_keep_failing_end_the_feed(store: ModelStore) -> None:
+    feed = await open_feed(store)
+    store.down = True
+    await advance(19)
+    assert feed.failure is not None
+    await feed.close()
+
+
+async def test_notices_between_subscribing_and_the_first_read_are_not_lost() -> None:
+    store = ModelStore(VirtualClock(), latency=0.5)
+    store.append("c", "0")
+    feed = Feed("c", store, SETTINGS, store.clock.now)
+    await asyncio.sleep(0.75)  # subscribed, and the read is under way
+    store.append("c", "1")
+    await feed.ready()
+    assert feed.head == store.logs["c"][-1].position
+    await feed.close()

@@ -1,0 +1,253 @@
+"""The default store of a local run: a real Valkey on a private unix socket, shared by all who use one data folder.
+
+Two locks in the folder are the whole truth. The kernel lets go of them when their holder ends, however it ends:
+
+- `server.lock` is held by the Valkey process itself, which inherits it. So two servers can never run on one folder
+  (both would start, and lose writes), no recycled pid can be mistaken for ours, and nothing has to be cleaned up.
+- `users.lock` is held shared by every user. Who can have it alone at its end is the last one, and stops the server.
+
+A server whose users were all killed runs on, and the next user adopts it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from app.stores.embedded_folder import EmbeddedUnavailable, held, is_at, locked, own_folder, socket_path, take
+from app.stores.embedded_resp import ask
+from app.stores.embedded_server import LOG_NAME, binary, last_words, spawn
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+__all__ = ["EmbeddedUnavailable", "EmbeddedValkey"]
+
+_log = logging.getLogger("gapless.embedded")
+
+_STOP_LIMIT = 10.0
+"""Seconds for which the last user waits for the server to end: a slow disk may need some."""
+
+_LOOK = 0.01
+"""Seconds between two looks at a lock or socket: neither can be waited for with a time limit."""
+
+_left: list[subprocess.Popen[bytes]] = []
+"""Servers that this process started and others still use: kept so that they are reaped when they end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    pid: int
+    loading: bool
+
+
+class EmbeddedValkey:
+    """One use of the Valkey of one folder. Begun by `start`, ended by `stop`; every use counts for itself.
+
+    `url`: what redis-py connects to. `folder`: absolute. `joined`: the server ran already.
+    """
+
+    url: str
+    joined: bool
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing happens here; `start` is the way in."""
+        self.folder = folder
+        self._users: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+        self._guard = threading.Lock()
+
+    @property
+    def pid(self) -> int:
+        """The server's process, which another user may have started again; the last one known if it is dead."""
+        answer = self._answer()
+        return self._pid if answer is None else answer.pid
+
+    @classmethod
+    def start(cls, folder: Path, *, deadline: float = 10.0) -> EmbeddedValkey:
+        """Start, join or adopt the server of `folder`, which is made where it is missing (mode 0700).
+
+        `deadline`: seconds for which nothing may answer; a server that says it is loading gets 12 times as long.
+        Raises EmbeddedUnavailable, and then uses nothing.
+        """
+        binary()
+        use = cls(folder.expanduser().absolute())
+        try:
+            with use._sentences():
+                use.folder = own_folder(use.folder)
+                use._count_in(deadline)
+                use._reach(deadline)
+                use.joined = use._process is None
+        except BaseException:
+            use.stop()
+            raise
+        return use
+
+    def alive(self) -> bool:
+        """Whether the server runs. Costs a few system calls."""
+        return held(self.folder / "server.lock") or self._answer() is not None
+
+    def ensure(self, *, deadline: float = 10.0) -> None:
+        """Return once the server answers; if it died, start it again on the same data. Does nothing after `stop`.
+
+        Any user may call it, from any thread: one will start it. Raises EmbeddedUnavailable.
+        """
+        with self._guard, self._sentences():
+            if self._users is not None:
+                self._reach(deadline)
+
+    def stop(self) -> None:
+        """Use it no longer. The last user ends the server, which writes out its file first. Idempotent."""
+        with self._guard:
+            users, self._users = self._users, None
+            if users is None:
+                return
+            try:
+                if locked(users, exclusive=True):
+                    self._shut_down(users)
+            finally:
+                os.close(users)
+                self._let_go()
+
+    @contextlib.contextmanager
+    def _sentences(self) -> Iterator[None]:
+        """What the system refuses, said so that one knows what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise EmbeddedUnavailable(
+                f"The embedded Valkey can't use its data folder {self.folder}: {error.strerror or error}. Choose "
+                "another with GAPLESS_DATA_DIR, or set REDIS_URL."
+            ) from error
+
+    def _count_in(self, deadline: float) -> None:
+        """Become a user, once nobody is stopping the server."""
+        end = time.monotonic() + deadline
+        while (users := take(self.folder / "users.lock", exclusive=False)) is None:
+            if time.monotonic() > end:
+                raise EmbeddedUnavailable(
+                    f"The embedded Valkey of {self.folder} is being stopped by another process, which does not "
+                    "come to an end. End that process, or choose another folder with GAPLESS_DATA_DIR."
+                )
+            time.sleep(_LOOK)
+        self._users = users
+
+    def _reach(self, deadline: float) -> None:
+        """Return once the server of our folder answers: the one that runs, or one that we start."""
+        launched = False
+        now = time.monotonic()
+        end, very_end = now + deadline, now + 12 * deadline
+        while (answer := self._answer()) is None or answer.loading:
+            if answer is not None:
+                end = min(time.monotonic() + deadline, very_end)
+            elif (lock := take(self.folder / "server.lock", exclusive=True)) is not None:
+                self._launch(lock, again=launched)
+                launched = True
+            if time.monotonic() > end:
+                raise EmbeddedUnavailable(self._silence(deadline, launched))
+            time.sleep(_LOOK)
+        self.url = "unix://" + quote(os.fsencode(self._socket()))
+        self._pid = answer.pid
+
+    def _launch(self, lock: int, *, again: bool) -> None:
+        """Start a server that holds `lock` from now on. Not again: if the lock is free, the first one has died."""
+        try:
+            if again and self._process is not None:
+                raise EmbeddedUnavailable(self._death(self._process.wait()))
+            self._let_go()
+            socket = socket_path(self.folder)
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, os.fsencode(socket), 0)
+            self._process = spawn(self.folder, socket, lock)
+        finally:
+            os.close(lock)
+
+    def _answer(self) -> _Answer | None:
+        """What the server of our folder says. One of another folder (ours may be a copy of it) counts as none."""
+        try:
+            told = ask(self._socket(), "INFO", "server", "persistence")
+            ours = ask(self._socket(), "CONFIG", "GET", "dir") == str(self.folder)
+        except (OSError, ValueError):
+            return None
+        pid = re.search(r"^process_id:(\d+)", told, re.MULTILINE)
+        return _Answer(int(pid[1]), "\nloading:1" in told) if ours and pid else None
+
+    def _socket(self) -> str:
+        """Where the server listens, as who started it wrote into its lock: the temporary folder may differ by user.
+
+        Should someone delete the lock of a running server, its socket still keeps us from starting a second one.
+        """
+        with contextlib.suppress(OSError):
+            if written := (self.folder / "server.lock").read_bytes():
+                return os.fsdecode(written)
+        return str(self.folder / "valkey.sock")
+
+    def _shut_down(self, users: int) -> None:
+        """Nobody else uses it, and nobody can come while we hold `users` alone."""
+        try:
+            # If the folder was deleted and made anew, the server at its socket is somebody else's.
+            answer = ask(self._socket(), "SHUTDOWN", timeout=_STOP_LIMIT) if self._is_ours(users) else None
+        except (OSError, ValueError):
+            answer = None
+        if answer:
+            _log.warning("the embedded Valkey of %s refuses to stop (%s) and runs on", self.folder, answer)
+            return
+        if answer is None and self._process is not None:
+            self._process.terminate()
+        self._wait_for_end(users)
+        with contextlib.suppress(OSError):
+            Path(self._socket()).parent.rmdir()  # the runtime folder; our own is not empty
+
+    def _is_ours(self, users: int) -> bool:
+        return is_at(users, self.folder / "users.lock")
+
+    def _wait_for_end(self, users: int) -> None:
+        end = time.monotonic() + _STOP_LIMIT
+        while self._ends(users):
+            if time.monotonic() > end:
+                _log.warning("the embedded Valkey of %s does not stop; its log may say why", self.folder)
+                return
+            time.sleep(_LOOK)
+
+    def _ends(self, users: int) -> bool:
+        """Whether it is still about to end: as our child, or, started by another user, as holder of the lock."""
+        if self._process is not None and self._process.poll() is None:
+            return True
+        return self._is_ours(users) and held(self.folder / "server.lock")
+
+    def _let_go(self) -> None:
+        """Whoever ends later, reap it later."""
+        if self._process is not None:
+            _left.append(self._process)
+            self._process = None
+        _left[:] = [process for process in _left if process.poll() is None]
+
+    def _silence(self, deadline: float, launched: bool) -> str:
+        if launched:
+            return (
+                f"The embedded Valkey did not answer within {deadline:g} s; {self.folder / LOG_NAME} says what it "
+                "does. Try again, or set REDIS_URL to another server."
+            )
+        return (
+            f"A Valkey runs on {self.folder}, but does not answer at {self._socket()}. End it (it "
+            f"holds {self.folder / 'server.lock'}), or choose another folder with GAPLESS_DATA_DIR."
+        )
+
+    def _death(self, code: int) -> str:
+        full = " The disk is full." if shutil.disk_usage(self.folder).free < 65_536 else ""
+        return (
+            f"The embedded Valkey ended while it started (code {code}): "
+            f"{last_words(self.folder) or 'it left no word'}.{full} Put that right (the log is "
+            f"{self.folder / LOG_NAME}), choose another folder with GAPLESS_DATA_DIR, or set REDIS_URL."
+        )

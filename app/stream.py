@@ -139,7 +139,7 @@ class Stream:
     def stop(self, reason: End) -> None:
         """End as soon as possible, for this reason."""
         self._stopped = self._stopped or reason
-        if self._limit is not None and not self._limit.expired():
+        if self._limit is not None:
             self._limit.reschedule(self._loop.time())
 
     # --- the stream's own task
@@ -266,6 +266,7 @@ class Stream:
 
     def _leave(self) -> None:
         self._live = False
+        self._limit = None
         for lane in self._lanes:
             lane.feed.readers.pop(lane, None)
 

@@ -124,6 +124,8 @@ class Stream:
         if not sending.done():
             self._sending = sending
             sending.add_done_callback(self._landed)
+        elif sending.exception() is not None:
+            self.stop(End.SLOW)
 
     def _landed(self, sending: asyncio.Task[None]) -> None:
         self._sending = None

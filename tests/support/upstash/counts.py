@@ -1,0 +1,36 @@
+"""What the database would be billed for: every command, those inside scripts and pipelines too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# "Note that these commands (AUTH, INFO, PING, QUIT, COMMAND) are not billed" (Upstash REST docs, AWS Lambda
+# tutorial). Everything else is: "each command inside a pipeline or transaction is still billed" (Billing);
+# commands called by scripts are taken to be as well.
+FREE: Final = frozenset({"AUTH", "INFO", "PING", "QUIT", "COMMAND"})
+
+
+def calls(commandstats: bytes) -> Counter[str]:
+    """Calls by command from `INFO commandstats`; subcommands are counted under their container's name."""
+    found: Counter[str] = Counter()
+    for line in commandstats.splitlines():
+        if line.startswith(b"cmdstat_"):
+            name, _, fields = line.removeprefix(b"cmdstat_").partition(b":calls=")
+            found[name.split(b"|")[0].decode().upper()] += int(fields.split(b",", 1)[0])
+    return found
+
+
+def billed(before: bytes, after: bytes) -> Counter[str]:
+    """What ran between two looks at `INFO commandstats` inside one MULTI, hence exact, and is not free."""
+    ran = calls(after)
+    ran.subtract(calls(before))
+    return Counter({name: n for name, n in ran.items() if n > 0 and name not in FREE})
+
+
+def total(counts: Mapping[str, int]) -> int:
+    """All billed commands together."""
+    return sum(counts.values())

@@ -61,11 +61,13 @@ async def test_draws_anew_for_each_request_of_a_client_that_keeps_alive() -> Non
 
 
 async def test_the_same_seed_draws_the_same() -> None:
-    drawn = []
-    for _ in range(2):
-        async with backends(2) as (left, right), Front(lambda: [left.port, right.port], seed=3) as front:
-            await ask(front, 8)
-        drawn.append((len(left.heads), len(right.heads)))
+    drawn: list[list[int]] = [[], []]
+    for order in drawn:
+        async with backends(2) as made, Front(lambda: [one.port for one in made], seed=3) as front:
+            for _ in range(16):
+                before = len(made[0].heads)
+                await ask(front, 1)
+                order.append(len(made[0].heads) - before)
     assert drawn[0] == drawn[1]
 
 

@@ -7,6 +7,8 @@ can always be told apart.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -19,6 +21,10 @@ BATCH_SEPARATOR = b"\t"
 
 HINT = b"?"
 """Opens a notice that names only the newest position, because its entries were too large to send along."""
+
+_PLACE = rb"([0-9a-z]{8}) ([1-9][0-9]{0,14}) ([0-9a-z]{4})"
+_HINT = re.compile(_PLACE)
+_HEAD = re.compile(_PLACE + rb" ([0-9a-z]{4}|0) ([0-9]{1,14}) (?=\{\"event\":\"[A-Za-z0-9_.:-]{1,64}\")")
 
 
 class Draft(NamedTuple):
@@ -56,20 +62,31 @@ def format_entry(entry: Entry) -> bytes:
 
 
 def parse_entry(raw: bytes) -> Entry:
-    """The entry that `raw` holds; raises CorruptLog where it is none of ours."""
-    try:
-        epoch, seq, mark, prev, time, body = raw.split(b" ", 5)
-        position = Position(epoch.decode("ascii"), int(seq), mark.decode("ascii"))
-        return Entry(position, prev.decode("ascii"), int(time), body)
-    except ValueError:  # too few parts, not a number, not ASCII
-        raise CorruptLog(f"not an entry of ours: {raw[:60]!r}") from None
+    """The entry that `raw` holds; raises CorruptLog where it is none of ours and so might forge a block."""
+    head = _HEAD.match(raw)
+    if head is None or b"\n" in raw or b"\r" in raw or not raw.endswith(b"}"):
+        raise CorruptLog(f"not an entry of ours: {raw[:60]!r}")
+    return Entry(_position(head), head[4].decode(), int(head[5]), raw[head.end() :])
+
+
+def format_notice(entries: Sequence[Entry], limit: int) -> bytes:
+    """The notice of these entries, as `publish.lua` writes it; above `limit` bytes only the newest position."""
+    notice = BATCH_SEPARATOR.join(format_entry(entry) for entry in entries)
+    epoch, seq, mark = entries[-1].position
+    return notice if len(notice) <= limit else HINT + f"{epoch} {seq} {mark}".encode()
 
 
 def parse_notice(payload: bytes) -> list[Entry] | Position:
     """The entries of a notice, or the newest position where they were too large to travel; raises CorruptLog."""
-    if payload.startswith(HINT):
-        return parse_entry(payload[1:] + b" 0 0 ").position
-    return [parse_entry(raw) for raw in payload.split(BATCH_SEPARATOR)]
+    if not payload.startswith(HINT):
+        return [parse_entry(raw) for raw in payload.split(BATCH_SEPARATOR)]
+    if (place := _HINT.fullmatch(payload, 1)) is None:
+        raise CorruptLog(f"not a notice of ours: {payload[:60]!r}")
+    return _position(place)
+
+
+def _position(found: re.Match[bytes]) -> Position:
+    return Position(found[1].decode(), int(found[2]), found[3].decode())
 
 
 class GapReason(StrEnum):

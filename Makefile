@@ -47,4 +47,4 @@ lock: dev ## Renew requirements/*.txt from pyproject.toml. ARGS=--upgrade takes 
 
 clean: ## Remove .venv, caches and build output. The data folder .gapless stays.
 	rm -rf -- "$(VENV)" build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find app benchmarks requirements tests .ci -type d -name __pycache__ -prune -exec rm -rf -- {} +
+	find . \( -name .gapless -o -name .git -o -name node_modules \) -prune -o -name __pycache__ -prune -exec rm -rf -- {} +

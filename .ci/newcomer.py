@@ -50,7 +50,7 @@ class Terminal:
     def _read(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
-            print(f"    {line}", end="", flush=True)
+            print(f"    {line.rstrip()}", flush=True)
             self.lines.put(line)
         self.lines.put(None)
 
@@ -124,7 +124,7 @@ class Newcomer:
                 sys.exit(f"left running: {[Path(f'/proc/{pid}/cmdline').read_text() for pid in left]}")
             time.sleep(0.05)
 
-    def reads_what_it_posts(self) -> None:
+    def reads_what_it_posts(self) -> Terminal:
         reader = self.terminal("curl", "-sN", f"{self.url}/channels/general/stream")
         reader.until("event: hello", 10)
         body = json.dumps(MESSAGE)
@@ -136,7 +136,7 @@ class Newcomer:
             f"from starting `curl -X POST` to the line in the other terminal: {(time.monotonic() - start) * 1e3:.0f} ms"
         )
         writer.until('"id"', 10)
-        reader.process.kill()
+        return reader
 
     def finds_it_again(self) -> None:
         self.terminal("curl", "-sS", f"{self.url}/channels/general/messages").until(r'"text":\s*"hi"', 10)
@@ -169,7 +169,8 @@ def main() -> None:
     try:
         newcomer = Newcomer(top)
         with newcomer.service():
-            newcomer.reads_what_it_posts()
+            reader = newcomer.reads_what_it_posts()
+        reader.until('"reason":"shutdown"', 10)
         with newcomer.service():
             newcomer.finds_it_again()
         newcomer.cleans()

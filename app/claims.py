@@ -39,11 +39,12 @@ class Claims:
         head = tail.head
         waiting, self._waiting = sorted(self._waiting, key=lambda claim: claim[2].position), []
         for since, heard, entry in waiting:
-            past = newest is None or entry.position[:2] > newest[:2]
             if entry.follows(head):
                 proven.append(entry)
                 head = entry.position
-            elif tail.find(entry.position, 0) is None and now - since < CONFIRM and (past or heard >= reads):
+            elif entry.position == head or tail.find(entry.position, 0) is not None:
+                continue
+            elif now - since < CONFIRM and (heard >= reads or newest is None or entry.position[:2] > newest[:2]):
                 self._waiting.append((since, heard, entry))
         return proven
 

@@ -62,6 +62,11 @@ def create_app(settings: Settings, policy: Policy = SERVER, open_store: Callable
 
 def make_store(settings: Settings) -> Store:
     """The store that the settings name; raises StartupRefused where they name none."""
+    if settings.upstash_url is not None:
+        from app.stores.upstash import UpstashStore  # noqa: PLC0415 - imported only where it is used
+
+        token = settings.upstash_token.get_secret_value() if settings.upstash_token else ""
+        return UpstashStore(settings.upstash_url, token, lambda db: layout(settings, db), page=settings.page)
     if settings.redis_url is None:
         raise StartupRefused(
             "No message store is configured. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL."

@@ -80,6 +80,7 @@ class Feed:
         self._reads = 0
         self._reading = self._suspects = False
         self._lost_since = self._behind_since = self._failing_since = NEVER
+        self._subscription: Subscription | None = None
         self._task = asyncio.create_task(self._tend(), name=f"gapless feed {channel}")
 
     # --- what readers ask
@@ -214,9 +215,8 @@ class Feed:
 
     async def _tend(self) -> None:
         """The feed's own task: subscribe first, read second, then read whenever there is a reason."""
-        subscription: Subscription | None = None
         try:
-            subscription = await self._store.subscribe(self.channel, self)
+            self._subscription = await self._store.subscribe(self.channel, self)
             self._suspects = True
             while True:
                 await self._read()
@@ -227,8 +227,8 @@ class Feed:
             _log.exception("the feed of %s broke", self.channel)
             self._fail(StoreUnavailable(f"the feed broke: {error}"))
         finally:
-            if subscription is not None:
-                await subscription.close()
+            if self._subscription is not None:
+                await self._subscription.close()
 
     async def _until_due(self) -> None:
         while self._loop.time() < (due := self._schedule.next()):
@@ -275,6 +275,8 @@ class Feed:
         """Read `count` entries, compare with what is held, follow the log. Returns the log's newest position."""
         entries = await self._store.tail(self.channel, count)
         relation = self._tail.relate(entries)
+        if count == 1 and relation in (Relation.GREW, Relation.HOLE) and self._subscription is not None:
+            self._subscription.suspect()  # nothing was suspected, and yet there is more than any notice has told
         if relation in (Relation.HOLE, Relation.FORKED) and count < self._settings.page:
             return await self._learn(self._settings.page)
         now = self._loop.time()

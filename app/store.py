@@ -138,6 +138,9 @@ class Listener(Protocol):
 class Subscription(Protocol):
     """A channel being listened to."""
 
+    def suspect(self) -> None:
+        """The log held what no notice has told: make sure that this still hears, by a new subscription if need be."""
+
     async def close(self) -> None:
         """No call reaches the listener after this has been called. Never raises."""
 
@@ -153,6 +156,9 @@ class Store(Protocol):
 
     page: int
     """The most entries one read returns: bounded so that a reply of the largest messages stays below 8 MiB."""
+
+    def state(self) -> dict[str, str]:
+        """How it works at the moment, for `/readyz` and for people: `notices`, `scripts`."""
 
     async def publish(self, publication: Publication) -> Outcome:
         """Check, number, append, trim, remember the keys and count the rate in one atomic step, then notify.

@@ -59,7 +59,7 @@ async def _unavailable(_: Request, error: Exception) -> Response:
     if not error.outcome_unknown:
         detail = "The message store does not answer now; nothing was written. Try again."
         return problem(503, "Service unavailable", detail, headers=headers, outcome="none")
-    detail = "The message store did not answer in time: whether the message is stored is unknown. With a localId, repeat it."
+    detail = "The message store did not answer in time: whether it is stored is unknown. With a localId, repeat it."
     return problem(503, "Service unavailable", detail, headers=headers, outcome="unknown")
 
 

@@ -6,7 +6,6 @@ own retries are off: what may be repeated, and what never may, is decided here.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,14 +18,13 @@ from redis.backoff import NoBackoff
 from app.errors import CorruptLog, StartupRefused, StoreUnavailable
 from app.events import Entry
 from app.store import Listener, Outcome, Publication, Slice, Subscription
+from app.stores.attempts import persist
 from app.stores.redis_pubsub import Ears
 from app.stores.scripts import Layout, Script, load, read_entries, read_outcome, read_slice
 
 CONNECT_TIMEOUT = 2.0
 REPLY_TIMEOUT = 3.0
 POOL = 32
-RETRY_AFTER = (0.1,)
-"""Seconds before a repeatable command is sent again."""
 
 _LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 
@@ -57,11 +55,14 @@ class RedisStore:
         self._layout = layout(int(self._pool.connection_kwargs.get("db") or 0))
         self._ears = Ears(self._listening_connection)
 
+    def state(self) -> dict[str, str]:
+        """See the port."""
+        return {"scripts": "plain", "notices": "subscribe"}
+
     async def publish(self, publication: Publication) -> Outcome:
         """See the port. One EVALSHA; sent again after a lost reply only where every message has an idempotency key."""
         keys, args = self._layout.publish(publication)
-        repeatable = publication.key is not None or all(draft.local_id is not None for draft in publication.drafts)
-        reply = await self._run(load("publish"), keys, args, repeatable=repeatable)
+        reply = await self._run(load("publish"), keys, args, repeatable=publication.repeatable)
         return read_outcome(publication, reply)[0]
 
     async def tail(self, channel: str, count: int) -> list[Entry]:
@@ -76,7 +77,7 @@ class RedisStore:
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """See the port."""
-        return await self._ears.subscribe(self._layout.topic(channel), listener)
+        return await self._ears.subscribe(self._layout.topic(channel), channel, listener)
 
     async def ping(self) -> None:
         """See the port."""
@@ -95,16 +96,7 @@ class RedisStore:
             return await self._call("EVAL", script.text, len(keys), *keys, *args, repeatable=repeatable)
 
     async def _call(self, *command: Any, repeatable: bool) -> Any:
-        """One command, repeated after a lost connection where that is harmless."""
-        for pause in (*RETRY_AFTER, None):
-            try:
-                return await self._attempt(command)
-            except StoreUnavailable as error:
-                sent = error.outcome_unknown
-                if isinstance(error, CorruptLog) or pause is None or (sent and not repeatable):
-                    raise StoreUnavailable(error.detail, outcome_unknown=sent and not repeatable) from None
-            await asyncio.sleep(pause)
-        raise AssertionError("unreachable")
+        return await persist(lambda: self._attempt(command), repeatable=repeatable)
 
     async def _attempt(self, command: tuple[Any, ...]) -> Any:
         try:

@@ -15,9 +15,8 @@ from typing import Any
 from redis import exceptions
 from redis.asyncio import Connection
 
-from app.errors import CorruptLog, StoreUnavailable
-from app.events import parse_notice
 from app.store import Listener
+from app.stores.topic import Topic
 
 ACK_TIMEOUT = 3.0
 PING_EVERY = 15.0
@@ -33,27 +32,23 @@ class Ears:
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._connect = connect
-        self._topics: dict[bytes, _Topic] = {}
+        self._topics: dict[bytes, Topic] = {}
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def subscribe(self, name: str, listener: Listener) -> _Ear:
+    async def subscribe(self, name: str, channel: str, listener: Listener) -> _Ear:
         """Listen to a topic; returns once the server has acknowledged, or raises StoreUnavailable."""
         key = name.encode()
         topic = self._topics.get(key)
         if topic is None:
-            topic = self._topics[key] = _Topic()
+            topic = self._topics[key] = Topic(channel)
             await self._send("SUBSCRIBE", key)
-        ear = _Ear(self, key, listener)
-        topic.ears.append(ear)
+        topic.listeners.append(listener)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="gapless ears")
+        ear = _Ear(self, key, listener)
         try:
-            async with asyncio.timeout(ACK_TIMEOUT):
-                await topic.open.wait()
-        except TimeoutError:
-            await ear.close()
-            raise StoreUnavailable("Redis did not acknowledge a subscription") from None
+            await topic.opened(ACK_TIMEOUT)
         except BaseException:
             await ear.close()
             raise
@@ -64,12 +59,13 @@ class Ears:
         self._topics.clear()
         await self._stop()
 
-    async def _forget(self, key: bytes, ear: _Ear) -> None:
+    async def forget(self, key: bytes, listener: Listener) -> None:
+        """The last listener ends its topic, and the last topic the connection."""
         topic = self._topics.get(key)
-        if topic is None or ear not in topic.ears:
+        if topic is None or listener not in topic.listeners:
             return
-        topic.ears.remove(ear)
-        if topic.ears:
+        topic.listeners.remove(listener)
+        if topic.listeners:
             return
         del self._topics[key]
         if self._topics:
@@ -136,46 +132,17 @@ class Ears:
                 self._topics[key].hear()
 
 
-class _Topic:
-    """A pub/sub channel and who listens to it."""
-
-    def __init__(self) -> None:
-        self.ears: list[_Ear] = []
-        self.open = asyncio.Event()
-        self._was_lost = False
-
-    def hear(self) -> None:
-        self.open.set()
-        if self._was_lost:
-            self._was_lost = False
-            for ear in tuple(self.ears):
-                ear.listener.heard()
-
-    def lose(self) -> None:
-        if self.open.is_set():
-            self.open.clear()
-            self._was_lost = True
-            for ear in tuple(self.ears):
-                ear.listener.lost()
-
-    def notice(self, payload: bytes) -> None:
-        try:
-            told = parse_notice(payload)
-        except CorruptLog as error:
-            _log.warning("a foreign notice was ignored: %s", error)
-            return
-        for ear in tuple(self.ears):
-            ear.listener.notice(told)
-
-
 class _Ear:
     """One subscription."""
 
     def __init__(self, ears: Ears, key: bytes, listener: Listener) -> None:
         self._ears = ears
         self._key = key
-        self.listener = listener
+        self._listener = listener
+
+    def suspect(self) -> None:
+        """See the port. PING watches over the connection all the time."""
 
     async def close(self) -> None:
         """See the port."""
-        await self._ears._forget(self._key, self)
+        await self._ears.forget(self._key, self._listener)

@@ -44,6 +44,12 @@ def load(name: str) -> Script:
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
+def locking(script: Script) -> Script:
+    """The script as Upstash runs it under a lock of its KEYS alone. Redis and Valkey refuse the flag."""
+    text = "#!lua flags=allow-key-locking\n" + script.text
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How the keys are named, and how much of a log is kept.
@@ -64,6 +70,11 @@ class Layout:
     def topic(self, channel: str) -> str:
         """The pub/sub channel on which appended entries are told."""
         return f"{self.prefix}:{self.database}:{channel}"
+
+    @property
+    def pattern(self) -> str:
+        """What all topics match."""
+        return f"{self.prefix}:{self.database}:*"
 
     def publish(self, publication: Publication, *, notify: bool = True) -> tuple[list[str], list[str | bytes]]:
         """KEYS and ARGV of `publish.lua`."""

@@ -30,6 +30,9 @@ class _Ear:
     channel: str
     listener: Listener
 
+    def suspect(self) -> None:
+        self.store.calls["suspect"] += 1
+
     async def close(self) -> None:
         if self in self.store.ears[self.channel]:
             self.store.ears[self.channel].remove(self)
@@ -57,6 +60,9 @@ class ModelStore:
         self._past: dict[str, list[tuple[float, list[Entry]]]] = defaultdict(list)
 
     # --- the port
+
+    def state(self) -> dict[str, str]:
+        return {}
 
     async def publish(self, publication: Publication) -> Outcome:
         await self._reach("publish")

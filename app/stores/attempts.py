@@ -1,0 +1,35 @@
+"""What may be sent again after a failure, and what never: one rule for all stores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from app.errors import CorruptLog, StoreUnavailable
+
+PAUSES = (0.1,)
+"""Seconds before a second attempt; as many attempts more as there are pauses."""
+
+T = TypeVar("T")
+
+
+async def persist(attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
+    """Try, and try again after StoreUnavailable where that is harmless.
+
+    A read is harmless, and so is a write whose every message has an idempotency key. Any other write is repeated only
+    where nothing was sent. `outcome_unknown` of the error that is raised in the end says whether anything may have been
+    written: once one attempt's outcome is unknown, it stays so.
+    """
+    unknown = False
+    for pause in (*PAUSES, None):
+        try:
+            return await attempt()
+        except StoreUnavailable as error:
+            unknown = unknown or error.outcome_unknown
+            final = isinstance(error, CorruptLog) or pause is None or (error.outcome_unknown and not repeatable)
+            if final or pause is None:
+                error.outcome_unknown = unknown
+                raise
+        await asyncio.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")

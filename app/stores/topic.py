@@ -1,0 +1,62 @@
+"""A pub/sub topic and who listens to it: the bookkeeping that every transport shares."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from app.cursor import Position
+from app.errors import CorruptLog, StoreUnavailable
+from app.events import Entry, parse_notice
+from app.store import Listener
+
+_log = logging.getLogger("gapless.store")
+
+
+class Topic:
+    """Tells its listeners of notices, of the loss of the subscription, and of the moment from which it hears again."""
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        self.listeners: list[Listener] = []
+        self._open = asyncio.Event()
+        self._was_lost = False
+
+    async def opened(self, seconds: float) -> None:
+        """Return once the subscription is acknowledged; raises StoreUnavailable when that takes too long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._open.wait()
+        except TimeoutError:
+            raise StoreUnavailable("the store did not acknowledge a subscription") from None
+
+    def hear(self) -> None:
+        """The subscription is acknowledged."""
+        self._open.set()
+        if self._was_lost:
+            self._was_lost = False
+            for listener in tuple(self.listeners):
+                listener.heard()
+
+    def lose(self) -> None:
+        """The subscription is gone."""
+        if self._open.is_set():
+            self._open.clear()
+            self._was_lost = True
+            for listener in tuple(self.listeners):
+                listener.lost()
+
+    def notice(self, payload: bytes) -> None:
+        """A notice came in; what none of ours has sent is ignored."""
+        try:
+            told = parse_notice(payload)
+        except CorruptLog as error:
+            _log.warning("a foreign notice was ignored: %s", error)
+            return
+        self.tell(told)
+
+    def tell(self, told: Sequence[Entry] | Position) -> None:
+        """Messages were appended."""
+        for listener in tuple(self.listeners):
+            listener.notice(told)

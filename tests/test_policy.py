@@ -1,0 +1,53 @@
+"""How long streams live and when their clients come back: before the platform's end, and not all at once."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.policy import SERVER, Mode, Policy, jittered
+
+dice = st.floats(0, 1)
+seconds = st.floats(0.2, 86_400)
+remaining = st.none() | st.floats(-10, 1000)
+
+SHORTEST = 0.05
+"""What even a stream that came too late may live."""
+
+
+@given(seconds, st.none() | seconds, st.floats(0, 5), remaining, dice)
+def test_a_stream_ends_before_its_setting_its_platform_and_its_ceiling(
+    wanted: float, ceiling: float | None, reserve: float, left: float | None, chance: float
+) -> None:
+    lifetime = Policy("p", reserve=reserve, ceiling=ceiling).lifetime(wanted, left, chance)
+    assert 0 < lifetime <= wanted
+    assert ceiling is None or lifetime <= ceiling
+    assert left is None or lifetime <= max(left - reserve, SHORTEST)
+
+
+@given(seconds, remaining, dice, dice)
+def test_ends_are_spread_over_the_last_fifth(wanted: float, left: float | None, a: float, b: float) -> None:
+    longest = SERVER.lifetime(wanted, left, 1.0)
+    early, late = sorted([a, b])
+    assert longest * 0.8 <= SERVER.lifetime(wanted, left, early) <= SERVER.lifetime(wanted, left, late) <= longest
+
+
+@given(seconds)
+def test_on_a_machine_of_ones_own_only_the_setting_counts(wanted: float) -> None:
+    assert SERVER.lifetime(wanted, None, 1.0) == wanted
+    assert (SERVER.mode, SERVER.freezes) == (Mode.STREAMING, False)
+
+
+def test_a_platforms_deadline_is_met_with_time_to_spare() -> None:
+    assert Policy("p", reserve=1.5).lifetime(240, 30, 1.0) == 28.5
+    assert Policy("p", reserve=1.5, ceiling=25).lifetime(240, 30, 1.0) == 25
+
+
+@given(st.integers(1, 60_000), dice)
+def test_a_retry_is_never_zero_nor_earlier_than_set(milliseconds: int, chance: float) -> None:
+    assert 1 <= milliseconds <= jittered(milliseconds, chance) <= milliseconds * 1.5 + 0.5
+
+
+def test_retries_of_a_herd_are_spread_evenly() -> None:
+    assert [jittered(1000, chance / 4) for chance in range(5)] == [1000, 1125, 1250, 1375, 1500]
+    assert jittered(0, 0.0) == 1

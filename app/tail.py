@@ -49,6 +49,7 @@ class Tail:
         self.base = base
         self.frames = [Frame(channel, entry) for entry in entries]
         self._bytes = sum(frame.size for frame in self.frames)
+        self._shorten()
 
     @property
     def head(self) -> Position:
@@ -136,8 +137,9 @@ class Tail:
         while drop < len(self.frames) - 1 and (len(self.frames) - drop > MOST_FRAMES or size > MOST_BYTES):
             size -= self.frames[drop].size
             drop += 1
-        self.base, self._bytes = self.frames[drop - 1].position, size
-        del self.frames[:drop]
+        if drop:  # one frame alone may be too large, and stays
+            self.base, self._bytes = self.frames[drop - 1].position, size
+            del self.frames[:drop]
 
 
 def judge(channel: str, position: Position, cut: Slice, retention: float) -> Stretch | None:

@@ -52,7 +52,7 @@ class Publication:
         keys = []
         if self.key is not None:
             digest = hashlib.sha256("".join(draft.digest for draft in self.drafts).encode()).hexdigest()[:32]
-            keys.append(Key(_name(self.drafts[0].user, self.key), digest, 1, len(self.drafts)))
+            keys.append(Key(_name(self.drafts[0].user, self.key, "batch:"), digest, 1, len(self.drafts)))
         for index, draft in enumerate(self.drafts, 1):
             if draft.local_id is not None:
                 keys.append(Key(_name(draft.user, draft.local_id), draft.digest, index, 1))
@@ -64,10 +64,10 @@ class Publication:
         return self.key is not None or all(draft.local_id is not None for draft in self.drafts)
 
 
-def _name(user: str | None, local_id: str) -> str:
-    """Hashed, so that any user and id make a short name in which neither can imitate the other."""
+def _name(user: str | None, local_id: str, kind: str = "") -> str:
+    """Hashed, so that any user and id make a short name in which neither can imitate the other, nor a batch's key."""
     user = "" if user is None else f"u{user}"
-    return hashlib.sha256(f"{len(user)}:{user}{local_id}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{kind}{len(user)}:{user}{local_id}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,13 @@ def _numbered(publication: Publication, epoch: str, first: int, prev: str) -> tu
     )
 
 
-def _repeated(publication: Publication, values: list[str]) -> Repeated:
-    """The remembered ids: of the key for all, where there is one, else of each message's own key."""
+def _repeated(publication: Publication, values: list[str]) -> Repeated | KeyConflict:
+    """The remembered ids: of the key for all, where there is one, else of each message's own key.
+
+    A batch in which a message has no key may be known by the others, but nobody can know whether this one was sent.
+    """
+    if not publication.repeatable:
+        return KeyConflict(len(values), len(values))
     if publication.key is not None:
         values = values[:1]
     ids: list[Position] = []

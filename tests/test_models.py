@@ -1,0 +1,221 @@
+"""Requests at the edge: what is taken is stored as it was meant, and what is not is refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.errors import BadRequest, Refused, Unprocessable
+from app.models import MOST_IN_BATCH, OWN_EVENTS, Message, read_json, read_messages
+from tests.support import strategies as some
+
+ROOM = 1000
+"""Messages that a log may hold in these tests: more than a batch."""
+
+
+def request(**members: Any) -> bytes:
+    return json.dumps({"data": 1} | members).encode()
+
+
+def read(raw: bytes) -> Message:
+    (message,), batch = read_messages(raw, ROOM)
+    assert not batch
+    return message
+
+
+def stored(raw: bytes, user: str | None = None) -> bytes:
+    return read(raw).draft(user).body
+
+
+# --- what is taken
+
+
+@given(some.json_values, some.events, some.users, some.local_ids, st.booleans())
+def test_what_is_stored_is_what_was_sent(
+    data: Any, event: str, user: str | None, local_id: str | None, ascii: bool
+) -> None:
+    sent = {"data": data, "event": event, "user": user, "localId": local_id}
+    message = read(json.dumps(sent, ensure_ascii=ascii).encode())
+    assert message.user == user
+    raw = message.draft("ann").body
+    assert json.loads(raw) == sent | {"user": "ann"}
+    assert list(json.loads(raw)) == ["event", "user", "data", "localId"]
+
+
+@given(some.json_values, some.users, some.local_ids)
+@example("\x85\u2028\u2029", "\x85\u2028\u2029", "\x85\u2028\u2029")
+def test_what_is_stored_is_one_line_to_everybody(data: Any, user: str | None, local_id: str | None) -> None:
+    raw = stored(json.dumps({"data": data, "localId": local_id}).encode(), user)
+    assert len(raw.decode().splitlines()) == 1
+    assert b"\t" not in raw
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    assert json.loads(stored(b'{"data":null}')) == {"event": "message", "user": None, "data": None, "localId": None}
+
+
+@pytest.mark.parametrize("data", ["0", "-1.5e-7", "1" * 4300, '"\\ud83d\\ude00"', '"\\u0000"', "[[]]", "{}", '{"":0}'])
+def test_any_json_is_data(data: str) -> None:
+    assert json.loads(stored(f'{{"data":{data}}}'.encode()))["data"] == json.loads(data)
+
+
+@given(some.json_values, some.json_values)
+def test_a_digest_tells_contents_apart(one: Any, other: Any) -> None:
+    mine, theirs = Message(data=one).draft("ann"), Message(data=other).draft("ann")
+    assert (mine.digest == theirs.digest) == (mine.body == theirs.body)
+    assert mine.digest != Message(data=one).draft("bob").digest
+    assert mine.digest != Message(data=one, event="other").draft("ann").digest
+    assert len(mine.digest) == 32
+
+
+def test_a_draft_carries_its_user_and_its_id() -> None:
+    draft = Message(data=1, user="ann", localId="4f").draft("bob")
+    assert (draft.user, draft.local_id) == ("bob", "4f")
+
+
+def test_lengths_are_counted_in_characters() -> None:
+    longest = "é" * 128
+    assert read(request(user=longest, localId=longest)).user == longest
+
+
+@given(st.lists(some.json_values, min_size=1, max_size=5))
+def test_an_array_is_a_batch_in_its_order(several: list[Any]) -> None:
+    messages, batch = read_messages(json.dumps([{"data": data} for data in several]).encode(), ROOM)
+    assert batch
+    assert [message.data for message in messages] == several
+
+
+def test_a_batch_of_a_hundred_is_taken() -> None:
+    messages, _ = read_messages(json.dumps([{"data": i} for i in range(MOST_IN_BATCH)]).encode(), ROOM)
+    assert len(messages) == MOST_IN_BATCH == 100
+
+
+# --- what is refused
+
+
+def deep(levels: int) -> bytes:
+    return b'{"data":' + b"[" * levels + b"]" * levels + b"}"
+
+
+UNREADABLE = {
+    "nothing": b"",
+    "no JSON": b"data=1",
+    "cut off": b'{"data":',
+    "two values": b'{"data":1}{"data":2}',
+    "NaN": b'{"data":NaN}',
+    "Infinity": b'{"data":-Infinity}',
+    "bad UTF-8": b'{"data":"\xff"}',
+    "a surrogate in UTF-8": b'{"data":"\xed\xa0\x80"}',
+    "UTF-16": '{"data":1}'.encode("utf-16"),
+    "a lone surrogate": b'{"data":"\\ud800"}',
+    "a lone surrogate in a key": b'{"data":{"\\udc00":1}}',
+    "surrogates the wrong way round": b'{"data":"\\udc00\\ud800"}',
+    "a line break in a text": b'{"data":"a\nb"}',
+    "a bottomless nest": deep(20_000),
+    "an endless number": b'{"data":' + b"1" * 100_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("raw", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_is_no_json_cannot_be_read(raw: bytes) -> None:
+    with pytest.raises(BadRequest, match="not JSON"):
+        read_messages(raw, ROOM)
+
+
+REFUSED = {
+    "a text": b'"hello"',
+    "a number": b"1",
+    "null": b"null",
+    "no data": b"{}",
+    "an unknown member": request(Data=2),
+    "event: a number": request(event=1),
+    "event: null": request(event=None),
+    "event: empty": request(event=""),
+    "event: too long": request(event="x" * 65),
+    "event: a line break": request(event="a\n"),
+    "event: a line break within": request(event="a\nb"),
+    "event: a blank": request(event="a b"),
+    "event: not ASCII": request(event="é"),
+    "user: a number": request(user=7),
+    "user: empty": request(user=""),
+    "user: too long": request(user="x" * 129),
+    "user: a line break": request(user="ann\n"),
+    "user: a carriage return": request(user="an\rn"),
+    "user: a zero": request(user="\0"),
+    "user: a delete": request(user="\x7f"),
+    "localId: a number": request(localId=1),
+    "localId: empty": request(localId=""),
+    "localId: too long": request(localId="x" * 129),
+    "localId: a tab": request(localId="a\tb"),
+    "data: no number that JSON could write": b'{"data":[1e400]}',
+    "data: no number within": b'{"data":{"a":-1e999}}',
+    "an empty batch": b"[]",
+    "101 in a batch": json.dumps([{"data": 1}] * 101).encode(),
+    "a batch with a text": b'[{"data":1},"hello"]',
+    "a batch in a batch": b'[[{"data":1}]]',
+    "one bad in a batch": b'[{"data":1},{}]',
+    "a localId twice": b'[{"data":1,"localId":"a"},{"data":2,"localId":"a"}]',
+}
+
+
+def attempt(raw: bytes) -> None:
+    """The whole way of a request to its drafts."""
+    for message in read_messages(raw, ROOM)[0]:
+        message.draft(message.user)
+
+
+@pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_done_is_refused_in_a_sentence(raw: bytes) -> None:
+    with pytest.raises(Unprocessable) as refusal:
+        attempt(raw)
+    assert refusal.value.detail.endswith(".")
+    assert len(refusal.value.detail) < 300
+
+
+@pytest.mark.parametrize("event", [*OWN_EVENTS, "gapless.", "gapless.any"])
+def test_the_services_own_event_names_are_its_own(event: str) -> None:
+    with pytest.raises(Unprocessable, match=f"'{event}' is one of the service's own"):
+        read(request(event=event))
+
+
+@pytest.mark.parametrize("event", ["gapless", "Hello", "message", "gaps", "x" * 64, "a.b:c-d_e"])
+def test_all_other_names_are_free(event: str) -> None:
+    assert read(request(event=event)).event == event
+
+
+def test_a_batch_is_no_larger_than_the_log() -> None:
+    twenty_one = json.dumps([{"data": 1}] * 21).encode()
+    assert len(read_messages(twenty_one, 21)[0]) == 21
+    with pytest.raises(Unprocessable, match="1 to 20 messages; this one holds 21"):
+        read_messages(twenty_one, 20)
+
+
+@given(st.binary(max_size=50) | some.json_values.map(lambda value: json.dumps(value).encode()))
+def test_any_body_is_taken_or_refused(raw: bytes) -> None:
+    try:
+        attempt(raw)
+    except Refused as refusal:
+        assert refusal.status in (400, 422)
+
+
+@pytest.mark.parametrize("levels", range(190, 260))
+def test_any_depth_is_taken_or_refused(levels: int) -> None:
+    try:
+        raw = stored(deep(levels))
+    except Refused:
+        assert levels > 190
+    else:
+        assert json.loads(raw)["data"] == json.loads(deep(levels))["data"]
+
+
+def test_a_text_about_infinity_is_only_a_text() -> None:
+    assert json.loads(stored(b'{"data":"Infinity"}'))["data"] == "Infinity"
+
+
+def test_numbers_keep_their_worth() -> None:
+    assert read_json(b"12345678901234567890123") == 12345678901234567890123
+    assert json.loads(stored(b'{"data":0.1}'))["data"] == 0.1

@@ -13,8 +13,8 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parent.parent
 LEFT_OUT = {"app", ".git", ".venv", ".gapless", "dist", "build"}
-# Those that speak of the tree, not of the product.
-NOT_HERE = ("tests/test_requirements.py", "tests/test_install.py")
+# Those that speak of the tree or of the tests' own tools, not of the product.
+NOT_HERE = ("tests/test_requirements.py", "tests/test_install.py", "tests/support")
 
 
 def main() -> int:
@@ -80,7 +80,7 @@ def tests(python: Path, tree: Path) -> int:
     where = output(python, "-c", "import app; print(app.__file__)", cwd=tree)
     if not Path(where).is_relative_to(python.parent.parent):
         sys.exit(f"`import app` finds {where}, and not the wheel's")
-    ignored = [f"--ignore={file}" for file in NOT_HERE]
+    ignored = [f"--ignore={path}" for path in NOT_HERE]
     command: list[str | Path] = [
         python,
         "-m",

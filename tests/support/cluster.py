@@ -8,9 +8,11 @@ from redis.exceptions import ConnectionError, TimeoutError
 
 from tests.support.alarm import until
 from tests.support.port import free_port
-from tests.support.valkey import Counted, Valkey, start_valkey
+from tests.support.valkey import BOOKKEEPING, SUBSCRIPTIONS, Counted, Valkey, counting, start_valkey
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 SLOTS = 16_384
@@ -47,12 +49,18 @@ class Cluster:
         return self.owner(key)
 
     def commandstats(self) -> dict[str, int]:
-        """The sum over all live nodes of `Valkey.commandstats`."""
+        """The sum of `Valkey.commandstats` over all live primaries: what was asked, not what was copied."""
         total = Counted()
         for node in self.nodes:
-            if node.alive:
+            if node.alive and node.cli("ROLE")[0] == "master":
                 total.update(node.commandstats())
         return dict(total)
+
+    def count_commands(
+        self, *, ignore: Collection[str] = BOOKKEEPING | SUBSCRIPTIONS
+    ) -> AbstractContextManager[Counted]:
+        """As `Valkey.count_commands`, over all nodes. No node may die or take over meanwhile."""
+        return counting(self.commandstats, ignore)
 
     def close(self) -> None:
         """Kill all nodes."""
@@ -84,7 +92,7 @@ def _view(node: Valkey) -> tuple[bool, tuple[tuple[int, int, int], ...]]:
     return "cluster_state:ok" in info, tuple(ranges)
 
 
-def start_cluster(folder: Path, n: int = 3, *, replicas: int = 0, node_timeout_ms: int = 1000) -> Cluster:
+def start_cluster(folder: Path, n: int = 3, *, replicas: int = 0, node_timeout_ms: int = 1500) -> Cluster:
     """Start `n` primaries and `replicas` replicas in all, wait until they serve, return the cluster.
 
     A node that is silent for `node_timeout_ms` is taken for dead; its replica takes over soon after.

@@ -19,13 +19,13 @@ from tests.support.port import free_port
 from tests.support.process import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
 # Commands of connecting and looking after a connection, not of the work under count.
 BOOKKEEPING = frozenset(
-    {"auth", "client", "cluster", "command", "config", "hello", "info", "ping", "readonly", "role", "select"}
-    | {"psync", "replconf"}
+    {"auth", "client", "cluster", "command", "config", "hello", "info", "ping", "pubsub", "select"}
+    | {"psync", "readonly", "replconf", "role"}
 )
 # One each on Upstash's bill, but a matter of joining and leaving, not of a message.
 SUBSCRIPTIONS = frozenset({"subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe"})
@@ -178,14 +178,21 @@ class Valkey:
         EVALSHA counts one, and so does each command that the script calls. A name in `ignore` covers
         its subcommands. The server must not be restarted meanwhile.
         """
-        counted = Counted()
-        pid, before = self.pid, self.commandstats()
-        yield counted
-        if self.pid != pid:
-            raise Alarm("the server was restarted while its commands were counted")
-        for name, calls in self.commandstats().items():
-            if (new := calls - before.get(name, 0)) and name.split("|")[0] not in ignore:
-                counted[name] = new
+        pid = self.pid
+        with counting(self.commandstats, ignore) as counted:
+            yield counted
+            if self.pid != pid:
+                raise Alarm("the server was restarted while its commands were counted")
+
+
+@contextmanager
+def counting(stats: Callable[[], dict[str, int]], ignore: Collection[str]) -> Iterator[Counted]:
+    """The growth of `stats` over the `with`; of servers that a test does not hold as `Valkey`, too."""
+    counted, before = Counted(), stats()
+    yield counted
+    for name, calls in stats().items():
+        if (new := calls - before.get(name, 0)) and name.split("|")[0] not in ignore:
+            counted[name] = new
 
 
 def start_valkey(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import secrets
 import time
@@ -13,20 +14,24 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from app import __version__
 from app.errors import StartupRefused
 from app.feed import FeedSettings
 from app.feeds import Feeds
 from app.models import Message
-from app.policy import SERVER, Policy
+from app.policy import LAMBDA, SERVER, Policy
 from app.routes import health, history, page, problems, publish, stream
 from app.routes.deps import Service
 from app.routes.door import AccessLog, Door
 from app.settings import Settings
+from app.startup import read_settings
 from app.store import Store
 from app.stores.scripts import Layout
 
+NO_STORE = "No message store is configured. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL."
+_log = logging.getLogger("gapless")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _DESCRIPTION = """Messages that reach browsers live, in order and without loss, from functions that may stop anytime.
 
@@ -60,20 +65,49 @@ def create_app(settings: Settings, policy: Policy = SERVER, open_store: Callable
     return app
 
 
+def serve_or_explain(policy: Policy) -> ASGIApp:
+    """The service that the environment describes.
+
+    Where it must not start: on a platform, an app that answers every request with the reason, because there nobody sees
+    a process end; elsewhere StartupRefused or SystemExit with a sentence that says what to do.
+    """
+    try:
+        settings = read_settings()
+        refuse_unsafe(settings, policy)
+        return create_app(settings, policy)
+    except StartupRefused as error:
+        if policy is SERVER:
+            raise SystemExit(f"gapless: {error}") from None
+        _log.error("%s", error)
+        return problems.explaining(str(error))
+
+
+def refuse_unsafe(settings: Settings, policy: Policy) -> None:
+    """On a platform the service is reachable by everybody and keeps nothing itself; raises StartupRefused."""
+    if policy is SERVER:
+        return
+    if settings.upstash_url is None and settings.redis_url is None:
+        raise StartupRefused(NO_STORE)
+    if not settings.public:
+        raise StartupRefused(
+            "This service has no keys and everybody can reach it. Set GAPLESS_PUBLIC=true if that is what you want."
+        )
+
+
 def make_store(settings: Settings) -> Store:
-    """The store that the settings name; raises StartupRefused where they name none."""
+    """The store that the settings name; where they name none, the embedded Valkey."""
     if settings.upstash_url is not None:
         from app.stores.upstash import UpstashStore  # noqa: PLC0415 - imported only where it is used
 
         token = settings.upstash_token.get_secret_value() if settings.upstash_token else ""
         return UpstashStore(settings.upstash_url, token, lambda db: layout(settings, db), page=settings.page)
-    if settings.redis_url is None:
-        raise StartupRefused(
-            "No message store is configured. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL."
-        )
-    from app.stores.redis import RedisStore  # noqa: PLC0415 - an extra, and slow to import
+    if settings.redis_url is not None:
+        from app.stores.redis import RedisStore  # noqa: PLC0415 - an extra, and slow to import
 
-    return RedisStore(settings.redis_url.get_secret_value(), lambda db: layout(settings, db), page=settings.page)
+        return RedisStore(settings.redis_url.get_secret_value(), lambda db: layout(settings, db), page=settings.page)
+    from app.stores.local import LocalStore  # noqa: PLC0415 - local runs only
+
+    return LocalStore(settings.data_dir, lambda db: layout(settings, db), page=settings.page)
 
 
 def layout(settings: Settings, database: int) -> Layout:
@@ -100,7 +134,8 @@ class _Wiring:
     def _join(self, store: Store) -> Service:
         settings, policy = self._settings, self._policy
         recheck = store.recheck if settings.recheck is None else settings.recheck
-        feeds = FeedSettings(recheck, settings.linger, settings.retention, store.page, policy.freezes)
+        linger = 0 if policy is LAMBDA else settings.linger
+        feeds = FeedSettings(recheck, linger, settings.retention, store.page, policy.freezes)
         return Service(
             settings=settings,
             policy=policy,

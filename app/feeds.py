@@ -32,6 +32,8 @@ class Feeds:
         finally:
             for feed in feeds:
                 self._release(feed)
+            if self._settings.linger == 0 and self._tasks:  # a platform that freezes: leave nothing behind
+                await asyncio.wait(self._tasks)
 
     def offer(self, channel: str, entries: Sequence[Entry]) -> None:
         """The reply of a publish is a notice to this process's own feed, where there is one."""
@@ -67,8 +69,11 @@ class Feeds:
         if self._users[feed] > 0:
             return
         del self._users[feed]
-        linger = 0 if feed.failure is not None else self._settings.linger
-        self._closing[feed] = asyncio.get_running_loop().call_later(linger, self._retire, feed)
+        if feed.failure is not None or self._settings.linger == 0:
+            self._retire(feed)
+        else:
+            loop = asyncio.get_running_loop()
+            self._closing[feed] = loop.call_later(self._settings.linger, self._retire, feed)
 
     def _retire(self, feed: Feed) -> None:
         self._closing.pop(feed, None)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import os
 
-from app.factory import create_app
-from app.settings import Settings
+from app.factory import serve_or_explain
+from app.policy import choose
+from app.startup import configure_logging
 
-_log = logging.getLogger("gapless")
-if not _log.handlers and not logging.getLogger().handlers:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    _log.addHandler(handler)
-    _log.setLevel(logging.INFO)
-
-app = create_app(Settings())
+configure_logging()
+app = serve_or_explain(choose(os.environ))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,6 +42,28 @@ class Policy:
 
 SERVER = Policy("server")
 """uvicorn on a machine of one's own: nothing ends a stream but the setting."""
+
+LAMBDA = Policy("lambda", Mode.BUFFERED, ceiling=20.0, freezes=True)
+"""AWS Lambda through Mangum: the body is handed over whole. 20 s stay below every front's 29."""
+
+LAMBDA_ADAPTER = Policy("lambda-adapter", Mode.STREAMING, freezes=True)
+"""AWS Lambda through the Web Adapter with `response_stream`: uvicorn inside the function."""
+
+LAMBDA_ADAPTER_BUFFERED = Policy("lambda-adapter", Mode.BUFFERED, ceiling=20.0, freezes=True)
+"""The Web Adapter in its default mode, which hands bodies over whole."""
+
+VERCEL = Policy("vercel", Mode.STREAMING, reserve=3.0, freezes=True)
+"""A Vercel Python function: streams, until the request's own deadline."""
+
+
+def choose(environ: Mapping[str, str]) -> Policy:
+    """Where this process runs, by what the platform itself has put into the environment."""
+    if "AWS_LAMBDA_FUNCTION_NAME" in environ:
+        if environ.get("AWS_LAMBDA_EXEC_WRAPPER") != "/opt/bootstrap":
+            return LAMBDA
+        streams = environ.get("AWS_LWA_INVOKE_MODE", "").lower() == "response_stream"
+        return LAMBDA_ADAPTER if streams else LAMBDA_ADAPTER_BUFFERED
+    return VERCEL if environ.get("VERCEL") == "1" else SERVER
 
 
 def jittered(milliseconds: int, dice: float) -> int:

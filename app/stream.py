@@ -19,7 +19,7 @@ from app.errors import StoreUnavailable
 from app.events import End, Gap
 from app.feed import Feed
 from app.frames import Frame
-from app.policy import jittered
+from app.policy import Mode, jittered
 
 Send = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, None]]
 
@@ -86,6 +86,8 @@ class Lane:
 
 class Stream:
     """One reader of one or many channels, until its deadline."""
+
+    mode = Mode.STREAMING
 
     def __init__(self, feeds: Sequence[Feed], start: Start, terms: Terms) -> None:
         self.messages = 0
@@ -213,7 +215,7 @@ class Stream:
         if lane.gap is None:
             stretch = lane.feed.peek(lane.position) or await lane.feed.after(lane.position)
             if stretch.frames and lane.gap is None:
-                chosen = _fit(stretch.frames)
+                chosen = self._share(stretch.frames)
                 self.messages += len(chosen)
                 await self._write(self._encode(lane, chosen))
                 return
@@ -274,6 +276,10 @@ class Stream:
 
     # --- bytes
 
+    def _share(self, new: Sequence[Frame]) -> Sequence[Frame]:
+        """As many of these frames as one turn of a channel may send."""
+        return fit(new, CHUNK)
+
     def _encode(self, lane: Lane, new: Sequence[Frame]) -> bytes:
         """These frames as one chunk, each under the cursor that holds after it; moves the lane's position."""
         if self._alone:
@@ -294,17 +300,17 @@ class Stream:
             [lane.feed.channel for lane in self._lanes],
             heartbeat=self._terms.heartbeat,
             lifetime=self._terms.lifetime,
-            mode="streaming",
+            mode=self.mode.value,
             retry=self._terms.retry_ms,
         )
 
 
-def _fit(new: Sequence[Frame]) -> Sequence[Frame]:
-    """As many of these frames as fit one chunk, but at least one."""
+def fit(new: Sequence[Frame], most: int) -> Sequence[Frame]:
+    """As many of these frames as fit so many bytes, but at least one."""
     size = 0
     for count, frame in enumerate(new):
         size += frame.size
-        if size > CHUNK and count:
+        if size > most and count:
             return new[:count]
     return new
 

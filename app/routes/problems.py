@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import Refused, StoreUnavailable, TooMany
 from app.models import explain
@@ -33,6 +34,16 @@ def describe(status: int, meaning: str) -> dict[int | str, dict[str, Any]]:
     title = HTTPStatus(status).phrase
     example = {"type": "about:blank", "title": title, "status": status, "detail": meaning}
     return {status: {"description": meaning, "content": {"application/problem+json": {"example": example}}}}
+
+
+def explaining(message: str) -> ASGIApp:
+    """An app that answers every request with why the service did not start."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await problem(503, "Service not configured", message)(scope, receive, send)
+
+    return app
 
 
 def install(app: FastAPI) -> None:

@@ -8,9 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from app.policy import Mode
 from app.routes.deps import ChannelPath, ChannelsDep, Service, ServiceDep, start
 from app.routes.problems import describe
+from app.routes.remaining import remaining
 from app.stream import Start, Terms
+from app.turn import Turn
 
 router = APIRouter(tags=["live"])
 
@@ -48,7 +51,7 @@ async def stream_one(
     history: History = 0,
 ) -> Response:
     """Every message of the channel from a position on, then live. Readable by a stock EventSource."""
-    return _open(request, service, [channel], start([channel], last_event_id, [after, alias], history))
+    return await _open(request, service, [channel], start([channel], last_event_id, [after, alias], history))
 
 
 @router.head("/stream", include_in_schema=False)
@@ -63,13 +66,21 @@ async def stream_many(
     history: History = 0,
 ) -> Response:
     """Every message of up to 16 channels on one stream; its ids are cursors over all of them."""
-    return _open(request, service, channels, start(channels, last_event_id, [after, alias], history))
+    return await _open(request, service, channels, start(channels, last_event_id, [after, alias], history))
 
 
-def _open(request: Request, service: Service, channels: Sequence[str], begin: Start) -> Response:
-    """A stream that lives as long as the platform lets it."""
-    from app.routes.live import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn, which a function's cold start need not pay for
+async def _open(request: Request, service: Service, channels: Sequence[str], begin: Start) -> Response:
+    """A stream that lives as long as the platform lets it; where bodies are handed over whole, one turn of it."""
+    settings, policy, dice = service.settings, service.policy, service.dice()
+    left = remaining(request.scope, policy.platform, service.wall())
+    lifetime = policy.lifetime(settings.lifetime, left, dice)
+    terms = Terms(lifetime, settings.heartbeat, settings.retry_ms, dice)
+    if policy.mode is Mode.STREAMING or request.method == "HEAD":
+        from app.routes.live import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
-    settings, dice = service.settings, service.dice()
-    terms = Terms(service.policy.lifetime(settings.lifetime, None, dice), settings.heartbeat, settings.retry_ms, dice)
-    return LiveResponse(service.feeds, channels, begin, terms, request.scope)
+        return LiveResponse(service.feeds, channels, begin, terms, request.scope)
+    async with service.feeds.open(channels) as feeds:
+        turn = Turn(feeds, begin, terms)
+        body = await turn.collect()
+    request.scope["gapless.note"] = f"turn messages={turn.messages}"
+    return Response(body, media_type="text/event-stream", headers={"Cache-Control": "no-store"})

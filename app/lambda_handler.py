@@ -1,0 +1,49 @@
+"""`app.lambda_handler.handler`, for AWS Lambda through Mangum.
+
+Lifespan stays off: Mangum would start and stop the app at every invocation. Clients live as long as the process and are
+made with the first request. Whatever front is before the function, the app sees the path as its routes name it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from mangum import Mangum
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.factory import serve_or_explain
+from app.policy import choose
+from app.startup import configure_logging
+
+
+class _WithoutStage:
+    """An HTTP API puts the name of a named stage before the path; a REST API leaves it out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        prefix = _stage_prefix(scope.get("aws.event") or {})
+        path = scope.get("path", "")
+        if prefix and (path == prefix or path.startswith(prefix + "/")):
+            scope = {**scope, "path": path[len(prefix) :] or "/"}
+        await self._app(scope, receive, send)
+
+
+def _stage_prefix(event: dict[str, Any]) -> str:
+    """The stage that stands before the event's path, with its slash; empty where none does."""
+    context = event.get("requestContext") or {}
+    stage = context.get("stage") or "$default"
+    if stage == "$default" or "resourceId" in context:  # a REST API's path comes without its stage
+        return ""
+    return f"/{stage}"
+
+
+configure_logging()
+app = serve_or_explain(choose(os.environ))
+handler = Mangum(
+    _WithoutStage(app),
+    lifespan="off",
+    text_mime_types=["text/", "application/json", "application/javascript", "application/problem+json"],
+)

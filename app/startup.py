@@ -1,0 +1,66 @@
+"""What the entrypoints do first: read the settings, and see to a log."""
+
+from __future__ import annotations
+
+import logging
+
+from pydantic import AliasChoices, ValidationError
+from pydantic_settings import SettingsError
+
+from app.errors import StartupRefused
+from app.settings import Settings
+
+
+class BadSetting(StartupRefused):
+    """A variable or argument has a value that can't be used."""
+
+    exit_code = 2
+
+
+def read_settings() -> Settings:
+    """The settings; BadSetting with a line for each variable that is wrong."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_context=False)
+        raise BadSetting("\n".join(_line(entry["loc"], entry["msg"], entry["input"]) for entry in wrong)) from None
+    except SettingsError as error:
+        raise BadSetting(str(error)) from None
+    if (settings.upstash_url is None) != (settings.upstash_token is None):
+        given, missing = "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"
+        if settings.upstash_url is None:
+            given, missing = missing, given
+        raise BadSetting(f"{given} is set, but {missing} is not. Upstash needs both.")
+    return settings
+
+
+def configure_logging() -> None:
+    """One line per record on standard error for our own loggers, where nobody has configured any."""
+    log = logging.getLogger("gapless")
+    if log.handlers or logging.getLogger().handlers:
+        log.setLevel(log.level or logging.INFO)
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+
+
+def _line(where: tuple[int | str, ...], message: str, value: object) -> str:
+    if not where:
+        return f"{message}."
+    variable = _variable(str(where[0]))
+    # The store's URLs and tokens hold passwords; our own plain settings do not.
+    shown = variable.startswith("GAPLESS_") and not any(part in variable for part in ("SECRET", "TOKEN", "URL"))
+    return f"{variable}: {message}{f' (it is {value!r})' if shown else ''}."
+
+
+def _variable(name: str) -> str:
+    """The variable from which a field is read. Errors name either the field or the variable."""
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return name
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        alias = alias.choices[0]
+    return alias if isinstance(alias, str) else f"GAPLESS_{name.upper()}"

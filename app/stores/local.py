@@ -1,0 +1,25 @@
+"""The embedded Valkey as a store, for servers that do not start it themselves: `uvicorn app.main:app` on a laptop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from app.stores.embedded import EmbeddedValkey
+from app.stores.redis import RedisStore
+from app.stores.scripts import Layout
+
+
+class LocalStore(RedisStore):
+    """Starts, joins or adopts the Valkey of `folder`, and lets go of it at the end."""
+
+    def __init__(self, folder: str, layout: Callable[[int], Layout], *, page: int) -> None:
+        self._valkey = EmbeddedValkey.start(Path(folder))
+        super().__init__(self._valkey.url, layout, page=page)
+        self.name = f"embedded Valkey in {self._valkey.folder}"
+
+    async def close(self) -> None:
+        """See the port."""
+        await super().close()
+        await asyncio.to_thread(self._valkey.stop)

@@ -1,0 +1,82 @@
+"""A turn: a stream's answer on a platform that hands bodies over whole. The same URL, client and promise.
+
+A client without a cursor is answered at once, with its place. Any other waits, for as long as the platform lets it,
+until there is something to send, gets all that is there up to a bound, and comes back with its new cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from app import frames
+from app.errors import StoreUnavailable
+from app.events import End
+from app.frames import Frame
+from app.policy import Mode, jittered
+from app.stream import RETRY_UNAVAILABLE, Lane, Stream, fit
+
+MOST_MESSAGES = 100
+MOST_BYTES = 262_144
+"""What one turn holds; a single larger message goes alone."""
+RETRY = 80
+"""Milliseconds before the client's next turn, and up to half as many again."""
+
+
+class Turn(Stream):
+    """One reader, one answer."""
+
+    mode = Mode.BUFFERED
+
+    async def collect(self) -> bytes:
+        """The whole body: hello, what there is, and a short retry; or only `end` where the store can't be reached."""
+        self._body: list[bytes] = []
+        self._size = 0
+        reason = self._terms.last_word
+        try:
+            async with asyncio.timeout(self._terms.lifetime):
+                await self._greet()
+                await self._gather()
+        except TimeoutError:
+            pass
+        except StoreUnavailable:
+            return frames.end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, self._terms.dice))
+        finally:
+            self._leave()
+        return b"".join([*self._body, frames.end(reason, retry=jittered(RETRY, self._terms.dice))])
+
+    def deliver(self, lane: Lane, new: Sequence[Frame], block: bytes, now: float) -> None:
+        """Something has come: gather it."""
+        self._bell.set()
+
+    async def _gather(self) -> None:
+        """A share of each channel in turn; wait only where a client that has its place would get nothing."""
+        empty = len(self._body)
+        while self._room() > 0:
+            self._bell.clear()
+            before = len(self._body)
+            for lane in self._lanes:
+                if self._room() > 0:
+                    await self._advance(lane)
+            if len(self._body) == before:
+                if before > empty or not self._has_place():
+                    return
+                await self._bell.wait()
+
+    def _has_place(self) -> bool:
+        """True where the client already knew its position: a new one is told it without waiting."""
+        return self._start.cursor is not None
+
+    def _room(self) -> int:
+        """Bytes that still fit; none once enough messages are in."""
+        return MOST_BYTES - self._size if self.messages < MOST_MESSAGES else 0
+
+    def _share(self, new: Sequence[Frame]) -> Sequence[Frame]:
+        """An even part for each channel, so that a loud one does not starve the others; but at least one message."""
+        lanes = len(self._lanes)
+        most = max(1, min(MOST_MESSAGES // lanes, MOST_MESSAGES - self.messages))
+        return fit(new[:most], min(MOST_BYTES // lanes, self._room()))
+
+    async def _write(self, block: bytes) -> None:
+        self._body.append(block)
+        self._size += len(block)

@@ -1,0 +1,145 @@
+"""Buffered mode, on virtual time: one answer at a time, and the same promise."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from app.cursor import parse_cursor
+from app.feed import FeedSettings
+from app.feeds import Feeds
+from app.stream import Start, Terms
+from app.turn import MOST_BYTES, MOST_MESSAGES, Turn
+from tests.support.clock import advance, settle
+from tests.support.model_store import ModelStore
+
+pytestmark = pytest.mark.virtual_time
+
+SETTINGS = FeedSettings(recheck=15, linger=0, retention=86_400, page=64, freezes=True)
+
+
+async def take(
+    store: ModelStore, *channels: str, start: Start | None = None, lifetime: float = 20
+) -> list[dict[str, str]]:
+    """The blocks of one turn; nothing of it is left on the loop."""
+    feeds = Feeds(store, SETTINGS, store.clock.now)
+    others = asyncio.all_tasks()
+    async with feeds.open(channels or ("c",)) as opened:
+        body = await Turn(opened, start or Start(), Terms(lifetime, 15, 700, 0.5)).collect()
+    assert asyncio.all_tasks() <= others, "something was left running"
+    blocks = [block for block in body.decode().split("\n\n") if block]
+    return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
+
+
+def last_id(blocks: list[dict[str, str]]) -> str:
+    return [block["id"] for block in blocks if "id" in block][-1]
+
+
+def messages(blocks: list[dict[str, str]]) -> list[Any]:
+    return [json.loads(block["data"]) for block in blocks if "event" not in block]
+
+
+def resume(blocks: list[dict[str, str]], channels: int = 1) -> Start:
+    return Start(cursor=parse_cursor(last_id(blocks), channels))
+
+
+async def test_without_a_cursor_it_answers_at_once() -> None:
+    store = ModelStore()
+    head = store.append("c", "1", "2")[-1].position
+    blocks = await take(store)
+    assert asyncio.get_running_loop().time() < 0.1
+    assert [block.get("event") for block in blocks] == ["hello", "end"]
+    assert blocks[0]["id"] == str(head)
+    assert json.loads(blocks[0]["data"])["mode"] == "buffered"
+    assert blocks[1]["retry"] == "100"
+
+
+async def test_with_a_cursor_it_waits_for_a_message() -> None:
+    store = ModelStore()
+    store.append("c", "1")
+    begin = resume(await take(store))
+    turn = asyncio.create_task(take(store, start=begin))
+    await advance(7)
+    assert not turn.done()
+    store.append("c", "2", "3")
+    await settle()
+    assert [message["data"] for message in messages(turn.result())] == [2, 3]
+
+
+async def test_it_answers_empty_at_the_deadline() -> None:
+    store = ModelStore()
+    begin = resume(await take(store))
+    blocks = await take(store, start=begin, lifetime=18)
+    assert asyncio.get_running_loop().time() == pytest.approx(18, abs=0.1)
+    assert [block.get("event") for block in blocks] == ["hello", "end"]
+
+
+async def test_turn_after_turn_loses_and_doubles_nothing() -> None:
+    store = ModelStore()
+    store.append("c", "0")
+    blocks = await take(store)
+    got: list[int] = []
+    for i in range(1, 400):
+        store.append("c", str(i))
+    while len(got) < 399:
+        blocks = await take(store, start=resume(blocks))
+        new = messages(blocks)
+        assert 1 <= len(new) <= MOST_MESSAGES
+        got += [message["data"] for message in new]
+    assert got == list(range(1, 400))
+
+
+async def test_a_turn_stays_below_every_body_limit() -> None:
+    store = ModelStore(page=64)
+    blocks = await take(store)
+    for _ in range(200):
+        store.append("c", json.dumps("x" * 131_000))
+    count = 0
+    while count < 200:
+        blocks = await take(store, start=resume(blocks))
+        size = sum(len(block["data"]) for block in blocks)
+        assert size < MOST_BYTES + 140_000 < 1_000_000
+        count += len(messages(blocks))
+    assert count == 200
+
+
+async def test_a_loud_channel_does_not_starve_the_others() -> None:
+    store = ModelStore()
+    names = [f"c{i}" for i in range(16)]
+    for name in names:
+        store.append(name, "0")
+    begin = resume(await take(store, *names), 16)
+    for _ in range(500):
+        store.append("c0", json.dumps("x" * 3000))
+    for name in names[1:]:
+        store.append(name, "1")
+    blocks = await take(store, *names, start=begin)
+    assert {message["channel"] for message in messages(blocks)} == set(names)
+
+
+async def test_a_gap_is_something_to_send() -> None:
+    store = ModelStore(cap=20)
+    begin = resume(await take(store))
+    for i in range(60):
+        store.append("c", str(i))
+    blocks = await take(store, start=begin)
+    gap = json.loads(blocks[1]["data"])
+    assert gap["reason"] == "trimmed"
+    assert gap["missed"] + len(messages(blocks)) == 60
+
+
+async def test_an_unreachable_store_is_one_end_without_an_id() -> None:
+    store = ModelStore(down=True)
+    blocks = await take(store)
+    assert blocks == [{"retry": "6250", "event": "end", "data": '{"reason":"unavailable"}'}]
+
+
+async def test_history_comes_with_the_first_turn() -> None:
+    store = ModelStore()
+    for i in range(10):
+        store.append("c", str(i))
+    blocks = await take(store, start=Start(history=4))
+    assert [message["data"] for message in messages(blocks)] == [6, 7, 8, 9]

@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parent.parent
-LEFT_OUT = {"app", ".git", ".venv", ".gapless", "dist", "build"}
+LEFT_OUT = {"app", ".git", ".venv", ".gapless", ".hypothesis", ".mypy_cache", ".ruff_cache", "dist", "build"}
 # Those that speak of the tree or of the tests' own tools, not of the product.
 NOT_HERE = ("tests/test_requirements.py", "tests/test_install.py", "tests/support")
 
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def build(top: Path) -> Path:
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", top, TREE, quiet=True)
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", top, TREE)
     return next(top.glob("*.whl"))
 
 
@@ -53,14 +53,14 @@ def environment(folder: Path, wheel: Path) -> Path:
     run(sys.executable, "-m", "venv", "--without-pip", folder)
     python = folder / "bin" / "python"
     run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-index", "--no-deps", wheel)
-    site = Path(output(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
+    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
     packages = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (site / "packages.pth").write_text("".join(f"{path}\n" for path in packages))
     return python
 
 
 def check_command(python: Path, wheel: Path) -> None:
-    said = output(python.parent / "gapless", "--version")
+    said = run(python.parent / "gapless", "--version")
     version = wheel.name.split("-")[1]
     if version not in said.split():
         sys.exit(f"`gapless --version` says {said!r}, and the wheel is {version}")
@@ -77,34 +77,21 @@ def copy_without_app(folder: Path) -> Path:
 
 def tests(python: Path, tree: Path) -> int:
     """The quick tests, against the installed files."""
-    where = output(python, "-c", "import app; print(app.__file__)", cwd=tree)
+    where = run(python, "-c", "import app; print(app.__file__)", cwd=tree)
     if not Path(where).is_relative_to(python.parent.parent):
         sys.exit(f"`import app` finds {where}, and not the wheel's")
     ignored = [f"--ignore={path}" for path in NOT_HERE]
-    command: list[str | Path] = [
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "4",
-        "--dist",
-        "worksteal",
-        "-m",
-        "not real",
-        *ignored,
-    ]
+    options = ["-q", "-n4", "--dist=worksteal", "-m", "not real", *ignored]
+    command: list[str | Path] = [python, "-m", "pytest", *options]
     return subprocess.run(command, cwd=tree, check=False).returncode
 
 
-def run(*command: str | Path, quiet: bool = False) -> None:
-    done = subprocess.run(command, check=False, capture_output=quiet, text=True)
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    """What the command prints; where it fails, that ends the run."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd)
     if done.returncode:
-        sys.exit(f"{command[0]} failed:\n{(done.stdout or '') + (done.stderr or '')}")
-
-
-def output(*command: str | Path, cwd: Path | None = None) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=cwd).stdout.strip()
+        sys.exit(f"`{' '.join(map(str, command))}` failed:\n{done.stdout}{done.stderr}")
+    return done.stdout.strip()
 
 
 if __name__ == "__main__":

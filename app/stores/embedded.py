@@ -66,6 +66,7 @@ class EmbeddedValkey:
         self._users: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
+        self._known: Path | None = None
         self._guard = threading.Lock()
 
     @property
@@ -157,7 +158,8 @@ class EmbeddedValkey:
             if time.monotonic() > end:
                 raise EmbeddedUnavailable(self._silence(deadline, launched))
             time.sleep(_LOOK)
-        self.url = "unix://" + quote(os.fsencode(self._socket()))
+        self._known = Path(self._socket())
+        self.url = "unix://" + quote(os.fsencode(self._known))
         self._pid = answer.pid
 
     def _launch(self, lock: int, *, again: bool) -> None:
@@ -166,7 +168,7 @@ class EmbeddedValkey:
             if again and self._process is not None:
                 raise EmbeddedUnavailable(self._death(self._process.wait()))
             self._let_go()
-            socket = socket_path(self.folder)
+            socket = self._known or socket_path(self.folder)  # its clients go on calling where it was
             os.ftruncate(lock, 0)
             os.pwrite(lock, os.fsencode(socket), 0)
             self._process = spawn(self.folder, socket, lock)

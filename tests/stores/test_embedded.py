@@ -163,10 +163,10 @@ def test_a_start_during_a_stop_gets_a_server_with_all_data(folder: Path) -> None
 
 
 def test_one_orphaned_by_kill_9_is_adopted_and_then_stopped(folder: Path, gate: Path) -> None:
-    process = user(folder, gate)
-    _, pid = outcome(process)
-    command(folder, "SET", "kept", "yes")
-    process.kill()
+    with user(folder, gate) as process:
+        _, pid = outcome(process)
+        command(folder, "SET", "kept", "yes")
+        process.kill()
     assert servers(folder) == [pid]
     use = EmbeddedValkey.start(folder)
     assert (use.joined, use.pid) == (True, pid)
@@ -186,12 +186,12 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_starter_killed_half_way_leaves_one_server_or_none(folder: Path, gate: Path, moment: str) -> None:
     for _ in range(3):
-        with gate.open() as closed:
+        with gate.open() as closed, user(folder, gate) as process:
             fcntl.flock(closed, fcntl.LOCK_EX)
-            process = user(folder, gate)
             process.wait_for_line("at the gate")
-        until(lambda: MOMENTS[moment](folder), moment)
-        process.kill()
+            fcntl.flock(closed, fcntl.LOCK_UN)
+            until(lambda: MOMENTS[moment](folder), moment)
+            process.kill()
         use = EmbeddedValkey.start(folder)
         assert servers(folder) == [use.pid]
         use.stop()
@@ -364,10 +364,17 @@ def test_a_long_path_gets_a_short_private_socket(deep: Path) -> None:
     assert not socket.parent.exists()
 
 
-def test_users_with_another_temporary_folder_find_the_socket(deep: Path, gate: Path) -> None:
+def test_users_with_another_temporary_folder_find_the_socket(
+    deep: Path, gate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use = EmbeddedValkey.start(deep)
     with tempfile.TemporaryDirectory() as other, user(deep, gate, {"TMPDIR": other}) as process:
         assert outcome(process) == ("joined", use.pid)
+        url = use.url
+        monkeypatch.setattr(tempfile, "tempdir", other)
+        kill_server(use)
+        use.ensure()
+        assert use.url == url
         use.stop()
         assert process.terminate() == 0
     assert servers(deep) == []

@@ -1,0 +1,57 @@
+"""The command `gapless`: arguments in, exit code out. What a command needs is imported when it runs.
+
+Exit codes: 0 ended as asked · 1 can't start, and says why · 2 wrong arguments or settings · 3 the app failed while it
+started · 130, 143 stopped by Ctrl-C or SIGTERM before it was ready.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from app import __version__
+from app.errors import StartupRefused
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; `argv` without the program's name, `sys.argv`'s where it is None."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except StartupRefused as refusal:
+        sys.stderr.write(f"gapless: {refusal}\n")
+        return getattr(refusal, "exit_code", 1)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gapless", description="Messages by POST, read with EventSource.")
+    parser.add_argument("--version", action="version", version=f"gapless {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    serve = commands.add_parser("serve", help="run the service", description="Run the service.")
+    serve.add_argument("--host", help="address to listen on (HOST; default 127.0.0.1)")
+    serve.add_argument("--port", type=_port, help="port to listen on, 0 for any free one (PORT; default 8000)")
+    serve.add_argument("--workers", type=_workers, default=1, help="processes that serve (default 1)")
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+def _port(text: str) -> int:
+    return _number(text, 0, 65_535)
+
+
+def _workers(text: str) -> int:
+    return _number(text, 1, 64)
+
+
+def _number(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
+    return int(text)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from app.cli.serve import serve  # noqa: PLC0415  # it imports the settings, and `--version` is to be quick
+
+    return serve(arguments.host, arguments.port, arguments.workers)

@@ -1,0 +1,48 @@
+"""Looks after the embedded Valkey while a service uses it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from app.stores.embedded import EmbeddedUnavailable, EmbeddedValkey
+
+LOOK = 0.25
+"""Seconds between looks; readers wait that long, at most, and a start, for a server that died."""
+
+PAUSE = 5.0
+"""Seconds before the next attempt after a failed one."""
+
+_log = logging.getLogger("gapless.serve")
+
+
+class Keeper(threading.Thread):
+    """A thread that starts the server again when it dies. `end` it before the use is stopped."""
+
+    def __init__(self, use: EmbeddedValkey) -> None:
+        super().__init__(name="keeper of the embedded Valkey", daemon=True)
+        self._use = use
+        self._over = threading.Event()
+        self._said = ""
+
+    def run(self) -> None:
+        """Look, and look again."""
+        pause = LOOK
+        while not self._over.wait(pause):
+            pause = LOOK if self._use.alive() or self._revived() else PAUSE
+
+    def end(self) -> None:
+        """Stop looking."""
+        self._over.set()
+
+    def _revived(self) -> bool:
+        try:
+            self._use.ensure()
+        except EmbeddedUnavailable as error:
+            if str(error) != self._said:
+                _log.error("%s", error)
+            self._said = str(error)
+            return False
+        self._said = ""
+        _log.warning("the embedded Valkey had ended; it was started again with its data")
+        return True

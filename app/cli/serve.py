@@ -1,0 +1,124 @@
+"""`gapless serve`: refuse what would be wrong, take the port, start the store, serve, and leave nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+from app.cli.address import Address, listen, resolve
+from app.cli.environment import place_of, read_settings, where_to_listen
+from app.errors import StartupRefused
+from app.settings import Settings
+
+DESCRIPTORS = 65_536
+"""Each stream takes one. Higher would cost programs that look at every one they might have."""
+
+
+def serve(host: str | None, port: int | None, workers: int) -> int:
+    """Run until told to stop; the exit code. StartupRefused, with what to do, where it can't or must not start."""
+    settings = read_settings()
+    address = resolve(*where_to_listen(host, port))
+    refuse_open_world(address, settings)
+    if importlib.util.find_spec("uvicorn") is None:
+        raise StartupRefused("`gapless serve` needs uvicorn: pip install 'gapless[embedded]'.")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    _raise_descriptor_limit()
+    listening, address = listen(address)
+    with listening, _store(settings) as store:
+        return _run(listening, lambda: _announce(address, store, settings), workers)
+
+
+def refuse_open_world(address: Address, settings: Settings) -> None:
+    """Beyond this machine a service needs keys, or the word that it is meant to be open."""
+    if address.loopback or settings.public or has_keys(settings):
+        return
+    raise StartupRefused(
+        f"On {address.host} anyone who can reach this machine could read and write every channel. Set "
+        "GAPLESS_JWT_SECRET or GAPLESS_JWKS_URL to ask for tokens, or GAPLESS_PUBLIC=true if it is meant to be open "
+        "to everybody, or listen on 127.0.0.1."
+    )
+
+
+def has_keys(settings: Settings) -> bool:
+    """Whether the service asks for tokens."""
+    return any(getattr(settings, name, None) for name in ("jwt_secret", "jwks_url"))
+
+
+def _run(listening: socket.socket, ready: Callable[[], None], workers: int) -> int:
+    from app.cli.server import run_here, run_workers  # noqa: PLC0415  # after the check that uvicorn is there
+
+    try:
+        return run_here(listening, ready) if workers == 1 else run_workers(listening, ready, workers)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """Before and after the server runs, a signal ends us where we stand, with everything put away."""
+    sys.exit(128 + number)
+
+
+@contextlib.contextmanager
+def _store(settings: Settings) -> Iterator[str]:
+    """The store for as long as we serve, described for people."""
+    if settings.upstash_url is not None:
+        unused = " (REDIS_URL is set too, and not used)" if settings.redis_url else ""
+        yield f"Upstash at {place_of(settings.upstash_url, 'UPSTASH_REDIS_REST_URL')}{unused}"
+    elif settings.redis_url is not None:
+        yield f"Redis at {place_of(settings.redis_url.get_secret_value(), 'REDIS_URL')}"
+    else:
+        with _embedded(Path(settings.data_dir)) as described:
+            yield described
+
+
+@contextlib.contextmanager
+def _embedded(folder: Path) -> Iterator[str]:
+    from app.cli.keeper import Keeper  # noqa: PLC0415  # only where there is no other store
+    from app.stores.embedded import EmbeddedValkey  # noqa: PLC0415
+
+    use = EmbeddedValkey.start(folder)
+    keeper = Keeper(use)
+    try:
+        os.environ["REDIS_URL"] = use.url  # the app and its workers find it as they find any other
+        keeper.start()
+        how = "joined" if use.joined else "started"
+        yield f"embedded Valkey ({how}, pid {use.pid}); its data are in {use.folder}"
+    finally:
+        keeper.end()
+        use.stop()
+
+
+def _announce(address: Address, store: str, settings: Settings) -> None:
+    where = f"listening on {address.host}, port {address.port}"
+    sys.stdout.write(f"{address.url}\n  {where}\n  store: {store}\n  open to {_whom(address, settings)}\n")
+    sys.stdout.flush()
+
+
+def _whom(address: Address, settings: Settings) -> str:
+    if has_keys(settings):
+        return "whoever has a token"
+    if settings.public:
+        return "everybody who can reach it, without keys (GAPLESS_PUBLIC=true)"
+    return "this machine only, without keys" if address.loopback else "nobody"
+
+
+def _raise_descriptor_limit() -> None:
+    try:
+        import resource  # noqa: PLC0415  # there is none on Windows
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return
+    with contextlib.suppress(ValueError, OSError):  # macOS may allow less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

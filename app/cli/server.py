@@ -1,0 +1,153 @@
+"""uvicorn as `gapless serve` runs it: in this process, or as workers under it."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from app.errors import StartupRefused
+
+APP = "app.main:app"
+
+GRACE = 10
+"""Seconds for which requests may end after SIGTERM; streams say goodbye at once."""
+
+KEEP_ALIVE = 65
+"""Seconds for which an idle connection is kept: longer than usual proxies (60 s), so that they close it and not we."""
+
+_log = logging.getLogger("gapless.serve")
+
+
+class Sentences(logging.Filter):
+    """What the app refuses while it starts reaches the log as a traceback; its last line says all there is to do."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten, and let through."""
+        text = record.getMessage()
+        if _REFUSED in text:
+            record.msg, record.args = text.rpartition(_REFUSED)[2].strip(), ()
+        return True
+
+
+_REFUSED = f"{StartupRefused.__module__}.{StartupRefused.__qualname__}: "
+
+# uvicorn tells of trouble only; a request has one line, and that is the app's.
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"sentences": {"()": Sentences}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["sentences"]}},
+    "loggers": {"gapless": {"level": "INFO"}, "uvicorn": {"level": "WARNING"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+}
+
+
+def configure(workers: int = 1) -> uvicorn.Config:
+    """The configuration of one server. A forwarding header is believed by nobody: anyone can send one."""
+    return uvicorn.Config(
+        APP,
+        workers=workers,
+        http=_http(),
+        ws="none",
+        lifespan="on",
+        log_config=LOGGING,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+        h11_max_incomplete_event_size=65_536,
+        # In a worker: look about once a second whether its parent still lives.
+        callback_notify=end_with_parent if workers > 1 else None,
+        timeout_notify=0,
+    )
+
+
+def _http() -> Any:
+    try:
+        from app.cli.protocol import BoundedHttp  # noqa: PLC0415  # httptools is not there on every platform
+    except ImportError:
+        return "h11"
+    return BoundedHttp
+
+
+def run_here(listening: socket.socket, ready: Callable[[], None]) -> int:
+    """Serve in this process until SIGTERM or Ctrl-C; a second Ctrl-C waits for nobody. The exit code."""
+    config = configure()
+    config.load()
+    server = _Server(config, ready)
+    # uvicorn repeats the signals that ended it to whoever handled them before; and one may come before it listens.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.handle_exit)
+    server.run([listening])
+    return 0 if server.started else STARTUP_FAILURE
+
+
+def run_workers(listening: socket.socket, ready: Callable[[], None], workers: int) -> int:
+    """Serve in `workers` processes, and replace those that die, until SIGTERM or Ctrl-C. The exit code."""
+    supervisor = _Workers(configure(workers), [listening], ready)
+    supervisor.run()
+    return supervisor.exit_code
+
+
+async def end_with_parent() -> None:
+    """Worker side: when the parent was killed, end as at SIGTERM, or we would keep its port for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        signal.raise_signal(signal.SIGTERM)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self._ready()
+
+
+class _Workers(Multiprocess):
+    """uvicorn's, which would take a worker that is slow to start for hung, and one that can't start for crashed."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
+        super().__init__(config, sockets)
+        self.exit_code = 0
+        self._ready: Callable[[], None] | None = ready
+
+    def keep_subprocess_alive(self) -> None:
+        """Twice a second: replace the dead, or give up where one dies before all were up; say when all are."""
+        for index, process in enumerate(self.processes):
+            if not process.process.is_alive():
+                self._bury(index, process)
+        if self._ready is not None and not self.should_exit.is_set() and all(map(_is_up, self.processes)):
+            self._ready()
+            self._ready = None
+
+    def _bury(self, index: int, process: Process) -> None:
+        process.join()
+        if self._ready is not None:
+            self.exit_code = STARTUP_FAILURE
+            self.should_exit.set()
+            return
+        _log.warning("a worker has ended (code %s) and is replaced", process.exitcode)
+        self.processes[index] = replacement = Process(self.config, self.sockets)
+        replacement.start()
+
+
+def _is_up(process: Process) -> bool:
+    """Whether a worker serves. Questions pile up while it imports, so only its newest answer counts."""
+    up = process.is_ready(timeout=0.05)
+    while process.parent_conn.poll():
+        up = process.parent_conn.recv()
+    return up

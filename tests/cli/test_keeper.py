@@ -1,0 +1,68 @@
+"""The keeper: revives the embedded Valkey, says so, and says once what it can't do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.cli import keeper
+from app.cli.keeper import Keeper
+from app.stores.embedded import EmbeddedValkey
+from tests.stores.embedded_use import command, private_folder, servers
+from tests.support.alarm import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with private_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedValkey]:
+    monkeypatch.setattr(keeper, "LOOK", 0.01)
+    monkeypatch.setattr(keeper, "PAUSE", 0.02)
+    use = EmbeddedValkey.start(folder)
+    thread = Keeper(use)
+    thread.start()
+    yield use
+    thread.end()
+    thread.join()
+    use.stop()
+    assert servers(folder) == []
+
+
+def test_a_killed_server_comes_back_by_itself(
+    kept: EmbeddedValkey, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(1, 4):
+        assert command(folder, "INCR", "rounds") == str(number)
+        os.kill(kept.pid, signal.SIGKILL)
+        until(lambda number=number: len(caplog.records) == number, "it says that it was started again")
+    assert {record.getMessage() for record in caplog.records} == {
+        "the embedded Valkey had ended; it was started again with its data"
+    }
+
+
+def test_what_keeps_it_from_coming_back_is_said_once_and_tried_again(
+    kept: EmbeddedValkey, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (aof,) = (folder / "appendonlydir").glob("*.incr.aof")
+    good = aof.read_bytes()
+    aof.write_bytes(b"rubbish\r\n" + good)
+    os.kill(kept.pid, signal.SIGKILL)
+    log = folder / "valkey.log"
+    until(lambda: log.read_text().count("Bad file format") >= 3, "it was tried three times")
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert "Bad file format" in caplog.records[0].getMessage()
+    aof.write_bytes(good)
+    until(lambda: len(caplog.records) == 2, "it was started again")
+    assert kept.alive()

@@ -1,0 +1,68 @@
+"""How uvicorn is set up, and how workers are looked after, as far as no real process is needed."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import pickle
+import signal
+import traceback
+from types import SimpleNamespace
+
+import pytest
+
+from app.cli.protocol import BoundedHttp
+from app.cli.server import Sentences, _is_up, configure, end_with_parent
+from app.errors import StartupRefused
+
+
+def test_nothing_of_a_request_is_believed_or_told_by_the_server() -> None:
+    config = configure()
+    assert not config.proxy_headers
+    assert not config.server_header
+    assert not config.access_log
+    assert config.h11_max_incomplete_event_size == 65_536
+    config.load()
+    assert config.http_protocol_class is BoundedHttp
+    assert config.ws_protocol_class is None
+
+
+def test_workers_get_the_same_configuration() -> None:
+    copy = pickle.loads(pickle.dumps(configure(workers=2)))
+    assert copy.workers == 2
+    assert copy.callback_notify is end_with_parent
+    assert copy.http is BoundedHttp
+
+
+def test_a_refusal_in_a_traceback_is_logged_as_its_sentence() -> None:
+    try:
+        raise StartupRefused("Set this or that.")
+    except StartupRefused:
+        text = traceback.format_exc()
+    refused = logging.makeLogRecord({"msg": text})
+    assert Sentences().filter(refused)
+    assert refused.getMessage() == "Set this or that."
+    other = logging.makeLogRecord({"msg": "%d requests", "args": (3,)})
+    assert Sentences().filter(other)
+    assert other.getMessage() == "3 requests"
+
+
+@pytest.mark.parametrize("alive", [True, False])
+async def test_a_worker_ends_with_its_parent(alive: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(signal, "raise_signal", sent.append)
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(is_alive=lambda: alive))
+    await end_with_parent()
+    assert sent == ([] if alive else [signal.SIGTERM])
+
+
+def test_only_a_workers_newest_answer_counts() -> None:
+    """While it imports it answers nothing, and then every question at once."""
+    ours, theirs = multiprocessing.Pipe()
+    process = SimpleNamespace(parent_conn=ours, is_ready=lambda timeout: ours.poll(timeout) and ours.recv())
+    assert not _is_up(process)
+    for answer in (False, False, True):
+        theirs.send(answer)
+    assert _is_up(process)
+    ours.close()
+    theirs.close()

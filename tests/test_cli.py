@@ -1,0 +1,316 @@
+"""The command as people run it: `gapless`, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from app import __version__
+from app.cli.address import listen, resolve
+from tests.stores.embedded_use import command, private_folder, runs, servers
+from tests.support.alarm import Alarm, until
+from tests.support.isolation import isolated
+from tests.support.process import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GAPLESS = str(Path(sys.executable).with_name("gapless"))
+CHANNEL = "/channels/general/messages"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """The data folder of a test's services; nothing runs on it afterwards."""
+    with private_folder() as folder:
+        yield folder
+
+
+def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The command, until it ends by itself."""
+    return subprocess.run(
+        [GAPLESS, *args], env=isolated(os.environ) | env, capture_output=True, text=True, timeout=15, check=False
+    )
+
+
+class Serving(Process):
+    """`gapless serve` on a free port and `folder`."""
+
+    def __init__(self, folder: Path, *args: str, **env: str) -> None:
+        env = {"PORT": "0", "GAPLESS_DATA_DIR": str(folder), **env}
+        super().__init__("gapless serve", [GAPLESS, "serve", *args], env=isolated(os.environ) | env)
+
+    def ready(self) -> str:
+        """The URL, once it is ready."""
+        url = self.wait_for_line(r"^http://\S+$", alarm=60)[0]
+        self.wait_for_line("open to ")
+        return url
+
+    def signal_alone(self, number: signal.Signals) -> None:
+        """To the one process, as `kill` does; `signal` reaches its workers too, as Ctrl-C does."""
+        os.kill(self.pid, number)
+
+
+def post(url: str, data: object) -> Any:
+    reply = httpx.post(url + CHANNEL, json={"data": data}, trust_env=False, timeout=10)
+    assert reply.status_code == 201, reply.text
+    return reply.json()
+
+
+def history(url: str) -> list[Any]:
+    """What every new connection sees in the channel."""
+    messages = httpx.get(url + CHANNEL, trust_env=False, timeout=10).json()["messages"]
+    return [message["data"] for message in messages]
+
+
+# --- what ends at once
+
+
+def test_the_version_comes_without_waiting_for_the_rest() -> None:
+    done = run("--version")
+    assert (done.stdout, done.returncode) == (f"gapless {__version__}\n", 0)
+    code = (
+        "import sys; from app.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass\n"
+        "print(sorted({'pydantic', 'uvicorn', 'fastapi', 'redis', 'asyncio'} & set(sys.modules)))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()[1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "required: command"),
+        (("serve", "--port", "65536"), "'65536' is not a number from 0 to 65535"),
+        (("serve", "--port", "http"), "'http' is not a number"),
+        (("serve", "--workers", "0"), "'0' is not a number from 1 to 64"),
+        (("dance",), "invalid choice: 'dance'"),
+    ],
+)
+def test_wrong_arguments_are_refused(args: tuple[str, ...], said: str) -> None:
+    done = run(*args)
+    assert said in done.stderr
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "said", "code"),
+    [
+        ((), {"GAPLESS_CAP": "5"}, r"GAPLESS_CAP: .* 20 \(it is '5'\)\.", 2),
+        ((), {"PORT": "http"}, r"PORT is 'http', which is not a number", 2),
+        ((), {"REDIS_URL": "redis://:hunter/2@host"}, r"REDIS_URL can't be read", 2),
+        (("--host", "0.0.0.0"), {}, r"GAPLESS_PUBLIC=true", 1),
+        ((), {"HOST": "nowhere.invalid"}, r"no address for the host 'nowhere\.invalid'", 1),
+        ((), {"PORT": "0", "GAPLESS_DATA_DIR": "/dev/null/data"}, r"can't use its data folder /dev/null/data", 1),
+    ],
+)
+def test_what_can_not_start_says_what_to_do(args: tuple[str, ...], env: dict[str, str], said: str, code: int) -> None:
+    done = run("serve", *args, **env)
+    assert re.search(rf"^gapless: .*{said}", done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter" not in done.stderr
+    assert (done.stdout, done.returncode) == ("", code)
+
+
+def test_a_port_in_use_is_refused_before_anything_is_started(folder: Path) -> None:
+    listening, address = listen(resolve("127.0.0.1", 0))
+    with listening:
+        done = run("serve", PORT=str(address.port), GAPLESS_DATA_DIR=str(folder))
+    assert re.fullmatch(rf"gapless: Port {address.port} .*PORT=\d+ make run.*--port \d+.*\n", done.stderr)
+    assert done.returncode == 1
+    assert not folder.exists()
+
+
+# --- one service
+
+
+@pytest.mark.real
+def test_it_serves_says_where_and_leaves_nothing_behind(folder: Path) -> None:
+    with Serving(folder) as serving:
+        url = serving.ready()
+        pid = servers(folder)[0]
+        assert serving.log.splitlines()[:4] == [
+            url,
+            f"  listening on 127.0.0.1, port {url.rpartition(':')[2]}",
+            f"  store: embedded Valkey (started, pid {pid}); its data are in {folder}",
+            "  open to this machine only, without keys",
+        ]
+        post(url, "kept")
+        assert serving.terminate() == 0
+    assert servers(folder) == []
+    with Serving(folder) as serving:
+        assert history(serving.ready()) == ["kept"]
+        assert serving.terminate() == 0
+
+
+@pytest.mark.real
+def test_a_request_has_one_line_and_no_header_of_the_server(folder: Path) -> None:
+    with Serving(folder) as serving:
+        url = serving.ready()
+        before = serving.log
+        reply = httpx.get(f"{url}/channels/once/messages?limit=7", trust_env=False)
+        assert "server" not in reply.headers
+        assert serving.terminate() == 0
+        (line,) = serving.log.removeprefix(before).strip().splitlines()
+        assert "GET /channels/once/messages 200" in line
+
+
+@pytest.mark.real
+def test_streams_say_goodbye_at_sigterm(folder: Path) -> None:
+    with Serving(folder) as serving:
+        url = serving.ready()
+        with httpx.stream("GET", f"{url}/channels/general/stream", trust_env=False, timeout=10) as stream:
+            lines = stream.iter_lines()
+            assert "event: hello" in (next(lines), next(lines), next(lines))
+            serving.signal(signal.SIGTERM)
+            rest = list(lines)
+        assert json.loads(rest[rest.index("event: end") + 1].removeprefix("data: ")) == {"reason": "shutdown"}
+        assert serving.wait() == 0
+    assert servers(folder) == []
+
+
+@pytest.mark.real
+def test_a_second_ctrl_c_waits_for_nobody(folder: Path) -> None:
+    with Serving(folder) as serving:
+        host, port = serving.ready().removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as caller:
+            head = f"POST {CHANNEL} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            caller.sendall(f"{head}content-length: 99\r\nexpect: 100-continue\r\n\r\n".encode())
+            assert caller.recv(100).startswith(b"HTTP/1.1 100 ")  # so the app waits for a body that never comes
+            serving.signal(signal.SIGINT)
+            with pytest.raises(Alarm):
+                until(lambda: serving.returncode is not None, "it ended", alarm=1)
+            serving.signal(signal.SIGINT)
+            assert until(lambda: serving.returncode is not None, "it ended", alarm=5)
+        assert serving.wait() == 0
+    assert servers(folder) == []
+
+
+@pytest.mark.real
+def test_one_that_is_stopped_while_it_starts_leaves_nothing_behind(folder: Path) -> None:
+    with Serving(folder) as serving:
+        until(lambda: runs(folder), "its Valkey runs")
+        assert serving.terminate() in (0, 143)
+        assert "Traceback" not in serving.log
+    assert servers(folder) == []
+
+
+# --- several
+
+
+@pytest.mark.real
+def test_two_services_share_one_valkey_until_the_last_one_ends(folder: Path) -> None:
+    with Serving(folder) as first, Serving(folder) as second:
+        one, other = first.ready(), second.ready()
+        assert len(servers(folder)) == 1
+        assert len(re.findall("joined|started", first.log + second.log)) == 2
+        post(one, "from one")
+        assert history(other) == ["from one"]
+        assert first.terminate() == 0
+        post(other, "still there")
+        assert second.terminate() == 0
+    assert servers(folder) == []
+
+
+@pytest.mark.real
+def test_after_kill_9_the_next_service_adopts_the_valkey_and_nothing_is_lost(folder: Path) -> None:
+    with Serving(folder) as serving:
+        post(serving.ready(), "kept")
+        serving.kill()
+    orphan = servers(folder)
+    assert len(orphan) == 1
+    with Serving(folder) as serving:
+        assert history(serving.ready()) == ["kept"]
+        assert servers(folder) == orphan
+        assert "(joined, pid " in serving.log
+        assert serving.terminate() == 0
+    assert servers(folder) == []
+
+
+@pytest.mark.real
+def test_a_killed_valkey_is_back_with_all_messages(folder: Path) -> None:
+    with Serving(folder) as serving:
+        url = serving.ready()
+        for number in range(3):
+            post(url, number)
+            (pid,) = servers(folder)
+            os.kill(pid, signal.SIGKILL)
+            until(lambda number=number: serving.log.count("started again") == number + 1, "it says so")
+            until(lambda: httpx.get(f"{url}/readyz", trust_env=False).status_code == 200, "it is ready again")
+        assert history(url) == [0, 1, 2]
+        assert serving.terminate() == 0
+    assert servers(folder) == []
+
+
+def children(pid: int) -> list[int]:
+    """The worker processes of a service."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        fields = stat.read_text().rpartition(")")[2].split()
+        if int(fields[1]) == pid and b"spawn_main" in stat.with_name("cmdline").read_bytes():
+            found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+@pytest.mark.real
+def test_workers_share_one_store_and_the_dead_are_replaced(folder: Path) -> None:
+    with Serving(folder, "--workers", "2") as serving:
+        url = serving.ready()
+        one, other = children(serving.pid)
+        assert len(servers(folder)) == 1
+        os.kill(other, signal.SIGSTOP)
+        post(url, "by one")
+        os.kill(other, signal.SIGCONT)
+        os.kill(one, signal.SIGKILL)
+        assert history(url) == ["by one"]
+        until(lambda: len(children(serving.pid)) == 2 and one not in children(serving.pid), "it is replaced", alarm=30)
+        assert "a worker has ended (code -9)" in serving.log
+        serving.signal_alone(signal.SIGTERM)
+        assert serving.wait(alarm=30) == 0
+        assert serving.log.count("http://") == 1
+    assert servers(folder) == []
+
+
+@pytest.mark.real
+def test_workers_end_with_a_parent_that_was_killed(folder: Path) -> None:
+    with Serving(folder, "--workers", "2") as serving:
+        url = serving.ready()
+        post(url, "kept")
+        workers = children(serving.pid)
+        assert len(workers) == 2
+        serving.signal_alone(signal.SIGKILL)
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "they have ended", alarm=30)
+    with Serving(folder, PORT=url.rpartition(":")[2]) as serving:
+        assert history(serving.ready()) == ["kept"]
+        assert serving.terminate() == 0
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_the_app_refuses_while_it_starts_is_one_sentence(folder: Path, workers: str) -> None:
+    with Serving(folder, "--workers", workers, REDIS_URL="redis://localhost?socket_timeout=x") as serving:
+        assert serving.wait(alarm=60) == 3
+        assert "REDIS_URL can't be read" in serving.log
+        assert "Traceback" not in serving.log
+
+
+@pytest.mark.real
+def test_descriptors_are_raised_to_what_is_allowed(folder: Path) -> None:
+    resource = pytest.importorskip("resource")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    argv = ["/bin/sh", "-c", f"ulimit -Sn 256; exec {GAPLESS} serve"]
+    env = isolated(os.environ) | {"PORT": "0", "GAPLESS_DATA_DIR": str(folder)}
+    with Process("gapless serve", argv, env=env) as process:
+        process.wait_for_line("open to ", alarm=60)
+        assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] == min(hard, 65_536)
+        assert command(folder, "PING") == "PONG"
+        process.terminate()

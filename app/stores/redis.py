@@ -1,32 +1,25 @@
-"""Redis or Valkey over TCP or a unix socket, through redis-py; reconnects by itself.
+"""Redis or Valkey over TCP or a unix socket, one server or a cluster, through redis-py; reconnects by itself.
 
-Commands share a bounded pool; all channels of a process share one pub/sub connection (`redis_pubsub.py`). redis-py's
-own retries are off: what may be repeated, and what never may, is decided here.
+Commands go over a line (`redis_lines.py`); all channels of a process share one pub/sub connection (`redis_pubsub.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Connection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Connection
 
-from app.errors import CorruptLog, StartupRefused, StoreUnavailable
+from app.errors import CorruptLog, StoreUnavailable
 from app.events import Entry
 from app.store import Listener, Outcome, Publication, Slice, Subscription
 from app.stores.attempts import persist
+from app.stores.redis_lines import Cluster, Line, Single
 from app.stores.redis_pubsub import Ears
 from app.stores.scripts import Layout, Script, load, read_entries, read_outcome, read_slice
-
-CONNECT_TIMEOUT = 2.0
-REPLY_TIMEOUT = 3.0
-POOL = 32
-
-_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 
 
 class RedisStore:
@@ -35,25 +28,14 @@ class RedisStore:
     recheck = 15.0
 
     def __init__(self, url: str, layout: Callable[[int], Layout], *, page: int) -> None:
-        options: dict[str, Any] = {} if url.startswith("unix:") else {"socket_keepalive": True}
-        try:
-            self._pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=POOL,
-                timeout=REPLY_TIMEOUT,
-                socket_timeout=REPLY_TIMEOUT,
-                socket_connect_timeout=CONNECT_TIMEOUT,
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-                driver_info=None,
-                **options,
-            )
-        except ValueError as error:
-            raise StartupRefused(f"REDIS_URL can't be read: {error}. It looks like redis://localhost:6379/0.") from None
         self.name = describe(url)
         self.page = page
-        self._layout = layout(int(self._pool.connection_kwargs.get("db") or 0))
-        self._ears = Ears(self._listening_connection)
+        self._url = url
+        self._single = Single(url)
+        self._line: Line | None = None
+        self._finding = asyncio.Lock()
+        self._layout = layout(self._single.database)
+        self._ears = Ears(self._listen)
 
     def state(self) -> dict[str, str]:
         """See the port."""
@@ -86,7 +68,9 @@ class RedisStore:
     async def close(self) -> None:
         """See the port."""
         await self._ears.close()
-        await self._pool.aclose()
+        if self._line is not None and self._line is not self._single:
+            await self._line.close()
+        await self._single.close()
 
     async def _run(self, script: Script, keys: list[str], args: list[Any], *, repeatable: bool) -> Any:
         """A script by its SHA-1; with its text where the server does not know it (which ran nothing)."""
@@ -100,25 +84,22 @@ class RedisStore:
 
     async def _attempt(self, command: tuple[Any, ...]) -> Any:
         try:
-            connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
-        except (*_LOST, exceptions.ResponseError) as error:
-            raise StoreUnavailable(f"Redis can't be reached: {error}") from None
-        try:
-            await connection.send_command(*command)
-            return await connection.read_response()
+            return await (self._line or await self._find_line()).call(command)
         except exceptions.NoScriptError:
             raise
         except exceptions.ResponseError as error:
             raise translate(error) from None
-        except _LOST as error:
-            raise StoreUnavailable(f"Redis did not answer: {error}", outcome_unknown=True) from None
-        finally:
-            await self._pool.release(connection)
 
-    async def _listening_connection(self) -> Connection:
-        connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        await connection.connect()  # type: ignore[no-untyped-call]
-        return connection
+    async def _listen(self) -> Connection:
+        return await (self._line or await self._find_line()).listen()
+
+    async def _find_line(self) -> Line:
+        """Ask the server what it is, once."""
+        async with self._finding:
+            if self._line is None:
+                cluster = not self._url.startswith("unix:") and await self._single.is_cluster()
+                self._line = Cluster(self._url) if cluster else self._single
+            return self._line
 
 
 def translate(error: exceptions.ResponseError) -> StoreUnavailable:

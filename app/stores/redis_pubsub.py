@@ -15,6 +15,7 @@ from typing import Any
 from redis import exceptions
 from redis.asyncio import Connection
 
+from app.errors import StoreUnavailable
 from app.store import Listener
 from app.stores.topic import Topic
 
@@ -23,7 +24,7 @@ PING_EVERY = 15.0
 BACKOFF = (0.1, 1.0)
 """Seconds before the first attempt to reconnect, and the most."""
 
-_LOST = (exceptions.RedisError, OSError, TimeoutError)
+_LOST = (exceptions.RedisError, OSError, TimeoutError, StoreUnavailable)
 _log = logging.getLogger("gapless.store")
 
 

@@ -1,0 +1,129 @@
+"""Two ways to a Redis: one server through a bounded pool, or a cluster. Which it is, is found out, not configured.
+
+redis-py's own retries are off on both: it can't know what may be repeated. Redirections of a cluster are followed, for
+a node that redirects has done nothing.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, Protocol
+
+from redis import exceptions
+from redis.asyncio import BlockingConnectionPool, Connection, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from app.errors import StartupRefused, StoreUnavailable
+
+CONNECT_TIMEOUT = 2.0
+REPLY_TIMEOUT = 3.0
+POOL = 32
+"""Connections of one process to one server."""
+
+LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
+
+
+class Line(Protocol):
+    """How commands get to the server. Both raise StoreUnavailable; `call` lets redis-py's ResponseError through."""
+
+    async def call(self, command: tuple[Any, ...]) -> Any:
+        """Send one command and return its reply."""
+
+    async def listen(self) -> Connection:
+        """A connection of its own, for pub/sub."""
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+class Single:
+    """One server."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._pool = BlockingConnectionPool.from_url(
+                url, max_connections=POOL, timeout=REPLY_TIMEOUT, **_options(url)
+            )
+        except ValueError as error:
+            raise StartupRefused(f"REDIS_URL can't be read: {error}. It looks like redis://localhost:6379/0.") from None
+
+    @property
+    def database(self) -> int:
+        """The database that the URL names."""
+        return int(self._pool.connection_kwargs.get("db") or 0)
+
+    async def call(self, command: tuple[Any, ...]) -> Any:
+        """See Line. What can't be sent was not sent; what was sent and not answered has an unknown outcome."""
+        try:
+            connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        except (*LOST, exceptions.ResponseError) as error:
+            raise StoreUnavailable(f"Redis can't be reached: {error}") from None
+        try:
+            await connection.send_command(*command)
+            return await connection.read_response()
+        except LOST as error:
+            raise StoreUnavailable(f"Redis did not answer: {error}", outcome_unknown=True) from None
+        finally:
+            await self._pool.release(connection)
+
+    async def is_cluster(self) -> bool:
+        """True where this server is a node of a cluster."""
+        try:
+            info = await self.call(("INFO", "cluster"))
+        except exceptions.ResponseError:  # not allowed to ask: then nobody has set up a cluster for us
+            return False
+        return b"cluster_enabled:1" in info
+
+    async def listen(self) -> Connection:
+        """See Line."""
+        connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        await connection.connect()  # type: ignore[no-untyped-call]
+        return connection
+
+    async def close(self) -> None:
+        """See Line."""
+        await self._pool.aclose()
+
+
+class Cluster:
+    """A cluster: commands go to the node that holds their keys; word of what is published reaches every node."""
+
+    def __init__(self, url: str) -> None:
+        self._cluster = RedisCluster.from_url(url, max_connections=POOL, **_options(url))
+        self._turns = count()
+
+    async def call(self, command: tuple[Any, ...]) -> Any:
+        """See Line. After a lost node the next call asks the others for the new map of slots."""
+        try:
+            return await self._cluster.execute_command(*command)
+        except (exceptions.ClusterDownError, exceptions.SlotNotCoveredError) as error:
+            raise StoreUnavailable(f"the cluster can't serve this channel now: {error}") from None
+        except (*LOST, exceptions.RedisClusterException) as error:
+            raise StoreUnavailable(f"the cluster did not answer: {error}", outcome_unknown=True) from None
+
+    async def listen(self) -> Connection:
+        """See Line. Another node at each turn, so that a dead one is left behind."""
+        nodes = sorted(self._cluster.get_nodes(), key=lambda node: node.name)
+        if not nodes:
+            await self._cluster.initialize()
+            nodes = sorted(self._cluster.get_nodes(), key=lambda node: node.name)
+        node = nodes[next(self._turns) % len(nodes)]
+        connection: Connection = node.connection_class(**node.connection_kwargs)
+        await connection.connect()  # type: ignore[no-untyped-call]
+        return connection
+
+    async def close(self) -> None:
+        """See Line."""
+        await self._cluster.aclose()
+
+
+def _options(url: str) -> dict[str, Any]:
+    options: dict[str, Any] = {} if url.startswith("unix:") else {"socket_keepalive": True}
+    return options | {
+        "socket_timeout": REPLY_TIMEOUT,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        "driver_info": None,
+    }

@@ -44,14 +44,14 @@ def test_serves_and_comes_back_on_its_port(server: Server, valkey: Valkey) -> No
 
 
 def test_settings_reach_it_and_can_be_changed(valkey: Valkey) -> None:
-    with Service({"REDIS_URL": valkey.url, "GAPLESS_PREFIX": "one"}, server="uvicorn") as service:
+    with Service({"REDIS_URL": valkey.url, "GAPLESS_PREFIX": "one"}) as service:
         assert publish(service, 1) == 201
         service.restart({"REDIS_URL": valkey.url, "GAPLESS_PREFIX": "other"})
         assert messages(service) == []
 
 
 def test_frozen_it_does_not_answer(valkey: Valkey) -> None:
-    with Service({"REDIS_URL": valkey.url}, server="uvicorn") as service:
+    with Service({"REDIS_URL": valkey.url}) as service:
         service.pause()
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(f"{service.url}/healthz", timeout=0.2, trust_env=False)
@@ -60,7 +60,7 @@ def test_frozen_it_does_not_answer(valkey: Valkey) -> None:
 
 
 def test_one_that_cannot_start_says_why() -> None:
-    service = Service({"REDIS_URL": "nonsense://"}, server="uvicorn")
+    service = Service({"REDIS_URL": "nonsense://"})
     with pytest.raises(Alarm, match=r"service \d+: ended \(\d\)(.|\n)*REDIS_URL can't be read"):
         service.start()
     assert not service.alive
@@ -68,14 +68,14 @@ def test_one_that_cannot_start_says_why() -> None:
 
 def test_a_port_in_use_is_an_error_if_it_was_asked_for(valkey: Valkey) -> None:
     port = free_port()
-    with Service({"REDIS_URL": valkey.url}, server="uvicorn", port=port):
-        second = Service({"REDIS_URL": valkey.url}, server="uvicorn", port=port)
+    with Service({"REDIS_URL": valkey.url}, port=port):
+        second = Service({"REDIS_URL": valkey.url}, port=port)
         with pytest.raises(Alarm, match="in use"):
             second.start()
 
 
 async def test_a_fleet_shares_the_work_and_outlives_its_members(valkey: Valkey) -> None:
-    async with Fleet(2, {"REDIS_URL": valkey.url}, server="uvicorn", seed=7) as fleet:
+    async with Fleet(2, {"REDIS_URL": valkey.url}, seed=7) as fleet:
         async with httpx.AsyncClient(base_url=fleet.url, trust_env=False) as client:
             for n in range(12):
                 answer = await client.post("/channels/general/messages", json={"data": n})
@@ -101,13 +101,13 @@ async def test_starting_does_not_hold_up_the_loop(valkey: Valkey) -> None:
             await asyncio.sleep(0)
 
     ticking = asyncio.create_task(tick())
-    async with Service({"REDIS_URL": valkey.url}, server="uvicorn"):
+    async with Service({"REDIS_URL": valkey.url}):
         ticking.cancel()
     assert ticks > 100
 
 
 def test_workers_die_with_it(valkey: Valkey) -> None:
     args = ("--workers", "2")
-    with Service({"REDIS_URL": valkey.url}, server="uvicorn", args=args) as service:
+    with Service({"REDIS_URL": valkey.url}, args=args) as service:
         assert publish(service, 1) == 201
     until(lambda: service.process.ended, "the workers are gone")

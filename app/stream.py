@@ -20,6 +20,7 @@ from app.events import End, Gap
 from app.feed import Feed
 from app.frames import Frame
 from app.policy import Mode, jittered
+from app.schedule import NEVER
 
 Send = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, None]]
 
@@ -133,7 +134,8 @@ class Stream:
         self._sending = None
         if sending.cancelled() or sending.exception() is not None:
             self.stop(End.SLOW)
-        self._bell.set()
+        elif not self._live:
+            self._bell.set()
 
     def fall_behind(self) -> None:
         """Something other than the next frames has come up: go and ask the feed."""
@@ -228,15 +230,14 @@ class Stream:
     async def _rest(self) -> None:
         """Wait for a reason to wake: left behind, a heartbeat that is due, or a send that takes too long."""
         while self._live or self._sending is not None:
-            silence = self._loop.time() - self._sent_at
-            if self._sending is not None and silence >= PATIENCE:
+            now, beat, limit = self._loop.time(), self._sent_at + self._terms.heartbeat, self._sent_at + PATIENCE
+            if self._sending is not None and now >= limit:
                 raise TimeoutError
-            if self._sending is None and silence >= self._terms.heartbeat:
-                self._sent_at = self._loop.time()
+            if self._sending is None and now >= beat:
+                self._sent_at = now
                 self._launch(frames.HEARTBEAT)
                 continue
-            due = self._sent_at + (self._terms.heartbeat if self._sending is None else PATIENCE)
-            await self._ring(due)
+            await self._ring(min(due for due in (beat, limit, NEVER) if due > now))
 
     async def _ring(self, due: float) -> None:
         """Wait for the bell, until `due` at the latest."""

@@ -131,13 +131,12 @@ async def test_a_front_that_gives_up_leaves_the_function_running(
     client: httpx.AsyncClient, tmp_path: Path, kind: Front, status: int
 ) -> None:
     async with plain(kind, front_timeout=0.5) as front:
-        await client.get(f"{front.url}/pid")
         reply = await client.get(f"{front.url}/wait?folder={tmp_path}")
         assert reply.status_code == status and front.stats.faults == [Fault.FRONT_TIMEOUT]
-        assert len(front.stats.invocations) == 1
+        assert front.stats.invocations == [] and front.stats.busy == 1
         (tmp_path / "go").touch()
-        await until(lambda: len(front.stats.invocations) == 2)
-    assert front.stats.invocations[1].fault is None and front.stats.invocations[1].billed_ms >= 500
+        await until(lambda: front.stats.invocations)
+    assert front.stats.invocations[0].fault is None and front.stats.invocations[0].billed_ms > 400
 
 
 async def test_a_client_that_leaves_does_not_stop_the_function(client: httpx.AsyncClient, tmp_path: Path) -> None:
@@ -154,7 +153,7 @@ async def test_a_client_that_leaves_does_not_stop_the_function(client: httpx.Asy
 
 @pytest.mark.parametrize(("path", "ended"), [("raise", "closed"), ("crash", "exit status 3")])
 async def test_errors_of_the_handler_are_the_fronts_own_reply(client: httpx.AsyncClient, path: str, ended: str) -> None:
-    async with plain() as front:
+    async with plain(concurrency=1) as front:
         reply = await client.get(f"{front.url}/{path}")
         assert (await client.get(f"{front.url}/pid")).status_code == 200
     assert (reply.status_code, reply.json()) == (500, {"message": "Internal Server Error"})
@@ -199,6 +198,9 @@ async def test_limits_what_a_function_may_return(
         again = await client.get(f"{front.url}/pid")
     assert (fits.status_code, len(fits.content)) == (200, largest - 200)
     assert breaks.status_code == status and front.stats.faults == [Fault.RESULT_TOO_LARGE]
+    # Lambda itself refuses 6 MB, and the runtime dies of it; a load balancer refuses what the function has well done.
+    by_lambda = kind is not Front.ALB
+    assert front.stats.failures == front.stats.cold_starts - 1 == int(by_lambda)
     assert again.status_code == 200
 
 

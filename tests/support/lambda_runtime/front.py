@@ -88,7 +88,7 @@ class LambdaFront:
         await send({"type": "http.response.body", "body": reply.body})
 
     async def _answer(self, request: Request | None) -> Reply:
-        if request is None or len(request.body) > self.kind.body_limit:
+        if request is None:
             return self._fault(Fault.REQUEST_TOO_LARGE)
         sizes = (len(name) + len(value) for name, value in request.headers)
         if self.kind.header_limit is not None and sum(sizes) > self.kind.header_limit:

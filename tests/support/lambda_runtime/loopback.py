@@ -25,7 +25,7 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def listening(app: ASGIApp, *, ports: int = 1) -> AsyncIterator[list[int]]:
     """Serves `app` on so many ports; at the end open connections are cut."""
-    sockets = [socket.create_server(("127.0.0.1", 0), backlog=512) for _ in range(ports)]
+    sockets = [_listener() for _ in range(ports)]
     config = uvicorn.Config(
         app,
         lifespan="off",
@@ -44,3 +44,11 @@ async def listening(app: ASGIApp, *, ports: int = 1) -> AsyncIterator[list[int]]
     finally:
         server.should_exit = server.force_exit = True
         await task
+
+
+def _listener() -> socket.socket:
+    # asyncio switches Nagle's delay off only where the socket says that it is TCP; else each reply waits 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(512)
+    return listener

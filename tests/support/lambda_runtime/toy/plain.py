@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _importable(query: dict[str, str]) -> str:
     return "yes"
 
 
-ACTIONS = {
+ACTIONS: dict[str, Callable[[dict[str, str]], Any]] = {
     "wait": _wait,
     "hang": _hang,
     "crash": _crash,

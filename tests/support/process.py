@@ -9,6 +9,7 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from tests.support import guardian
 from tests.support.alarm import Alarm
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Process:
             pass_fds=inherit,
             start_new_session=True,
         )
+        guardian.born(self.pid)
         self._reader = threading.Thread(target=self._read, name=f"output of {name}", daemon=True)
         self._reader.start()
         Process.started.append(self)
@@ -150,6 +152,8 @@ class Process:
             self.signal(signal.SIGKILL)
             self._popen.wait()
             raise Alarm(f"{self.name} did not end within {alarm:g} s:\n{self.log}") from None
+        finally:
+            guardian.gone(self.pid)
         # Children that inherited the pipe may keep it open: the reader is a daemon, and may be left to it.
         self._reader.join(1.0)
         return code

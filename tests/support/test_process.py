@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.support.alarm import Alarm, until
 from tests.support.process import Process
 
+ROOT = Path(__file__).parent.parent.parent
 ECHO = [sys.executable, "-u", "-c"]
 
 
@@ -26,9 +29,11 @@ def test_a_line_is_found_whether_past_or_coming() -> None:
 
 
 def test_a_line_that_cannot_come_any_more_is_an_alarm_at_once() -> None:
-    with python("import sys; print('why'); sys.exit(3)") as child:
-        with pytest.raises(Alarm, match=r"ended \(3\) without a line like 'ready'(.|\n)*why"):
-            child.wait_for_line("ready", alarm=60)
+    with (
+        python("import sys; print('why'); sys.exit(3)") as child,
+        pytest.raises(Alarm, match=r"ended \(3\) without a line like 'ready'(.|\n)*why"),
+    ):
+        child.wait_for_line("ready", alarm=60)
 
 
 def test_a_line_that_does_not_come_is_an_alarm() -> None:
@@ -72,3 +77,27 @@ def test_signals_reach_its_children() -> None:
         child.wait_for_line(r"\d+")
     # The grandchild held the pipe too: it is closed only when both are gone.
     until(lambda: child.ended, "the grandchild is gone")
+
+
+def test_no_child_outlives_a_run_that_is_killed() -> None:
+    code = (
+        "import signal, sys; from tests.support.process import Process; "
+        "done = Process('done', ['true']); done.wait(); "
+        "child = Process('child', [sys.executable, '-c', 'import signal; signal.pause()']); "
+        "print(child.pid, flush=True); signal.pause()"
+    )
+    with Process("run", [sys.executable, "-c", code], cwd=ROOT) as run:
+        child = int(run.wait_for_line(r"^(\d+)$")[1])
+        os.kill(child, 0)
+        run.kill()
+        until(lambda: not _lives(child), "the child has followed")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A zombie whose new parent has not looked yet is dead.
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")

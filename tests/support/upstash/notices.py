@@ -27,7 +27,6 @@ class Notices:
         self._path, self._faults = path, faults
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[tuple[float, bytes | End]] = asyncio.Queue()
-        self._last_due = 0.0
         self._held: bytes | None = None
         self._let_go: asyncio.TimerHandle | None = None
 
@@ -84,9 +83,8 @@ class Notices:
             self._held = None
 
     def _put(self, item: bytes | End, delay: float = 0.0) -> None:
-        # Order is kept: nothing is due before what went ahead of it.
-        self._last_due = max(self._last_due, self._loop.time() + delay)
-        self._queue.put_nowait((self._last_due, item))
+        # Order is kept: what is due early still waits behind what went ahead of it.
+        self._queue.put_nowait((self._loop.time() + delay, item))
 
 
 def _line(push: list[bytes]) -> bytes:

@@ -57,11 +57,7 @@ class Scripts:
             return argv[0], self._learn(argv[1]), *argv[2:]
         if name in _BY_SHA and len(argv) > 1:
             return argv[0], self._valkey_sha(argv[1]), *argv[2:]
-        if name == "SCRIPT" and len(argv) > 2:
-            return self._script_command(argv)
-        if name == "SCRIPT" and argv[1:2] and argv[1].upper() == b"FLUSH":
-            self._sent.clear()
-        return argv
+        return self._script_command(argv) if name == "SCRIPT" else argv
 
     def by_text(self, argv: Argv) -> Argv:
         """For a server with a script cache of its own: EVALSHA_RO as EVAL_RO, where the text is known."""
@@ -73,16 +69,15 @@ class Scripts:
         """What Upstash would have answered: its own words for NOSCRIPT, and shas of the text as sent."""
         if isinstance(answered, replies.ErrorReply) and answered.startswith("NOSCRIPT"):
             return replies.NOSCRIPT
-        loaded = command_name(argv) == "SCRIPT" and argv[1:2] and argv[1].upper() == b"LOAD"
         # Shebang flags are part of the source: "a change to them produces a different digest" (SCRIPT LOAD).
-        return _sha(argv[2]) if loaded and isinstance(answered, bytes) else answered
+        return _sha(argv[2]) if isinstance(answered, bytes) and _is_script(argv, b"LOAD") else answered
 
     def _script_command(self, argv: Argv) -> Argv:
-        if argv[1].upper() == b"FLUSH":
+        if _is_script(argv, b"FLUSH"):
             self._sent.clear()
-        if argv[1].upper() == b"LOAD":
+        if _is_script(argv, b"LOAD") and len(argv) > 2:
             return *argv[:2], self._learn(argv[2]), *argv[3:]
-        if argv[1].upper() == b"EXISTS":
+        if _is_script(argv, b"EXISTS"):
             return *argv[:2], *(self._valkey_sha(sha) for sha in argv[2:])
         return argv
 
@@ -105,6 +100,10 @@ class Scripts:
 
     def _no_publish(self, locked: bool) -> bool:
         return self.publish_in_scripts == "refuse_always" or (locked and self.publish_in_scripts == "refuse_in_locked")
+
+
+def _is_script(argv: Argv, subcommand: bytes) -> bool:
+    return command_name(argv) == "SCRIPT" and len(argv) > 1 and argv[1].upper() == subcommand
 
 
 def _guard(locked: bool, mute: bool) -> bytes:

@@ -20,15 +20,18 @@ from app import __version__
 from app.errors import StartupRefused
 from app.feed import FeedSettings
 from app.feeds import Feeds
+from app.keys import Keys
+from app.limits import OpenRate
 from app.models import Message
 from app.policy import LAMBDA, SERVER, Policy
-from app.routes import health, history, page, problems, publish, stream
+from app.routes import admin, health, history, page, problems, publish, stream, tickets
 from app.routes.deps import Service
 from app.routes.door import AccessLog, Door
 from app.settings import Settings
 from app.startup import read_settings
 from app.store import Store
 from app.stores.scripts import Layout
+from app.tokens import Expected
 
 NO_STORE = "No message store is configured. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL."
 _log = logging.getLogger("gapless")
@@ -45,7 +48,7 @@ def create_app(settings: Settings, policy: Policy = SERVER, open_store: Callable
     wiring = _Wiring(settings, policy, open_store or (lambda: make_store(settings)))
     app = FastAPI(title="Gapless", version=__version__, description=_DESCRIPTION, lifespan=wiring.lifespan)
     app.state.wiring = wiring
-    for part in (publish, stream, history, health, page):
+    for part in (publish, stream, history, tickets, admin, health, page):
         app.include_router(part.router)
     page.mount(app, Path(__file__).parent / "static")
     problems.install(app)
@@ -88,7 +91,7 @@ def refuse_unsafe(settings: Settings, policy: Policy) -> None:
         return
     if settings.upstash_url is None and settings.redis_url is None:
         raise StartupRefused(NO_STORE)
-    if not settings.public:
+    if not settings.public and not settings.keyed:
         raise StartupRefused(
             "This service has no keys and everybody can reach it. Set GAPLESS_PUBLIC=true if that is what you want."
         )
@@ -108,6 +111,20 @@ def make_store(settings: Settings) -> Store:
     from app.stores.local import LocalStore  # noqa: PLC0415 - local runs only
 
     return LocalStore(settings.data_dir, lambda db: layout(settings, db), page=settings.page)
+
+
+def make_keys(settings: Settings) -> Keys | None:
+    """What verifies tokens; None for a service that asks for none."""
+    if not settings.keyed:
+        return None
+    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
+    return Keys(secret, settings.jwks_url, Expected(settings.jwt_audience, settings.jwt_issuer), time.time)
+
+
+def ticket_secret(settings: Settings) -> str | None:
+    """What signs tickets: a secret of their own, else the tokens'."""
+    secret = settings.ticket_secret or settings.jwt_secret
+    return secret.get_secret_value() if secret and settings.keyed else None
 
 
 def layout(settings: Settings, database: int) -> Layout:
@@ -141,6 +158,9 @@ class _Wiring:
             policy=policy,
             store=store,
             feeds=Feeds(store, feeds, time.time),
+            keys=make_keys(settings),
+            ticket_secret=ticket_secret(settings),
+            opened=OpenRate(settings.stream_rate),
             wall=time.time,
             dice=random.SystemRandom().random,
             token=_token,

@@ -22,14 +22,17 @@ class Feeds:
         self._users: dict[Feed, int] = {}
         self._closing: dict[Feed, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open = 0
 
     @asynccontextmanager
     async def open(self, channels: Sequence[str]) -> AsyncIterator[list[Feed]]:
         """The feeds of these channels, for as long as the block runs. They may not be ready yet."""
         feeds = [self._take(channel) for channel in channels]
+        self._open += 1
         try:
             yield feeds
         finally:
+            self._open -= 1
             for feed in feeds:
                 self._release(feed)
             if self._settings.linger == 0 and self._tasks:  # a platform that freezes: leave nothing behind
@@ -44,6 +47,15 @@ class Feeds:
         """The feed of a channel where one is open and well."""
         feed = self._feeds.get(channel)
         return None if feed is None or feed.failure is not None else feed
+
+    @property
+    def users(self) -> int:
+        """How many readers have feeds open."""
+        return self._open
+
+    def would_be(self, channels: Sequence[str]) -> int:
+        """How many feeds there would be with these channels."""
+        return len(self._feeds) + sum(channel not in self._feeds for channel in channels)
 
     async def close(self) -> None:
         """Close every feed, now."""

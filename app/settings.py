@@ -42,10 +42,21 @@ class Settings(BaseSettings):
 
     # The door.
     max_body: int = Field(131_072, ge=1024, le=4_194_304, description="bytes of a publish request")
-    rate: float = Field(0.0, ge=0, le=1_000_000, description="messages a second, per channel and user; 0 = off")
-    burst: int = Field(100, ge=1, le=1_000_000, description="messages at once, per channel and user")
+    rate: float = Field(200.0, ge=0, le=1_000_000, description="messages a second, per channel and user; 0 = off")
+    burst: int = Field(5000, ge=1, le=1_000_000, description="messages at once, per channel and user")
+    stream_rate: float = Field(6000.0, ge=0, le=1_000_000, description="streams opened a minute, per address; 0 = off")
+    streams: int = Field(10_000, ge=1, le=1_000_000, description="streams open at once in a process")
+    channels: int = Field(2000, ge=16, le=100_000, description="channels read at once in a process")
+    proxies: int = Field(0, ge=0, le=10, description="proxies of one's own before the service; each adds an address")
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="comma list of allowed browser origins")
     public: bool = Field(False, description="allow a service without keys beyond loopback")
+    jwt_secret: SecretStr | None = Field(None, min_length=16, description="verifies tokens (HS256) and signs tickets")
+    jwks_url: str | None = Field(None, pattern=r"^https?://", description="published keys that verify tokens")
+    jwt_audience: str | None = Field(None, description="what a token's aud must name")
+    jwt_issuer: str | None = Field(None, description="what a token's iss must be")
+    ticket_secret: SecretStr | None = Field(
+        None, min_length=16, description="signs tickets where there is no jwt_secret"
+    )
 
     @field_validator("origins", mode="before")
     @classmethod
@@ -53,6 +64,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
         return value
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the service asks for tokens."""
+        return self.jwt_secret is not None or self.jwks_url is not None
 
     @property
     def page(self) -> int:

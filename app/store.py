@@ -110,6 +110,15 @@ class Limited:
     retry_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelInfo:
+    """A channel that has a log: how many messages are kept, and the newest."""
+
+    channel: str
+    messages: int
+    latest: Entry
+
+
 Outcome = Accepted | Repeated | KeyConflict | Limited
 
 
@@ -176,6 +185,12 @@ class Store(Protocol):
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """Listen to a channel. Returns once the store has acknowledged: what is appended from then on is told."""
+
+    async def forget(self, channel: str) -> None:
+        """Delete the channel's log and keys, and have its readers look. Its next message begins a new epoch."""
+
+    async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
+        """A page of the channels that have a log, in no order; "0" begins, None ends. Some may come twice."""
 
     async def ping(self) -> None:
         """Return once the store has answered."""

@@ -58,7 +58,8 @@ def resolve(host: str, port: int) -> Address:
 
 def listen(address: Address) -> tuple[socket.socket, Address]:
     """A listening socket, and its address with the port it really has."""
-    taken = socket.socket(address.family, socket.SOCK_STREAM)
+    # asyncio turns Nagle off only where the socket says that it is TCP.
+    taken = socket.socket(address.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # elsewhere it would let two services share a port
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

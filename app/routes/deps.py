@@ -12,6 +12,8 @@ from fastapi import Depends, Path, Query, Request
 from app.cursor import parse_cursor
 from app.errors import TooLarge, Unprocessable, UnsupportedMedia
 from app.feeds import Feeds
+from app.keys import Keys
+from app.limits import OpenRate
 from app.models import CHANNEL, MOST_CHANNELS
 from app.policy import Policy
 from app.settings import Settings
@@ -30,6 +32,9 @@ class Service:
     policy: Policy
     store: Store
     feeds: Feeds
+    keys: Keys | None
+    ticket_secret: str | None
+    opened: OpenRate
     wall: Callable[[], float]
     dice: Callable[[], float]
     token: Callable[[int], str]
@@ -60,7 +65,11 @@ def channels(
     channel: Annotated[list[str] | None, Query(description="1 to 16 channels, each once.")] = None,
 ) -> list[str]:
     """The channels that a query names."""
-    named = channel or []
+    return must_be_channels(channel or [])
+
+
+def must_be_channels(named: list[str]) -> list[str]:
+    """These channels; raises Unprocessable unless they are 1 to 16 good names, each once."""
     if not 1 <= len(named) <= MOST_CHANNELS:
         raise Unprocessable(
             f"Name 1 to {MOST_CHANNELS} channels, such as ?channel=a&channel=b; {len(named)} were named."

@@ -23,7 +23,7 @@ class Door:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._open = settings.public
+        self._open = settings.public or settings.keyed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in, or answer 403."""

@@ -18,6 +18,7 @@ from app.events import Gap
 from app.feed import Feed
 from app.frames import Frame, gap_json
 from app.history import Page, first_that_fit
+from app.routes.caller import ReaderDep
 from app.routes.deps import ChannelPath, Service, ServiceDep
 from app.routes.problems import describe
 
@@ -48,6 +49,8 @@ _EXAMPLE = {
     response_class=Response,
     responses={
         200: {"description": "A page, oldest message first.", "content": {"application/json": {"example": _EXAMPLE}}},
+        **describe(401, "This needs a token."),
+        **describe(403, "This token may not read 'general'."),
         **describe(422, "wait goes with after."),
         **describe(503, "The message store does not answer now."),
     },
@@ -55,12 +58,14 @@ _EXAMPLE = {
 async def history(
     channel: ChannelPath,
     service: ServiceDep,
+    grant: ReaderDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[str | None, Query(description="Only messages older than this id.")] = None,
     after: Annotated[str | None, Query(description="Only messages newer than this position.")] = None,
     wait: Annotated[float | None, Query(ge=0, le=25, description="Seconds to wait for one; with `after`.")] = None,
 ) -> Response:
     """The newest messages, those before an id, or those after a position: at once, or as soon as there is one."""
+    grant.must_subscribe([channel])
     before, after = before or None, after or None
     if before and after:
         raise Unprocessable("before and after exclude each other: send one of them.")

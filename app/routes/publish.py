@@ -10,10 +10,13 @@ from starlette.responses import JSONResponse
 from app.cursor import new_epoch
 from app.errors import Conflict, TooMany, Unprocessable
 from app.frames import timestamp
+from app.limits import subject_of
 from app.models import Message, read_messages
+from app.routes.caller import AddressDep, WriterDep
 from app.routes.deps import BodyDep, ChannelPath, Service, ServiceDep
 from app.routes.problems import describe
-from app.store import Accepted, KeyConflict, Limited, Publication, Repeated
+from app.store import Accepted, KeyConflict, Limited, Publication, Rate, Repeated
+from app.tokens import Grant
 
 router = APIRouter(tags=["messages"])
 
@@ -61,6 +64,8 @@ _REQUEST = {
             "content": {"application/json": {"example": {**_SENT, "duplicate": True}}},
         },
         **describe(400, "The body is not JSON."),
+        **describe(401, "This needs a token."),
+        **describe(403, "This token may not publish to 'general'."),
         **describe(409, "This localId was used for other content."),
         **describe(413, "The body is larger than GAPLESS_MAX_BODY."),
         **describe(415, "The body is not declared as JSON."),
@@ -73,15 +78,21 @@ async def publish(
     channel: ChannelPath,
     raw: BodyDep,
     service: ServiceDep,
+    grant: WriterDep,
+    address: AddressDep,
     idempotency_key: Annotated[
         str | None, Header(max_length=128, description="The localId of a single message; keys a batch as a whole.")
     ] = None,
 ) -> JSONResponse:
     """Append messages to a channel. When 201 is returned they are in the log, numbered and told to every reader."""
+    grant.must_publish(channel)
     messages, batch = read_messages(raw, service.settings.cap)
+    if grant.user is not None:
+        messages = [message.model_copy(update={"user": grant.user}) for message in messages]
     if idempotency_key and not batch:
         messages = [_keyed(messages[0], idempotency_key)]
-    publication = _publication(service, channel, messages, idempotency_key if batch else None)
+    rate = _rate(service, grant, address, len(messages))
+    publication = _publication(service, channel, messages, idempotency_key if batch else None, rate)
     match await service.store.publish(publication):
         case Accepted(entries):
             service.feeds.offer(channel, entries)
@@ -108,8 +119,20 @@ def _keyed(message: Message, key: str) -> Message:
     return Message.model_validate({**message.model_dump(), "localId": key})
 
 
-def _publication(service: Service, channel: str, messages: list[Message], key: str | None) -> Publication:
-    """The messages with what only the service can give: time, chance, and who sends."""
+def _rate(service: Service, grant: Grant, address: str | None, messages: int) -> Rate | None:
+    """The limit that these messages count towards: the token's subject's, else the address's."""
+    rate, burst = service.settings.rate, service.settings.burst
+    if not rate:
+        return None
+    if messages > burst:
+        raise Unprocessable(f"A batch holds at most {burst} messages here (GAPLESS_BURST); this one holds {messages}.")
+    return Rate(subject_of(grant.user, address), 1000 / rate, burst)
+
+
+def _publication(
+    service: Service, channel: str, messages: list[Message], key: str | None, rate: Rate | None
+) -> Publication:
+    """The messages with what only the service can give: time and chance."""
     now = service.wall()
     return Publication(
         channel,
@@ -118,6 +141,7 @@ def _publication(service: Service, channel: str, messages: list[Message], key: s
         new_epoch(now, service.token(2)),
         int(now * 1000),
         key or None,
+        rate,
     )
 
 

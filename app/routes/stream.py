@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from app.policy import Mode
+from app.events import End
+from app.frames import end
+from app.limits import network_of
+from app.policy import Mode, jittered
+from app.routes.caller import AddressDep, ReaderDep
 from app.routes.deps import ChannelPath, ChannelsDep, Service, ServiceDep, start
 from app.routes.problems import describe
 from app.routes.remaining import remaining
-from app.stream import Start, Terms
+from app.stream import RETRY_UNAVAILABLE, Start, Terms
+from app.tokens import Grant
 from app.turn import Turn
 
 router = APIRouter(tags=["live"])
@@ -29,6 +35,8 @@ data: {"id":"t9x2k0ab-42-7qd1","channel":"general","event":"message","user":"ann
 """
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "An event stream.", "content": {"text/event-stream": {"example": _EXAMPLE}}},
+    **describe(401, "This needs a token."),
+    **describe(403, "This token may not read 'general'."),
     **describe(422, "Name each channel once."),
 }
 LastEventId = Annotated[str | None, Header(description="Where to go on; an EventSource sends it by itself.")]
@@ -45,13 +53,16 @@ async def stream_one(
     request: Request,
     channel: ChannelPath,
     service: ServiceDep,
+    grant: ReaderDep,
+    address: AddressDep,
     last_event_id: LastEventId = None,
     after: After = None,
     alias: Alias = None,
     history: History = 0,
 ) -> Response:
     """Every message of the channel from a position on, then live. Readable by a stock EventSource."""
-    return await _open(request, service, [channel], start([channel], last_event_id, [after, alias], history))
+    asked = Asked([channel], grant, address, start([channel], last_event_id, [after, alias], history))
+    return await _open(request, service, asked)
 
 
 @router.head("/stream", include_in_schema=False)
@@ -60,27 +71,64 @@ async def stream_many(
     request: Request,
     channels: ChannelsDep,
     service: ServiceDep,
+    grant: ReaderDep,
+    address: AddressDep,
     last_event_id: LastEventId = None,
     after: After = None,
     alias: Alias = None,
     history: History = 0,
 ) -> Response:
     """Every message of up to 16 channels on one stream; its ids are cursors over all of them."""
-    return await _open(request, service, channels, start(channels, last_event_id, [after, alias], history))
+    asked = Asked(channels, grant, address, start(channels, last_event_id, [after, alias], history))
+    return await _open(request, service, asked)
 
 
-async def _open(request: Request, service: Service, channels: Sequence[str], begin: Start) -> Response:
-    """A stream that lives as long as the platform lets it; where bodies are handed over whole, one turn of it."""
-    settings, policy, dice = service.settings, service.policy, service.dice()
-    left = remaining(request.scope, policy.platform, service.wall())
-    lifetime = policy.lifetime(settings.lifetime, left, dice)
-    terms = Terms(lifetime, settings.heartbeat, settings.retry_ms, dice)
-    if policy.mode is Mode.STREAMING or request.method == "HEAD":
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client wants to read, from where, and by what right."""
+
+    channels: Sequence[str]
+    grant: Grant
+    address: str | None
+    begin: Start
+
+
+async def _open(request: Request, service: Service, asked: Asked) -> Response:
+    """A stream that lives as long as platform and token let it; where bodies are handed over whole, one turn."""
+    asked.grant.must_subscribe(asked.channels)
+    terms = _terms(request, service, asked.grant)
+    if request.method != "HEAD" and _busy(service, asked):
+        return _whole(end(End.BUSY, retry=jittered(RETRY_UNAVAILABLE, terms.dice)))
+    if service.policy.mode is Mode.STREAMING or request.method == "HEAD":
         from app.routes.live import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
-        return LiveResponse(service.feeds, channels, begin, terms, request.scope)
-    async with service.feeds.open(channels) as feeds:
-        turn = Turn(feeds, begin, terms)
+        return LiveResponse(service.feeds, asked.channels, asked.begin, terms, request.scope)
+    async with service.feeds.open(asked.channels) as feeds:
+        turn = Turn(feeds, asked.begin, terms)
         body = await turn.collect()
     request.scope["gapless.note"] = f"turn messages={turn.messages}"
+    return _whole(body)
+
+
+def _terms(request: Request, service: Service, grant: Grant) -> Terms:
+    """The shortest of what the setting, the platform and the token allow."""
+    settings, policy, dice = service.settings, service.policy, service.dice()
+    now = service.wall()
+    lifetime = policy.lifetime(settings.lifetime, remaining(request.scope, policy.platform, now), dice)
+    left = grant.seconds_left(now)
+    last_word = End.DEADLINE
+    if left is not None and left < lifetime:
+        lifetime, last_word = left, End.AUTH
+    return Terms(lifetime, settings.heartbeat, settings.retry_ms, dice, last_word)
+
+
+def _busy(service: Service, asked: Asked) -> bool:
+    """True where this client opens streams too fast, or this process has as many as it may."""
+    settings, feeds = service.settings, service.feeds
+    if feeds.users >= settings.streams or feeds.would_be(asked.channels) > settings.channels:
+        return True
+    return not service.opened.allows(network_of(asked.address), service.wall())
+
+
+def _whole(body: bytes) -> Response:
     return Response(body, media_type="text/event-stream", headers={"Cache-Control": "no-store"})

@@ -15,7 +15,8 @@ from redis.asyncio import Connection
 
 from app.errors import CorruptLog, StoreUnavailable
 from app.events import Entry
-from app.store import Listener, Outcome, Publication, Slice, Subscription
+from app.store import ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
+from app.stores import keyspace
 from app.stores.attempts import persist
 from app.stores.redis_lines import Cluster, Line, Single
 from app.stores.redis_pubsub import Ears
@@ -50,16 +51,27 @@ class RedisStore:
     async def tail(self, channel: str, count: int) -> list[Entry]:
         """See the port. One LRANGE."""
         count = min(count, self.page)
+        if count < 1:  # to LRANGE, 0 is the beginning
+            return []
         return read_entries(await self._call("LRANGE", self._layout.log(channel), -count, -1, repeatable=True))
 
     async def slice(self, channel: str, first: int, last: int) -> Slice:
         """See the port. One EVALSHA around LINDEX, LINDEX, LRANGE."""
         args = [str(first), str(min(last, first + self.page - 1))]
-        return read_slice(await self._run(load("slice"), [self._layout.log(channel)], args, repeatable=True))
+        reply = await self._run(load("slice"), [self._layout.log(channel)], args, repeatable=True)
+        return read_slice(reply, first)
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """See the port."""
         return await self._ears.subscribe(self._layout.topic(channel), channel, listener)
+
+    async def forget(self, channel: str) -> None:
+        """See the port."""
+        await keyspace.forget(self._repeat, self._scan, self._layout, channel)
+
+    async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
+        """See the port."""
+        return await keyspace.channels(self._repeat, self._scan, self._layout, cursor)
 
     async def ping(self) -> None:
         """See the port."""
@@ -81,6 +93,12 @@ class RedisStore:
 
     async def _call(self, *command: Any, repeatable: bool) -> Any:
         return await persist(lambda: self._attempt(command), repeatable=repeatable)
+
+    async def _repeat(self, *command: Any) -> Any:
+        return await self._call(*command, repeatable=True)
+
+    async def _scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
+        return await (self._line or await self._find_line()).scan(cursor, pattern)
 
     async def _attempt(self, command: tuple[Any, ...]) -> Any:
         try:

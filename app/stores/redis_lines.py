@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from app.errors import StartupRefused, StoreUnavailable
+from app.stores.keyspace import PAGE, read_scan
 
 CONNECT_TIMEOUT = 2.0
 REPLY_TIMEOUT = 3.0
@@ -29,6 +30,9 @@ class Line(Protocol):
 
     async def call(self, command: tuple[Any, ...]) -> Any:
         """Send one command and return its reply."""
+
+    async def scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
+        """A page of the keys that match, on whatever servers there are."""
 
     async def listen(self) -> Connection:
         """A connection of its own, for pub/sub."""
@@ -67,6 +71,10 @@ class Single:
         finally:
             await self._pool.release(connection)
 
+    async def scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
+        """See Line."""
+        return read_scan(await self.call(("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)))
+
     async def is_cluster(self) -> bool:
         """True where this server is a node of a cluster."""
         try:
@@ -101,6 +109,22 @@ class Cluster:
             raise StoreUnavailable(f"the cluster can't serve this channel now: {error}") from None
         except (*LOST, exceptions.RedisClusterException) as error:
             raise StoreUnavailable(f"the cluster did not answer: {error}", outcome_unknown=True) from None
+
+    async def scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
+        """See Line. One primary after the other; the cursor holds which, and where in it."""
+        await self._cluster.initialize()
+        nodes = sorted(self._cluster.get_primaries(), key=lambda node: node.name)
+        place, turn = divmod(int(cursor), len(nodes))
+        try:
+            reply = await self._cluster.execute_command(
+                "SCAN", place, "MATCH", pattern, "COUNT", PAGE, target_nodes=[nodes[turn]]
+            )
+        except (*LOST, exceptions.RedisClusterException) as error:
+            raise StoreUnavailable(f"the cluster did not answer: {error}") from None
+        keys, following = read_scan(next(iter(reply.values())) if isinstance(reply, dict) else reply)
+        if following is not None:
+            return keys, str(int(following) * len(nodes) + turn)
+        return keys, str(turn + 1) if turn + 1 < len(nodes) else None
 
     async def listen(self) -> Connection:
         """See Line. Another node at each turn, so that a dead one is left behind."""

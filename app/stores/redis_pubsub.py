@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -34,21 +35,22 @@ class Ears:
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._connect = connect
         self._topics: dict[bytes, Topic] = {}
+        self._leaving: Counter[bytes] = Counter()
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def subscribe(self, name: str, channel: str, listener: Listener) -> _Ear:
         """Listen to a topic; returns once the server has acknowledged, or raises StoreUnavailable."""
         key = name.encode()
-        topic = self._topics.get(key)
-        if topic is None:
-            topic = self._topics[key] = Topic(channel)
-            await self._send("SUBSCRIBE", key)
+        known = self._topics.get(key)
+        topic = self._topics[key] = known or Topic(channel)
         topic.listeners.append(listener)
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="gapless ears")
         ear = _Ear(self, key, listener)
         try:
+            if known is None:
+                await self._send("SUBSCRIBE", key)
+            if self._task is None:
+                self._task = asyncio.create_task(self._run(), name="gapless ears")
             await topic.opened(ACK_TIMEOUT)
         except BaseException:
             await ear.close()
@@ -69,10 +71,11 @@ class Ears:
         if topic.listeners:
             return
         del self._topics[key]
-        if self._topics:
-            await self._send("UNSUBSCRIBE", key)
-        else:
+        if not self._topics:
             await self._stop()
+        elif self._connection is not None:
+            self._leaving[key] += 1
+            await self._send("UNSUBSCRIBE", key)
 
     async def _stop(self) -> None:
         task, self._task = self._task, None
@@ -98,6 +101,8 @@ class Ears:
                 await self._listen(self._connection)
             except _LOST as error:
                 _log.warning("the subscription was lost: %s", error)
+            except Exception:  # a defect of ours must not leave all feeds deaf
+                _log.exception("the subscription broke")
             finally:
                 await self._lose()
             await asyncio.sleep(pause)
@@ -105,6 +110,7 @@ class Ears:
 
     async def _lose(self) -> None:
         connection, self._connection = self._connection, None
+        self._leaving.clear()
         for topic in self._topics.values():
             topic.lose()
         if connection is not None:
@@ -129,8 +135,10 @@ class Ears:
         match message:
             case [b"message", key, payload] if key in self._topics:
                 self._topics[key].notice(payload)
-            case [b"subscribe", key, _] if key in self._topics:
-                self._topics[key].hear()
+            case [b"unsubscribe", key, _]:
+                self._leaving[key] -= 1
+            case [b"subscribe", key, _] if key in self._topics and not self._leaving[key] > 0:
+                self._topics[key].hear()  # an acknowledgement from before an UNSUBSCRIBE promises nothing
 
 
 class _Ear:

@@ -63,9 +63,13 @@ class Layout:
     cap: int
     retention: int
 
+    def home(self, channel: str) -> str:
+        """What every key of the channel begins with."""
+        return f"{self.prefix}:{{{channel}}}"
+
     def log(self, channel: str) -> str:
         """The list that is the channel's log."""
-        return f"{self.prefix}:{{{channel}}}:log"
+        return f"{self.home(channel)}:log"
 
     def topic(self, channel: str) -> str:
         """The pub/sub channel on which appended entries are told."""
@@ -79,7 +83,7 @@ class Layout:
     def publish(self, publication: Publication, *, notify: bool = True) -> tuple[list[str], list[str | bytes]]:
         """KEYS and ARGV of `publish.lua`."""
         channel, rate, wanted = publication.channel, publication.rate, publication.keys()
-        home = f"{self.prefix}:{{{channel}}}"
+        home = self.home(channel)
         subject = "" if rate is None else rate.subject
         keys = [self.log(channel), f"{home}:rate:{subject}", *(f"{home}:key:{key.name}" for key in wanted)]
         args: list[str | bytes] = [
@@ -115,11 +119,14 @@ def read_outcome(publication: Publication, reply: Sequence[Any]) -> tuple[Outcom
     raise CorruptLog(f"publish.lua answered {reply!r:.100}")
 
 
-def read_slice(reply: Sequence[Any]) -> Slice:
-    """What `slice.lua` answered."""
+def read_slice(reply: Sequence[Any], first: int) -> Slice:
+    """What `slice.lua` answered to a question from seq `first`; raises CorruptLog unless the entries are a chain."""
     if not reply:
         return Slice()
-    oldest, latest, *entries = (parse_entry(_bytes(raw)) for raw in reply)
+    oldest, latest = (parse_entry(_bytes(raw)) for raw in reply[:2])
+    entries = read_entries(reply[2:])
+    if entries and entries[0].position.seq != max(first, oldest.position.seq):
+        raise CorruptLog(f"the log breaks between {oldest.position} and {entries[0].position}")
     return Slice(tuple(entries), oldest, latest)
 
 

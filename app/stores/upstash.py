@@ -19,7 +19,8 @@ from upstash_redis.errors import UpstashError
 
 from app.errors import CorruptLog, StartupRefused, StoreUnavailable
 from app.events import Entry, format_notice
-from app.store import NOTICE_LIMIT, Accepted, Listener, Outcome, Publication, Slice, Subscription
+from app.store import NOTICE_LIMIT, Accepted, ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
+from app.stores import keyspace
 from app.stores.attempts import persist
 from app.stores.scripts import Layout, Script, load, locking, read_entries, read_outcome, read_slice
 from app.stores.upstash_ears import Ears
@@ -71,16 +72,27 @@ class UpstashStore:
     async def tail(self, channel: str, count: int) -> list[Entry]:
         """See the port. One LRANGE."""
         count = min(count, self.page)
+        if count < 1:  # to LRANGE, 0 is the beginning
+            return []
         return read_entries(await self._call("LRANGE", self._layout.log(channel), -count, -1))
 
     async def slice(self, channel: str, first: int, last: int) -> Slice:
         """See the port. One EVALSHA around LINDEX, LINDEX, LRANGE."""
         args = [str(first), str(min(last, first + self.page - 1))]
-        return read_slice(await self._run(load("slice"), [self._layout.log(channel)], args, repeatable=True))
+        reply = await self._run(load("slice"), [self._layout.log(channel)], args, repeatable=True)
+        return read_slice(reply, first)
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """See the port. Where SUBSCRIBE is refused the channel is polled instead."""
         return await self._ears.subscribe(self._layout.topic(channel), channel, listener)
+
+    async def forget(self, channel: str) -> None:
+        """See the port."""
+        await keyspace.forget(self._repeat, self._scan, self._layout, channel)
+
+    async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
+        """See the port."""
+        return await keyspace.channels(self._repeat, self._scan, self._layout, cursor)
 
     async def ping(self) -> None:
         """See the port. PING is free of charge."""
@@ -130,6 +142,12 @@ class UpstashStore:
 
     async def _call(self, *command: Any, repeatable: bool = True) -> Any:
         return await persist(lambda: self._attempt(list(command)), repeatable=repeatable)
+
+    async def _repeat(self, *command: Any) -> Any:
+        return await self._call(*command)
+
+    async def _scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
+        return keyspace.read_scan(await self._call("SCAN", cursor, "MATCH", pattern, "COUNT", keyspace.PAGE))
 
     async def _attempt(self, command: list[Any]) -> Any:
         try:

@@ -15,7 +15,7 @@ from itertools import count
 from app.cursor import Position, base36, new_epoch
 from app.errors import StoreUnavailable
 from app.events import Draft, Entry
-from app.store import Accepted, Listener, Outcome, Publication, Slice
+from app.store import Accepted, ChannelInfo, Listener, Outcome, Publication, Slice
 from tests.support.clock import VirtualClock
 
 
@@ -72,7 +72,7 @@ class ModelStore:
 
     async def tail(self, channel: str, count: int) -> list[Entry]:
         await self._reach("tail")
-        return self._seen(channel)[-min(count, self.page) :]
+        return self._seen(channel)[-min(count, self.page) :] if count else []
 
     async def slice(self, channel: str, first: int, last: int) -> Slice:
         await self._reach("slice")
@@ -87,6 +87,14 @@ class ModelStore:
         ear = _Ear(self, channel, listener)
         self.ears[channel].append(ear)
         return ear
+
+    async def forget(self, channel: str) -> None:
+        await self._reach("forget")
+        self.wipe(channel)
+
+    async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
+        await self._reach("channels")
+        return [ChannelInfo(name, len(log), log[-1]) for name, log in self.logs.items() if log], None
 
     async def ping(self) -> None:
         await self._reach("ping")

@@ -1,0 +1,54 @@
+"""What an administrator may do: list channels, delete one. (docs/protocol.md, section 7)"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from app.frames import timestamp
+from app.routes.caller import WriterDep
+from app.routes.deps import ChannelPath, ServiceDep
+from app.routes.problems import describe
+
+router = APIRouter(tags=["admin"])
+
+_REFUSED = {
+    **describe(401, "This needs a token."),
+    **describe(403, "This needs a token with the claim gapless.admin."),
+    **describe(422, "The channel's name is not one."),
+    **describe(503, "The message store does not answer now."),
+}
+
+
+@router.delete("/channels/{channel}", status_code=204, summary="Delete a channel", responses=_REFUSED)
+async def delete(channel: ChannelPath, grant: WriterDep, service: ServiceDep) -> Response:
+    """Delete a channel's log and its remembered keys. Readers are told `reset`; the next message begins a new epoch."""
+    grant.must_administer()
+    await service.store.forget(channel)
+    return Response(status_code=204)
+
+
+@router.get("/channels", summary="List channels", responses=_REFUSED)
+async def channels(
+    grant: WriterDep,
+    service: ServiceDep,
+    cursor: Annotated[str, Query(pattern=r"^[0-9]{1,20}$", description="The `next` of the page before.")] = "0",
+) -> dict[str, Any]:
+    """A page of channels in no order, each with its newest message's id and time, and how many are kept.
+
+    `next` is null at the end. A page may be empty and still have a next one; a channel may come twice.
+    """
+    grant.must_administer()
+    found, following = await service.store.channels(cursor)
+    listed = [
+        {
+            "channel": one.channel,
+            "messages": one.messages,
+            "latest": str(one.latest.position),
+            "timestamp": timestamp(one.latest.time),
+        }
+        for one in found
+    ]
+    return {"channels": listed, "next": following}

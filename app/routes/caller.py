@@ -1,0 +1,100 @@
+"""Who asks: the token or ticket of a request, and the address that the platform guarantees. (docs/security.md)"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.security.utils import get_authorization_scheme_param
+
+from app.errors import Forbidden, Unauthorized
+from app.routes.deps import Service, ServiceDep
+from app.tokens import EVERYBODY, Grant, verify_ticket
+
+COOKIE = "gapless_token"
+_READING = ("GET", "HEAD")
+
+
+async def writer(request: Request, service: ServiceDep) -> Grant:
+    """The grant of whoever wants to change something: by header or cookie, never by what stands in a URL."""
+    if service.keys is None:
+        return EVERYBODY
+    if (token := _bearer(request)) is not None:
+        return await service.keys.verify(token)
+    if (token := request.cookies.get(COOKIE)) is not None:
+        _must_be_our_page(request, service)
+        return await service.keys.verify(token)
+    raise _nobody()
+
+
+async def reader(request: Request, service: ServiceDep) -> Grant:
+    """The grant of whoever wants to read: as a writer's, or by the queries `access_token` and `ticket`."""
+    if service.keys is None:
+        return EVERYBODY
+    ticket, token = request.query_params.get("ticket"), request.query_params.get("access_token")
+    if ticket:
+        return verify_ticket(ticket, _ticket_secret(service), service.wall())
+    token = _bearer(request) or token or request.cookies.get(COOKIE)
+    if not token:
+        raise _nobody()
+    return await service.keys.verify(token)
+
+
+def _ticket_secret(service: Service) -> str:
+    if service.ticket_secret is None:
+        raise Unauthorized("This service makes no tickets: GAPLESS_TICKET_SECRET is not set.")
+    return service.ticket_secret
+
+
+def _bearer(request: Request) -> str | None:
+    header = request.headers.get("authorization")
+    if not header:
+        return None
+    scheme, token = get_authorization_scheme_param(header)
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized("Send the token as Authorization: Bearer …")
+    return token
+
+
+def _nobody() -> Unauthorized:
+    return Unauthorized(
+        "This needs a token: Authorization: Bearer …, the cookie gapless_token, or ?access_token= to read."
+    )
+
+
+def _must_be_our_page(request: Request, service: Service) -> None:
+    """A browser sends cookies for any page that asks; only our own, or one of an allowed origin, may write."""
+    origin = request.headers.get("origin", "")
+    same = urlsplit(origin).netloc == request.headers.get("host") and origin != ""
+    if not same and origin not in service.settings.origins:
+        raise Forbidden("A cookie may write only from an allowed origin; add this page's to GAPLESS_ORIGINS.")
+
+
+def address(scope: MutableMapping[str, Any], platform: str, proxies: int) -> str | None:
+    """The client's address as far as the platform vouches for it. A header that anyone can send is never believed."""
+    peer: str | None = scope["client"][0] if scope.get("client") else None
+    forwarded = [part.strip() for value in _values(scope, b"x-forwarded-for") for part in value.split(",")]
+    context = (scope.get("aws.event") or {}).get("requestContext") or {}
+    if platform == "vercel":  # Vercel overwrites this header on every request
+        return next(iter(_values(scope, b"x-real-ip")), None)
+    if platform == "lambda-adapter" or "elb" in context:  # AWS's fronts add the peer's address at the end
+        return forwarded[-1] if forwarded else None
+    if platform == "server" and proxies:
+        return forwarded[-proxies] if len(forwarded) >= proxies else peer
+    return peer
+
+
+def _values(scope: MutableMapping[str, Any], header: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == header]
+
+
+def address_of(request: Request, service: ServiceDep) -> str | None:
+    """The address of this request's client."""
+    return address(request.scope, service.policy.platform, service.settings.proxies)
+
+
+WriterDep = Annotated[Grant, Depends(writer)]
+ReaderDep = Annotated[Grant, Depends(reader)]
+AddressDep = Annotated[str | None, Depends(address_of)]

@@ -1,0 +1,67 @@
+"""POST /tickets: a read-only ticket for a URL, in exchange for a token. (docs/protocol.md, section 6)"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import JSONResponse
+
+from app.errors import Unprocessable
+from app.models import explain, read_json
+from app.routes.caller import WriterDep
+from app.routes.deps import BodyDep, ServiceDep, must_be_channels
+from app.routes.problems import describe
+from app.tokens import make_ticket
+
+router = APIRouter(tags=["access"])
+
+
+class TicketRequest(BaseModel):
+    """The channels that the ticket's bearer may read."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    channels: list[str] = Field(min_length=1, max_length=16, examples=[["general"]])
+
+
+@router.post(
+    "/tickets",
+    status_code=201,
+    summary="Make a read-only ticket",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": TicketRequest.model_json_schema()}},
+        }
+    },
+    responses={
+        201: {
+            "description": "Use it as ?ticket=… on streams and history, until `expires`.",
+            "content": {"application/json": {"example": {"ticket": "eyJ…", "expires": "2026-01-01T12:15:00Z"}}},
+        },
+        **describe(400, "The body is not JSON."),
+        **describe(401, "This needs a token."),
+        **describe(403, "This token may not read 'general'."),
+        **describe(413, "The body is larger than GAPLESS_MAX_BODY."),
+        **describe(415, "The body is not declared as JSON."),
+        **describe(422, "channels: Field required."),
+    },
+)
+async def tickets(raw: BodyDep, grant: WriterDep, service: ServiceDep) -> JSONResponse:
+    """It lives for at most 15 minutes and no longer than the token. Nothing is stored; any instance honours it."""
+    try:
+        asked = TicketRequest.model_validate(read_json(raw))
+    except ValidationError as error:
+        raise Unprocessable(explain(error.errors())) from None
+    must_be_channels(asked.channels)
+    if service.ticket_secret is None:
+        raise Unprocessable(
+            "This service makes no tickets: it asks for no tokens."
+            if service.keys is None
+            else "This service makes no tickets: set GAPLESS_TICKET_SECRET."
+        )
+    ticket, ends = make_ticket(grant, asked.channels, service.ticket_secret, service.wall())
+    expires = datetime.fromtimestamp(ends, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return JSONResponse({"ticket": ticket, "expires": expires}, 201, {"Cache-Control": "no-store"})

@@ -1,0 +1,55 @@
+"""What an administrator asks of all Redis stores: which channels there are, and to forget one. Walks the key space."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from app.errors import CorruptLog
+from app.events import HINT, parse_entry
+from app.store import ChannelInfo
+from app.stores.scripts import Layout
+
+LOOK = HINT + b"zzzzzzzz 1 zzzz"
+"""A notice that names a position nobody has: it makes every feed of the channel read the log."""
+PAGE = 200
+"""How many keys one step looks at."""
+
+Call = Callable[..., Awaitable[Any]]
+Scan = Callable[[str, str], Awaitable[tuple[list[str], str | None]]]
+"""A cursor and a pattern; returns keys and the next cursor, None at the end."""
+
+
+async def forget(call: Call, scan: Scan, layout: Layout, channel: str) -> None:
+    """Delete the log first, then whatever else is the channel's, then have its readers look."""
+    await call("UNLINK", layout.log(channel))
+    cursor: str | None = "0"
+    while cursor is not None:
+        keys, cursor = await scan(cursor, f"{layout.home(channel)}:*")
+        keys = [key for key in keys if key != layout.log(channel)]  # somebody may have begun it anew
+        if keys:
+            await call("UNLINK", *keys)
+    await call("PUBLISH", layout.topic(channel), LOOK.decode())
+
+
+async def channels(call: Call, scan: Scan, layout: Layout, cursor: str) -> tuple[list[ChannelInfo], str | None]:
+    """A page of the channels that have a log; those that vanish meanwhile are left out."""
+    keys, following = await scan(cursor, f"{layout.prefix}:{{*}}:log")
+    found = []
+    for key in keys:
+        newest, kept = await call("LINDEX", key, -1), await call("LLEN", key)
+        if newest is None:
+            continue
+        try:
+            entry = parse_entry(newest if isinstance(newest, bytes) else newest.encode())
+        except CorruptLog:
+            continue
+        found.append(ChannelInfo(key.partition("{")[2].rpartition("}")[0], int(kept), entry))
+    return found, following
+
+
+def read_scan(reply: Any) -> tuple[list[str], str | None]:
+    """What SCAN answered."""
+    cursor, keys = reply
+    following = cursor.decode() if isinstance(cursor, bytes) else str(cursor)
+    return [key.decode() if isinstance(key, bytes) else key for key in keys], None if following == "0" else following

@@ -1,0 +1,179 @@
+"""Who may do what: tokens and tickets, verified and made. Pure: the time is an argument. (docs/protocol.md, section 6)
+
+A token is a JWT of the application's own; a ticket is one of ours, read-only, for named channels, so that nothing that
+can publish has to stand in a URL. They are signed with different keys, so that neither passes for the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import Forbidden, Unauthorized
+
+SKEW = 30.0
+"""Seconds by which clocks may differ. A stream ends when its token would be refused, so that no client loops."""
+TICKET_SECONDS = 900
+"""The longest life of a ticket; it never outlives the token it was made with."""
+
+_ASYMMETRIC = {"RSA": ["RS256", "RS384", "RS512", "PS256"], "EC": ["ES256", "ES384", "ES512"], "OKP": ["EdDSA"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What its bearer may do. Patterns: a channel, or a prefix and `*`. `expires`: Unix seconds, None: never."""
+
+    user: str | None = None
+    publish: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = ()
+    admin: bool = False
+    expires: float | None = None
+
+    def must_publish(self, channel: str) -> None:
+        """Raises Forbidden where the bearer may not publish there."""
+        if not _covers(self.publish, channel):
+            raise Forbidden(f"This token may not publish to '{channel}': its claim gapless.publish does not name it.")
+
+    def must_subscribe(self, channels: Sequence[str]) -> None:
+        """Raises Forbidden where the bearer may not read one of these."""
+        for channel in channels:
+            if not _covers(self.subscribe, channel):
+                raise Forbidden(f"This token may not read '{channel}': its claim gapless.subscribe does not name it.")
+
+    def must_administer(self) -> None:
+        """Raises Forbidden where the bearer is no administrator."""
+        if not self.admin:
+            raise Forbidden("This needs a token with the claim gapless.admin.")
+
+    def seconds_left(self, now: float) -> float | None:
+        """Seconds until this would be refused; None: never."""
+        return None if self.expires is None else max(0.0, self.expires + SKEW - now)
+
+
+EVERYBODY = Grant(None, ("*",), ("*",), admin=False)
+"""A service without keys: everybody may read and write; nobody may delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a token must say beside its signature; None: anything."""
+
+    audience: str | None = None
+    issuer: str | None = None
+
+
+def key_id(token: str) -> str | None:
+    """The key that the token names, to look up among ours; raises Unauthorized where it is no JWT."""
+    import jwt  # noqa: PLC0415 - only services with keys pay for it
+
+    try:
+        named = jwt.get_unverified_header(token).get("kid")
+    except jwt.InvalidTokenError:
+        raise Unauthorized("The token is not a JWT.") from None
+    return named if isinstance(named, str) else None
+
+
+def verify_shared(token: str, secret: str, expected: Expected, now: float) -> Grant:
+    """The grant of a token signed with our shared secret (HS256); raises Unauthorized."""
+    return _grant(_claims(token, secret, ["HS256"], expected), now)
+
+
+def verify_published(token: str, jwk: Mapping[str, Any], expected: Expected, now: float) -> Grant:
+    """The grant of a token signed with a published key, by that key's own kind of algorithm; raises Unauthorized."""
+    import jwt  # noqa: PLC0415
+
+    allowed = _ASYMMETRIC.get(str(jwk.get("kty")), [])
+    if jwk.get("alg"):
+        allowed = [name for name in allowed if name == jwk["alg"]]
+    if not allowed:
+        raise Unauthorized("The token's key can't be used to verify tokens.")
+    return _grant(_claims(token, jwt.PyJWK(dict(jwk), allowed[0]).key, allowed, expected), now)
+
+
+def make_ticket(grant: Grant, channels: Sequence[str], secret: str, now: float) -> tuple[str, int]:
+    """A ticket for these channels, and the Unix second in which it ends; raises Forbidden."""
+    import jwt  # noqa: PLC0415
+
+    grant.must_subscribe(channels)
+    ends = int(min(now + TICKET_SECONDS, grant.expires or now + TICKET_SECONDS))
+    claims = {"sub": grant.user, "channels": list(channels), "exp": ends, "typ": "ticket"}
+    return jwt.encode({k: v for k, v in claims.items() if v is not None}, _ticket_key(secret), "HS256"), ends
+
+
+def verify_ticket(ticket: str, secret: str, now: float) -> Grant:
+    """What a ticket's bearer may do; raises Unauthorized. Tickets are ours: their time has no skew."""
+    claims = _claims(ticket, _ticket_key(secret), ["HS256"], Expected())
+    channels = claims.get("channels")
+    if claims.get("typ") != "ticket" or not isinstance(channels, list) or not isinstance(claims.get("exp"), int):
+        raise Unauthorized("This is not a ticket.")
+    if claims["exp"] <= now:
+        raise Unauthorized("The ticket has ended; ask for a new one.")
+    return Grant(claims.get("sub"), (), tuple(map(str, channels)), admin=False, expires=claims["exp"] - SKEW)
+
+
+def make_token(
+    secret: str, user: str, publish: Sequence[str], subscribe: Sequence[str], expires: int, **more: Any
+) -> str:
+    """A token, as an application would make it; for development. `more`: other claims, `admin` among gapless's own."""
+    import jwt  # noqa: PLC0415
+
+    own: dict[str, Any] = {"publish": list(publish), "subscribe": list(subscribe)}
+    if more.pop("admin", False):
+        own["admin"] = True
+    return jwt.encode({"sub": user, "exp": expires, "gapless": own, **more}, secret, "HS256")
+
+
+def _claims(token: str, key: Any, algorithms: list[str], expected: Expected) -> dict[str, Any]:
+    """The claims of a token with a good signature; its times are looked at by our clock, not by the library's."""
+    import jwt  # noqa: PLC0415
+
+    options: Any = {
+        "verify_exp": False,
+        "verify_nbf": False,
+        "verify_iat": False,
+        "verify_aud": expected.audience is not None,
+    }
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token, key, algorithms, options=options, audience=expected.audience, issuer=expected.issuer
+        )
+    except jwt.InvalidAudienceError:
+        raise Unauthorized("The token is for another audience.") from None
+    except jwt.InvalidIssuerError:
+        raise Unauthorized("The token is of another issuer.") from None
+    except (jwt.InvalidTokenError, ValueError, TypeError):
+        raise Unauthorized("The token's signature can't be verified.") from None
+    return claims
+
+
+def _grant(claims: Mapping[str, Any], now: float) -> Grant:
+    """What the claims allow; raises Unauthorized for those that say too little, or at the wrong time."""
+    user, expires, begins = claims.get("sub"), claims.get("exp"), claims.get("nbf")
+    if not isinstance(user, str) or not 1 <= len(user) <= 128:
+        raise Unauthorized("The token needs the claim sub: 1 to 128 characters.")
+    if isinstance(expires, bool) or not isinstance(expires, int | float):
+        raise Unauthorized("The token needs the claim exp: when it ends, in Unix seconds.")
+    if expires + SKEW <= now:
+        raise Unauthorized("The token has expired.")
+    if begins is not None and (not isinstance(begins, int | float) or begins - SKEW > now):
+        raise Unauthorized("The token is not valid yet.")
+    own = claims.get("gapless")
+    own = own if isinstance(own, Mapping) else {}
+    return Grant(user, _patterns(own, "publish"), _patterns(own, "subscribe"), own.get("admin") is True, float(expires))
+
+
+def _patterns(own: Mapping[str, Any], right: str) -> tuple[str, ...]:
+    listed = own.get(right)
+    return tuple(p for p in listed if isinstance(p, str)) if isinstance(listed, list) else ()
+
+
+def _covers(patterns: Sequence[str], channel: str) -> bool:
+    return any(channel.startswith(p[:-1]) if p.endswith("*") else channel == p for p in patterns)
+
+
+def _ticket_key(secret: str) -> str:
+    """Another key than the tokens', from the same secret."""
+    return hmac.new(secret.encode(), b"gapless ticket", hashlib.sha256).hexdigest()

@@ -12,9 +12,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import Refused, StoreUnavailable, TooMany
+from app.errors import Refused, StoreUnavailable, TooMany, Unauthorized
 from app.models import explain
 
 RETRY_AFTER = 2
@@ -26,7 +27,7 @@ _log = logging.getLogger("gapless.problems")
 def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None, **extra: Any) -> Response:
     """A problem reply. `extra` adds members."""
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail, **extra}
-    return Response(json.dumps(content), status, headers, "application/problem+json")
+    return Response(json.dumps(content, ensure_ascii=False), status, headers, "application/problem+json")
 
 
 def describe(status: int, meaning: str) -> dict[int | str, dict[str, Any]]:
@@ -58,6 +59,8 @@ def install(app: FastAPI) -> None:
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)  # noqa: S101 - the handler's registration says so
     headers = {}
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooMany):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return problem(error.status, error.title, error.detail, headers=headers, **error.extra)
@@ -79,10 +82,23 @@ async def _invalid(_: Request, error: Exception) -> Response:
     return problem(422, "Unprocessable content", explain(error.errors()))
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    title = HTTPStatus(error.status_code).phrase
-    return problem(error.status_code, title, str(error.detail), headers=dict(error.headers or {}))
+    title, headers = HTTPStatus(error.status_code).phrase, dict(error.headers or {})
+    detail = str(error.detail)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+        detail = f"{request.method} is not for this path; it takes {headers['Allow']}."
+    return problem(error.status_code, title, detail, headers=headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """Every method that some route takes on this path; Starlette names those of the first route only."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return found
 
 
 async def _broken(_: Request, error: Exception) -> Response:

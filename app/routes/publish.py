@@ -76,9 +76,9 @@ _REQUEST = {
 )
 async def publish(
     channel: ChannelPath,
-    raw: BodyDep,
     service: ServiceDep,
     grant: WriterDep,
+    raw: BodyDep,
     address: AddressDep,
     idempotency_key: Annotated[
         str | None, Header(max_length=128, description="The localId of a single message; keys a batch as a whole.")

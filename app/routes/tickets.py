@@ -49,7 +49,7 @@ class TicketRequest(BaseModel):
         **describe(422, "channels: Field required."),
     },
 )
-async def tickets(raw: BodyDep, grant: WriterDep, service: ServiceDep) -> JSONResponse:
+async def tickets(grant: WriterDep, raw: BodyDep, service: ServiceDep) -> JSONResponse:
     """It lives for at most 15 minutes and no longer than the token. Nothing is stored; any instance honours it."""
     try:
         asked = TicketRequest.model_validate(read_json(raw))

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import FrameType
 
 from app.cli.address import Address, listen, resolve
-from app.cli.environment import place_of, read_settings, where_to_listen
+from app.cli.place import place_of, where_to_listen
 from app.errors import StartupRefused
 from app.settings import Settings
+from app.startup import read_settings
 
 DESCRIPTORS = 65_536
 """Each stream takes one. Higher would cost programs that look at every one they might have."""
@@ -38,18 +39,13 @@ def serve(host: str | None, port: int | None, workers: int) -> int:
 
 def refuse_open_world(address: Address, settings: Settings) -> None:
     """Beyond this machine a service needs keys, or the word that it is meant to be open."""
-    if address.loopback or settings.public or has_keys(settings):
+    if address.loopback or settings.public or settings.keyed:
         return
     raise StartupRefused(
         f"On {address.host} anyone who can reach this machine could read and write every channel. Set "
         "GAPLESS_JWT_SECRET or GAPLESS_JWKS_URL to ask for tokens, or GAPLESS_PUBLIC=true if it is meant to be open "
         "to everybody, or listen on 127.0.0.1."
     )
-
-
-def has_keys(settings: Settings) -> bool:
-    """Whether the service asks for tokens."""
-    return any(getattr(settings, name, None) for name in ("jwt_secret", "jwks_url"))
 
 
 def _run(listening: socket.socket, ready: Callable[[], None], workers: int) -> int:
@@ -82,8 +78,8 @@ def _store(settings: Settings) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _embedded(folder: Path) -> Iterator[str]:
-    from app.cli.keeper import Keeper  # noqa: PLC0415  # only where there is no other store
-    from app.stores.embedded import EmbeddedValkey  # noqa: PLC0415
+    from app.stores.embedded import EmbeddedValkey  # noqa: PLC0415  # only where there is no other store
+    from app.stores.embedded_keeper import Keeper  # noqa: PLC0415
 
     use = EmbeddedValkey.start(folder)
     keeper = Keeper(use)
@@ -104,7 +100,7 @@ def _announce(address: Address, store: str, settings: Settings) -> None:
 
 
 def _whom(address: Address, settings: Settings) -> str:
-    if has_keys(settings):
+    if settings.keyed:
         return "whoever has a token"
     if settings.public:
         return "everybody who can reach it, without keys (GAPLESS_PUBLIC=true)"

@@ -197,36 +197,38 @@ class EmbeddedValkey:
 
     def _shut_down(self, users: int) -> None:
         """Nobody else uses it, and nobody can come while we hold `users` alone."""
-        try:
-            # If the folder was deleted and made anew, the server at its socket is somebody else's.
-            answer = ask(self._socket(), "SHUTDOWN", timeout=_STOP_LIMIT) if self._is_ours(users) else None
-        except (OSError, ValueError):
-            answer = None
-        if answer:
-            _log.warning("the embedded Valkey of %s refuses to stop (%s) and runs on", self.folder, answer)
-            return
-        if answer is None and self._process is not None:
-            self._process.terminate()
-        self._wait_for_end(users)
-        with contextlib.suppress(OSError):
-            Path(self._socket()).parent.rmdir()  # the runtime folder; our own is not empty
-
-    def _is_ours(self, users: int) -> bool:
-        return is_at(users, self.folder / "users.lock")
-
-    def _wait_for_end(self, users: int) -> None:
         end = time.monotonic() + _STOP_LIMIT
-        while self._ends(users):
+        while self._runs(users):
+            if refusal := self._ask_to_end(users):
+                _log.warning("the embedded Valkey of %s refuses to stop (%s) and runs on", self.folder, refusal)
+                return
             if time.monotonic() > end:
                 _log.warning("the embedded Valkey of %s does not stop; its log may say why", self.folder)
                 return
             time.sleep(_LOOK)
+        with contextlib.suppress(OSError):
+            Path(self._socket()).parent.rmdir()  # the runtime folder; our own is not empty
 
-    def _ends(self, users: int) -> bool:
-        """Whether it is still about to end: as our child, or, started by another user, as holder of the lock."""
+    def _runs(self, users: int) -> bool:
+        """Whether a server is there that is ours to end: our child, or, started by another user, who holds the lock."""
         if self._process is not None and self._process.poll() is None:
             return True
         return self._is_ours(users) and held(self.folder / "server.lock")
+
+    def _ask_to_end(self, users: int) -> str:
+        """Ask, also one that has just been started and does not listen yet; what it says if it refuses."""
+        try:
+            # If the folder was deleted and made anew, the server at its socket is somebody else's.
+            if self._is_ours(users):
+                return ask(self._socket(), "SHUTDOWN", timeout=_STOP_LIMIT)
+        except (OSError, ValueError):
+            pass
+        if self._process is not None:
+            self._process.terminate()
+        return ""
+
+    def _is_ours(self, users: int) -> bool:
+        return is_at(users, self.folder / "users.lock")
 
     def _let_go(self) -> None:
         """Whoever ends later, reap it later."""

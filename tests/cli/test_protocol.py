@@ -107,6 +107,18 @@ async def test_long_heads_and_longer_bodies_are_welcome(caller: Caller) -> None:
     assert replies.count(b"\r\n\r\n1000000") == 2
 
 
+async def test_what_came_with_the_end_of_a_body_is_not_held_against_the_next_head(
+    caller: Caller, server: uvicorn.Server
+) -> None:
+    """A chunk as large as the system gives: the end of one request and the beginning of another."""
+    (connection,) = await auntil(lambda: server.server_state.connections, "it is connected")
+    length = HEAD_LIMIT * 2
+    connection.data_received(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % length)
+    connection.data_received(b"b" * length + b"GET /")
+    connection.data_received(b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert (await caller.replies()).count(b"HTTP/1.1 200 OK") == 2
+
+
 @pytest.mark.parametrize("begun", [b"", HEAD], ids=["nothing", "half a head"])
 async def test_who_never_asks_is_not_kept(
     begun: bytes, server: uvicorn.Server, monkeypatch: pytest.MonkeyPatch

@@ -13,6 +13,7 @@ from app.settings import Settings
 
 LOOPBACK = Address(socket.AF_INET, "127.0.0.1", 8000)
 WORLD = Address(socket.AF_INET, "0.0.0.0", 8000)
+KEYED = Settings(jwt_secret="0123456789abcdef")
 
 
 def test_without_keys_only_this_machine_may_come_in() -> None:
@@ -20,6 +21,7 @@ def test_without_keys_only_this_machine_may_come_in() -> None:
     with pytest.raises(StartupRefused, match=r"On 0\.0\.0\.0 anyone .*GAPLESS_JWT_SECRET.*GAPLESS_PUBLIC=true"):
         refuse_open_world(WORLD, Settings())
     refuse_open_world(WORLD, Settings(public=True))
+    refuse_open_world(WORLD, KEYED)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,7 @@ def test_without_keys_only_this_machine_may_come_in() -> None:
         (LOOPBACK, Settings(), "this machine only, without keys"),
         (LOOPBACK, Settings(public=True), "everybody who can reach it, without keys (GAPLESS_PUBLIC=true)"),
         (WORLD, Settings(public=True), "everybody who can reach it, without keys (GAPLESS_PUBLIC=true)"),
+        (WORLD, KEYED, "whoever has a token"),
     ],
 )
 def test_it_says_where_it_is_and_for_whom(

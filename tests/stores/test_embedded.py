@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from app.stores import embedded
 from app.stores.embedded import EmbeddedUnavailable, EmbeddedValkey
-from app.stores.embedded_server import binary
+from app.stores.embedded_server import binary, spawn
 from tests.stores.embedded_use import command, outcome, private_folder, runs, servers, user
 from tests.support.alarm import until
 
@@ -130,6 +131,7 @@ def test_data_outlive_the_server(folder: Path) -> None:
     again.stop()
 
 
+@pytest.mark.real
 def test_processes_that_start_at_the_same_moment_share_one_server(folder: Path, gate: Path) -> None:
     started = 0
     for _ in range(10):
@@ -172,6 +174,23 @@ def test_one_orphaned_by_kill_9_is_adopted_and_then_stopped(folder: Path, gate: 
     assert (use.joined, use.pid) == (True, pid)
     assert command(folder, "GET", "kept") == "yes"
     use.stop()
+    assert servers(folder) == []
+
+
+def test_a_start_that_is_broken_off_leaves_nothing_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C at the worst moment: the server was started, does not listen yet, and nobody knows its pid."""
+    spawned: list[int] = []
+
+    def spawn_and_break_off(*args: object) -> None:
+        process = spawn(*args)  # type: ignore[arg-type]
+        spawned.append(process.pid)
+        embedded._left.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(embedded, "spawn", spawn_and_break_off)
+    with pytest.raises(KeyboardInterrupt):
+        EmbeddedValkey.start(folder)
+    assert len(spawned) == 1
     assert servers(folder) == []
 
 

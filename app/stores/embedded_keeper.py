@@ -1,4 +1,4 @@
-"""Looks after the embedded Valkey while a service uses it."""
+"""Looks after the embedded Valkey while a server uses it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOOK = 0.25
 PAUSE = 5.0
 """Seconds before the next attempt after a failed one."""
 
-_log = logging.getLogger("gapless.serve")
+_log = logging.getLogger("gapless.embedded")
 
 
 class Keeper(threading.Thread):

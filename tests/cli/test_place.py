@@ -1,4 +1,4 @@
-"""What the environment says, or which variable to put right, and never a secret."""
+"""Where to listen, and where a store is, without a secret."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from app.cli.environment import BadSetting, place_of, read_settings, where_to_listen
+from app.cli.place import place_of, where_to_listen
+from app.startup import BadSetting
 
 
 @pytest.mark.parametrize(
@@ -38,8 +39,16 @@ def test_whatever_stands_in_a_password_it_is_not_shown(before: str, after: str, 
             shown = place_of(f"{scheme}user:{before}{SECRET}{after}{host}", "REDIS_URL")
         except BadSetting as refusal:
             shown = str(refusal)
+        assume(host or "@" not in before + after)  # what follows the last @ is the host
         assume(scheme != "unix://" or "/" not in before + after)  # what follows the slash is the socket's path
         assert not any(part in shown for part in ("hunter2", "S3cr3t"))
+
+
+@pytest.mark.parametrize("url", ["redis://ann:4711/x@host", "redis://:4711?x@host", "redis://4711#x@host"])
+def test_the_first_digits_of_a_password_are_not_taken_for_a_port(url: str) -> None:
+    with pytest.raises(BadSetting, match=r"%2F %3F %23 %40") as refusal:
+        place_of(url, "REDIS_URL")
+    assert "4711" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "foo://x", "redis://host:port", "http://host", "redis://[::1", ""])
@@ -52,42 +61,6 @@ def test_each_store_has_its_own_kind_of_url() -> None:
     assert place_of("https://ann:secret@example.upstash.io/", "UPSTASH_REDIS_REST_URL") == "https://example.upstash.io"
     with pytest.raises(BadSetting, match=r"^UPSTASH_REDIS_REST_URL can't be read\. It looks like https://"):
         place_of("redis://host", "UPSTASH_REDIS_REST_URL")
-
-
-def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GAPLESS_CAP", "50")
-    monkeypatch.setenv("REDIS_URL", "")
-    settings = read_settings()
-    assert settings.cap == 50
-    assert settings.redis_url is None
-
-
-def test_each_wrong_variable_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = {"GAPLESS_CAP": "5", "GAPLESS_LIFETIME": "long", "GAPLESS_PUBLIC": "maybe", "GAPLESS_PREFIX": "{}"}
-    for name, value in wrong.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(BadSetting) as refusal:
-        read_settings()
-    lines = str(refusal.value).splitlines()
-    assert {line.split(":")[0]: line.rpartition("(it is ")[2] for line in lines} == {
-        name: f"'{value}')." for name, value in wrong.items()
-    }
-    assert refusal.value.exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("given", "missing"),
-    [
-        ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
-        ("UPSTASH_REDIS_REST_TOKEN", "UPSTASH_REDIS_REST_URL"),
-        ("KV_REST_API_URL", "UPSTASH_REDIS_REST_TOKEN"),
-    ],
-)
-def test_half_an_upstash_is_refused(given: str, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(given, "https://ann:hunter2@example.com")
-    with pytest.raises(BadSetting, match=missing) as refusal:
-        read_settings()
-    assert "hunter2" not in str(refusal.value)
 
 
 def test_arguments_win_over_variables_and_those_over_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.cli import keeper
-from app.cli.keeper import Keeper
+from app.stores import embedded_keeper
 from app.stores.embedded import EmbeddedValkey
+from app.stores.embedded_keeper import Keeper
 from tests.stores.embedded_use import command, private_folder, servers
 from tests.support.alarm import until
 
@@ -28,8 +28,8 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedValkey]:
-    monkeypatch.setattr(keeper, "LOOK", 0.01)
-    monkeypatch.setattr(keeper, "PAUSE", 0.02)
+    monkeypatch.setattr(embedded_keeper, "LOOK", 0.01)
+    monkeypatch.setattr(embedded_keeper, "PAUSE", 0.02)
     use = EmbeddedValkey.start(folder)
     thread = Keeper(use)
     thread.start()

@@ -1,0 +1,54 @@
+"""Where to listen, and where a store is, from the environment. Never shows what may be a secret."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import SplitResult, urlsplit
+
+from app.startup import BadSetting
+
+_SCHEMES = {"REDIS_URL": ("redis", "rediss", "unix"), "UPSTASH_REDIS_REST_URL": ("https", "http")}
+_EXAMPLES = {
+    "REDIS_URL": "redis://user:password@host:6379/0, rediss://… for TLS, or unix:///path/of/the/socket",
+    "UPSTASH_REDIS_REST_URL": "https://name-12345.upstash.io",
+}
+
+
+def where_to_listen(host: str | None, port: int | None) -> tuple[str, int]:
+    """Arguments first, then HOST and PORT, then 127.0.0.1 and 8000."""
+    host = host or os.environ.get("HOST") or "127.0.0.1"
+    if port is None:
+        text = os.environ.get("PORT") or "8000"
+        if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
+            raise BadSetting(f"PORT is {text!r}, which is not a number from 0 to 65535.")
+        port = int(text)
+    return host, port
+
+
+def place_of(url: str, variable: str) -> str:
+    """Scheme, host, port and database or path of `url`, and nothing that can hold a user or password.
+
+    BadSetting, without quoting it, where the URL can't be told apart into those.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        unclear = "@" in parts.path + parts.query + parts.fragment
+    except ValueError:
+        unclear = True
+    if unclear or parts.scheme not in _SCHEMES[variable]:
+        raise BadSetting(
+            f"{variable} can't be read. It looks like {_EXAMPLES[variable]}; in a password, characters such as / ? # @ "
+            "are written %2F %3F %23 %40."
+        )
+    return _shown(parts, port)
+
+
+def _shown(parts: SplitResult, port: int | None) -> str:
+    if parts.scheme == "unix":
+        return f"unix://{parts.path}"
+    host = parts.hostname or "localhost"
+    host = f"[{host}]" if ":" in host else host
+    number = f":{port}" if port else ""
+    database = parts.path if parts.path.strip("/").isdigit() else ""
+    return f"{parts.scheme}://{host}{number}{database}"

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -20,7 +20,6 @@ from app import __version__
 from app.errors import StartupRefused
 from app.feed import FeedSettings
 from app.feeds import Feeds
-from app.keys import Keys
 from app.limits import OpenRate
 from app.models import Message
 from app.policy import LAMBDA, SERVER, Policy
@@ -32,6 +31,9 @@ from app.startup import read_settings
 from app.store import Store
 from app.stores.scripts import Layout
 from app.tokens import Expected
+
+if TYPE_CHECKING:
+    from app.keys import Keys
 
 NO_STORE = "No message store is configured. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL."
 _log = logging.getLogger("gapless")
@@ -117,6 +119,8 @@ def make_keys(settings: Settings) -> Keys | None:
     """What verifies tokens; None for a service that asks for none."""
     if not settings.keyed:
         return None
+    from app.keys import Keys  # noqa: PLC0415 - with an HTTP client, which only services with keys pay for
+
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
     return Keys(secret, settings.jwks_url, Expected(settings.jwt_audience, settings.jwt_issuer), time.time)
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Path, Query, Request
 
 from app.cursor import parse_cursor
 from app.errors import TooLarge, Unprocessable, UnsupportedMedia
 from app.feeds import Feeds
-from app.keys import Keys
 from app.limits import OpenRate
 from app.models import CHANNEL, MOST_CHANNELS
 from app.policy import Policy
 from app.settings import Settings
 from app.store import Store
 from app.stream import Start
+
+if TYPE_CHECKING:
+    from app.keys import Keys  # a cold start without keys need not pay for an HTTP client
 
 
 @dataclass(frozen=True, slots=True)

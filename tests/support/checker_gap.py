@@ -19,7 +19,7 @@ def wrong_gap(gap: Gap, at: Position | None, on: Position | None, truth: Channel
     `readable`: the cursor that the reader last sent is one.
     """
     oldest = parse_message_id(gap.oldest) if gap.oldest else None
-    if wrong := _wrong_span(gap, oldest):
+    if wrong := _wrong_span(gap, on, oldest):
         return wrong
     if gap.reason == "trimmed":
         return _wrong_trimmed(gap, at, on, oldest, truth)
@@ -32,14 +32,14 @@ def wrong_gap(gap: Gap, at: Position | None, on: Position | None, truth: Channel
     return _wrong_resume(gap, at, on, oldest, truth)
 
 
-def _wrong_span(gap: Gap, oldest: Position | None) -> str | None:
+def _wrong_span(gap: Gap, on: Position | None, oldest: Position | None) -> str | None:
     latest = parse_message_id(gap.latest) if gap.latest else None
     if gap.reason not in {"trimmed", "reset", "unknown"}:
         return f"no such reason: {gap.reason}"
     if (oldest is None) != (gap.oldest is None) or (latest is None) != (gap.latest is None):
         return f"oldest {gap.oldest} and latest {gap.latest} must be message ids or null"
-    if oldest is None and latest is None:
-        return None
+    if oldest is None and (latest is None or (gap.reason == "reset" and latest == on)):
+        return None  # nothing is kept, or nothing comes after what both histories share
     if oldest is None or latest is None or oldest.epoch != latest.epoch or oldest.seq > latest.seq:
         return f"oldest {gap.oldest} and latest {gap.latest} are not of one log, in order"
     return None

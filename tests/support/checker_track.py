@@ -203,6 +203,7 @@ class Track:
             yield from self._flush(event.channel, place)
             place.seen.clear()
         place.go(on, index)
+        self._stand_at(event.id, index)  # of several `unknown` gaps only the last carries the cursor
         if not wrong and event.id is not None:
             yield from self._cursor(event.channel, event.id, index)
 

@@ -148,6 +148,16 @@ def test_an_open_stream_goes_on_from_what_both_histories_share() -> None:
     assert kinds(history) == {}
 
 
+def test_an_open_stream_may_have_nothing_after_what_both_histories_share() -> None:
+    history, log = rewritten(told=False)
+    history.final_log("c", history.logs["c"][:3])
+    del history.published[5:]
+    log.gap("c", "reset", None, None, mid(3), mid(3))
+    assert kinds(history) == {}
+    log.events[-1] = Gap("c", "reset", None, None, mid(3), mid(2))
+    assert kinds(history) == {"gap": 1, "lost": 1}
+
+
 def test_a_rewritten_log_may_have_been_trimmed_too() -> None:
     history, log = rewritten(told=False)
     history.final_log("c", history.logs["c"][4:])
@@ -216,6 +226,33 @@ def test_an_unreadable_cursor_is_told_as_unknown() -> None:
     log.gap("c", "unknown", None, mid(1), mid(3), START)
     see(log, 1, 2, 3)
     assert kinds(history) == {}
+
+
+def test_of_several_unknown_gaps_only_the_last_carries_the_cursor() -> None:
+    history, log = two_channels()
+    log.start = "what.is-this"
+    log.events.clear()
+    log.hello(None)
+    log.gap("a", "unknown", None, mid(1), mid(2), None)
+    log.gap("b", "unknown", None, mid(1, B), mid(2, B), f"{START}.{B}-0-0")
+    for seq in (1, 2):
+        log.message("a", mid(seq), f"x{seq}", cursor=f"{mid(seq)}.{B}-0-0")
+    for seq in (1, 2):
+        log.message("b", mid(seq, B), f"y{seq}", cursor=f"{mid(2)}.{mid(seq, B)}")
+    assert kinds(history) == {}
+    del log.events[3]
+    assert kinds(history) == {"lost": 1}
+
+
+def test_an_unknown_gap_in_an_empty_channel_is_learnt_from_the_last() -> None:
+    history, log = two_channels()
+    log.events.clear()
+    log.start = "what.is-this"
+    log.gap("b", "unknown", None, None, None, None)
+    log.gap("a", "unknown", None, mid(1), mid(2), f"{START}.t9x2k1-0-0")
+    log.message("b", mid(2, B), "y2", cursor=f"{START}.{mid(2, B)}")
+    log.must_reach_head = False
+    assert kinds(history) == {"lost": 1}
 
 
 def test_an_unanswered_attempt_may_or_may_not_be_there() -> None:

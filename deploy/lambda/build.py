@@ -24,7 +24,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
-LOCK = TREE / "requirements" / "run.txt"
+LOCK = TREE / "requirements" / "dev.txt"  # the one that has every extra
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 # Lambda's C library: 2.26 up to Python 3.11, 2.34 from Python 3.12 on.
 WHEELS = {"3.11": ("manylinux2014", "manylinux_2_17")}
@@ -61,7 +61,7 @@ def _options() -> Any:
 def interpreter(wanted: str) -> str:
     """A Python of the function's own minor version: no other writes bytecode that the function can read."""
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
-    by_uv = _answer(wanted, uv, "python", "find", "--no-project", "--system", "--no-python-downloads", wanted)
+    by_uv = _answer(wanted, uv, "python", "find", "--no-project", "--no-python-downloads", wanted)
     for candidate in (sys.executable, f"python{wanted}", by_uv):
         probe = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
         version, _, found = _answer(wanted, candidate, "-c", probe).partition(" ")
@@ -83,8 +83,9 @@ def tools(version: str, machine: str) -> tuple[list[str], str]:
 
 
 def requirements() -> list[str]:
-    """The service's own and those for Redis over TCP."""
-    return [*_project()["dependencies"], *_project()["optional-dependencies"]["redis"]]
+    """The service's own, and those of what a deployed service may be set to: Redis over TCP, keys from a URL."""
+    extras = _project()["optional-dependencies"]
+    return [*_project()["dependencies"], *extras["redis"], *extras.get("jwks", [])]
 
 
 def server_requirements() -> list[str]:
@@ -104,6 +105,8 @@ def install(folder: Path, wanted: list[str], pip: list[str], already: frozenset[
         file.write_text("".join(entry.partition(" \\\n")[0] + "\n" for entry in lock.values()))
         report = _run(*pip, "--target", folder, "--dry-run", "--report=-", "--constraint", file, *wanted)
         chosen = frozenset(canonical(item["metadata"]["name"]) for item in json.loads(report)["install"])
+        if unlocked := sorted(chosen - lock.keys()):
+            sys.exit(f"{LOCK.name} does not hold {', '.join(unlocked)}: run `make lock`")
         file.write_text("".join(lock[package] for package in sorted(chosen - already)))
         _run(*pip, "--target", folder, "--require-hashes", "--no-deps", "--requirement", file)
     shutil.rmtree(folder / "bin", ignore_errors=True)  # commands, which name this machine's Python

@@ -11,13 +11,16 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from tests.support.lambda_runtime import Front, LambdaFront
 from tests.support.need import need
+
+if TYPE_CHECKING:
+    from tests.support.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=40)
 
@@ -241,3 +244,24 @@ async def test_an_unpacked_zip_serves_under_the_runtime_with_nothing_else_instal
     assert len(loaded) > 200 and {name for name in loaded if name.endswith(".py")} == {str(tmp_path / "web.py")}
     theirs = {name for name in loaded if "/fastapi/" in name or "/pydantic/" in name}
     assert theirs and all(name.startswith(str(tmp_path)) for name in theirs)
+
+
+@pytest.mark.parametrize("kind", [Front.HTTP_API_V2, Front.FUNCTION_URL], ids=lambda kind: kind.name)
+async def test_the_zip_itself_takes_messages_and_hands_them_out(
+    project: Path, tmp_path: Path, valkey: Valkey, kind: Front
+) -> None:
+    with zipfile.ZipFile(project / "build" / "lambda" / "api.zip") as archive:
+        archive.extractall(tmp_path)
+    env = {"REDIS_URL": valkey.url, "GAPLESS_PUBLIC": "true"}
+    front = LambdaFront("app.lambda_handler.handler", kind, cwd=tmp_path, isolated=True, watch_leftovers=True, env=env)
+    async with front, httpx.AsyncClient(timeout=30) as client:
+        url = f"{front.url}/channels/general"
+        made = [(await client.post(f"{url}/messages", json={"data": f"é {n}"})).json() for n in range(3)]
+        turn = await client.get(f"{url}/stream", headers={"Last-Event-ID": made[0]["id"]})
+    assert turn.headers["content-type"].startswith("text/event-stream")
+    ids = re.findall(r"^id: (.*)$", turn.text, flags=re.M)
+    assert ids[:3] == [message["id"] for message in made], turn.text
+    assert "é 1" in turn.text and "é 2" in turn.text
+    assert front.stats.failures == 0
+    # Nothing of ours is pending when a reply is out: it would freeze with the environment.
+    assert len(front.stats.leftovers) == 4 and not any(front.stats.leftovers.values())

@@ -85,7 +85,8 @@ class VercelFunction:
 
     @property
     def running(self) -> int:
-        """Requests whose handler runs now, whether or not anyone listens to it."""
+        """Requests whose handler runs now, whether or not anyone listens to it. Wait for a number: the runtime
+        reports an end a moment after the answer's last byte."""
         return sum(len(instance.running) for instance in self.instances)
 
     async def __aenter__(self) -> Self:

@@ -14,4 +14,5 @@ compile() {
 }
 
 compile --all-extras --output-file requirements/dev.txt "$@"
-compile --extra embedded --extra jwks --group build --constraints requirements/dev.txt --output-file requirements/run.txt "$@"
+compile --extra embedded --extra jwks --group build --constraints requirements/dev.txt \
+    --output-file requirements/run.txt "$@"

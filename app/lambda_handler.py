@@ -35,7 +35,7 @@ def _stage_prefix(event: dict[str, Any]) -> str:
     """The stage that stands before the event's path, with its slash; empty where none does."""
     context = event.get("requestContext") or {}
     stage = context.get("stage") or "$default"
-    if stage == "$default" or "resourceId" in context:  # a REST API's path comes without its stage
+    if stage == "$default" or "version" not in event:  # a REST API's path comes without its stage
         return ""
     return f"/{stage}"
 

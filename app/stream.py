@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, MutableMapping, Sequence
+import types
+from collections.abc import Callable, Coroutine, Generator, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from app import frames
@@ -99,7 +101,7 @@ class Stream:
         self._alone = len(self._lanes) == 1
         self._bell = asyncio.Event()
         self._live = False
-        self._sending: asyncio.Task[None] | None = None
+        self._sending: asyncio.Future[None] | None = None
         self._sent_at = self._loop.time()
         self._stopped: End | None = None
         self._limit: asyncio.Timeout | None = None
@@ -123,14 +125,12 @@ class Stream:
         self._launch(block)
 
     def _launch(self, block: bytes) -> None:
-        sending = _eager(self._send({"type": "http.response.body", "body": block, "more_body": True}), self._loop)
-        if not sending.done():
+        sending = _begin(self._send({"type": "http.response.body", "body": block, "more_body": True}), self._loop)
+        if sending is not None:
             self._sending = sending
             sending.add_done_callback(self._landed)
-        elif sending.exception() is not None:
-            self.stop(End.SLOW)
 
-    def _landed(self, sending: asyncio.Task[None]) -> None:
+    def _landed(self, sending: asyncio.Future[None]) -> None:
         self._sending = None
         if sending.cancelled() or sending.exception() is not None:
             self.stop(End.SLOW)
@@ -318,12 +318,36 @@ def fit(new: Sequence[Frame], most: int) -> Sequence[Frame]:
 
 if sys.version_info >= (3, 12):
 
-    def _eager(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
-        """Run a send at once; it becomes an ordinary task only where the client does not keep up."""
-        return asyncio.Task(sending, loop=loop, eager_start=True)
+    def _begin(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
+        """Run a send at once. None: it is through; else a task, where the client does not keep up."""
+        task = asyncio.Task(sending, loop=loop, eager_start=True)
+        return None if task.done() and task.exception() is None else task
 
 else:
 
-    def _eager(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
-        """Run a send in the next turn of the loop."""
-        return loop.create_task(sending)
+    def _begin(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
+        """The same by hand: the first step here, and a task for the rest only where there is a rest."""
+        try:
+            awaited = sending.send(None)
+        except StopIteration:
+            return None
+        except Exception as error:
+            failed: asyncio.Future[None] = loop.create_future()
+            failed.set_exception(error)
+            return failed
+        return loop.create_task(_finish(sending, awaited))
+
+    @types.coroutine
+    def _finish(sending: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, None, None]:
+        """Go on with a send that has taken its first step and waits."""
+        while True:
+            try:
+                yield awaited
+            except BaseException as error:
+                step = partial(sending.throw, error)
+            else:
+                step = partial(sending.send, None)
+            try:
+                awaited = step()
+            except StopIteration:
+                return

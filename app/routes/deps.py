@@ -64,10 +64,12 @@ async def body(request: Request) -> bytes:
 
 
 def channels(
-    channel: Annotated[list[str] | None, Query(description="1 to 16 channels, each once.")] = None,
+    channel: Annotated[
+        list[str] | None, Query(description="1 to 16 channels, each once; one value may list several, with commas.")
+    ] = None,
 ) -> list[str]:
     """The channels that a query names."""
-    return must_be_channels(channel or [])
+    return must_be_channels([name for value in channel or [] for name in value.split(",")])
 
 
 def must_be_channels(named: list[str]) -> list[str]:

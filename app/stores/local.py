@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.stores.embedded import EmbeddedValkey
+from app.stores.embedded_keeper import Keeper
 from app.stores.redis import RedisStore
 from app.stores.scripts import Layout
 
@@ -16,10 +17,13 @@ class LocalStore(RedisStore):
 
     def __init__(self, folder: str, layout: Callable[[int], Layout], *, page: int) -> None:
         self._valkey = EmbeddedValkey.start(Path(folder))
+        self._keeper = Keeper(self._valkey)
+        self._keeper.start()
         super().__init__(self._valkey.url, layout, page=page)
         self.name = f"embedded Valkey in {self._valkey.folder}"
 
     async def close(self) -> None:
         """See the port."""
         await super().close()
+        await asyncio.to_thread(self._keeper.end)
         await asyncio.to_thread(self._valkey.stop)

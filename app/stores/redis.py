@@ -34,7 +34,7 @@ class RedisStore:
         self._url = url
         self._single = Single(url)
         self._line: Line | None = None
-        self._finding = asyncio.Lock()
+        self._finding: asyncio.Task[Line] | None = None
         self._layout = layout(self._single.database)
         self._ears = Ears(self._listen)
 
@@ -80,6 +80,8 @@ class RedisStore:
     async def close(self) -> None:
         """See the port."""
         await self._ears.close()
+        if self._finding is not None:
+            self._finding.cancel()
         if self._line is not None and self._line is not self._single:
             await self._line.close()
         await self._single.close()
@@ -112,12 +114,23 @@ class RedisStore:
         return await (self._line or await self._find_line()).listen()
 
     async def _find_line(self) -> Line:
-        """Ask the server what it is, once."""
-        async with self._finding:
-            if self._line is None:
-                cluster = not self._url.startswith("unix:") and await self._single.is_cluster()
-                self._line = Cluster(self._url) if cluster else self._single
-            return self._line
+        """Ask the server what it is, once for all who want to know. Where it does not answer, nothing was sent."""
+        if self._finding is None:
+            self._finding = asyncio.create_task(self._ask())
+            self._finding.add_done_callback(self._found)
+        try:
+            return await asyncio.shield(self._finding)
+        except StoreUnavailable as error:
+            raise StoreUnavailable(error.detail) from None
+
+    async def _ask(self) -> Line:
+        cluster = not self._url.startswith("unix:") and await self._single.is_cluster()
+        return Cluster(self._url) if cluster else self._single
+
+    def _found(self, finding: asyncio.Task[Line]) -> None:
+        self._finding = None
+        if not finding.cancelled() and finding.exception() is None:
+            self._line = finding.result()
 
 
 def translate(error: exceptions.ResponseError) -> StoreUnavailable:
@@ -129,8 +142,14 @@ def translate(error: exceptions.ResponseError) -> StoreUnavailable:
 
 
 def describe(url: str) -> str:
-    """Where the store is, without user or password."""
-    parts = urlsplit(url)
+    """Where the store is. A URL that does not come apart cleanly is not shown: it may hold a piece of a password."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "Redis"
     if parts.scheme == "unix":
         return f"Redis at {parts.path}"
-    return f"Redis at {parts.scheme}://{parts.hostname or 'localhost'}:{parts.port or 6379}{parts.path}"
+    if not host or "@" in parts.path:
+        return "Redis"
+    return f"Redis at {parts.scheme}://{host}:{port or 6379}"

@@ -49,8 +49,8 @@ class Single:
             self._pool = BlockingConnectionPool.from_url(
                 url, max_connections=POOL, timeout=REPLY_TIMEOUT, **_options(url)
             )
-        except ValueError as error:
-            raise StartupRefused(f"REDIS_URL can't be read: {error}. It looks like redis://localhost:6379/0.") from None
+        except ValueError:  # its words may quote a password
+            raise StartupRefused("REDIS_URL can't be read. It looks like redis://user:password@host:6379/0.") from None
 
     @property
     def database(self) -> int:

@@ -1,0 +1,1 @@
+"""Benchmarks: figures, never assertions. Each prints ratios against a peer in the same run. `make bench`."""

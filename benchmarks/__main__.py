@@ -1,0 +1,22 @@
+"""`python -m benchmarks [name…]`: run them all, or those named."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = ["fanout", "publish"]
+
+
+def main(names: list[str]) -> int:
+    """Run each and print what it found."""
+    for name in names or NAMES:
+        if name not in NAMES:
+            print(f"There is no benchmark {name}; there are {', '.join(NAMES)}.", file=sys.stderr)
+            return 2
+        print(f"== {name}", flush=True)
+        importlib.import_module(f"benchmarks.{name}").main()
+    return 0
+
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,54 @@
+"""What others do, on the same routes: a generator per stream, under sse-starlette's response and Starlette's own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from sse_starlette import EventSourceResponse
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+
+def _peer(kind: str) -> Starlette:
+    queues: set[asyncio.Queue[str]] = set()
+
+    async def publish(request: Request) -> Response:
+        text = json.dumps(await request.json())
+        for queue in queues:
+            queue.put_nowait(text)
+        return JSONResponse({}, 201)
+
+    async def messages() -> AsyncIterator[str]:
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        queues.add(queue)
+        try:
+            yield "{}"
+            while True:
+                yield await queue.get()
+        finally:
+            queues.discard(queue)
+
+    async def events(_: Request) -> Response:
+        if kind == "sse-starlette":
+            return EventSourceResponse({"data": text} async for text in messages())
+        return StreamingResponse((f"data: {text}\n\n" async for text in messages()), media_type="text/event-stream")
+
+    async def health(_: Request) -> Response:
+        return Response()
+
+    path = "/channels/bench"
+    return Starlette(
+        routes=[
+            Route(f"{path}/messages", publish, methods=["POST"]),
+            Route(f"{path}/stream", events),
+            Route("/healthz", health),
+        ]
+    )
+
+
+sse_starlette = _peer("sse-starlette")
+streaming = _peer("streaming")

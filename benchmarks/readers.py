@@ -1,0 +1,87 @@
+"""A process full of readers: `python -m benchmarks.readers URL COUNT`. Says `ready` once all have their first block.
+
+Then reads commands from standard input: `wait N` prints, once N messages have come in altogether, one line of JSON with
+their number and delays in milliseconds. The clock stops after the last byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from urllib.parse import urlsplit
+
+MARK = b'"sent":'
+
+
+class Tally:
+    """What all readers of this process have seen."""
+
+    def __init__(self) -> None:
+        self.ready = 0
+        self.delays: list[float] = []
+        self.changed = asyncio.Event()
+
+
+class Reader(asyncio.Protocol):
+    """One stream. Finds the time of sending in each message; parses nothing else."""
+
+    def __init__(self, path: str, tally: Tally) -> None:
+        self._path = path
+        self._tally = tally
+        self._rest = b""
+        self._greeted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(f"GET {self._path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+
+    def data_received(self, data: bytes) -> None:
+        now = time.time()
+        if not self._greeted:
+            self._greeted = True
+            self._tally.ready += 1
+        data = self._rest + data
+        end = data.rfind(b"\n") + 1
+        data, self._rest = data[:end], data[end:]
+        at = data.find(MARK)
+        while at >= 0:
+            stop = data.index(b"}", at)
+            self._tally.delays.append(now - float(data[at + len(MARK) : stop]))
+            at = data.find(MARK, stop)
+        self._tally.changed.set()
+
+
+async def main(url: str, count: int) -> None:
+    """Connect, then answer commands."""
+    loop, tally, parts = asyncio.get_running_loop(), Tally(), urlsplit(url)
+    for _ in range(count):
+        await loop.create_connection(lambda: Reader(parts.path, tally), parts.hostname, parts.port)
+    await reached(tally, lambda: tally.ready >= count)
+    print("ready", flush=True)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        wanted = int(line.split()[1])
+        await reached(tally, lambda wanted=wanted: len(tally.delays) >= wanted)  # type: ignore[misc]
+        delays, tally.delays = sorted(tally.delays), []
+        told = {
+            "count": len(delays),
+            "p50": delays[len(delays) // 2] * 1e3,
+            "p99": delays[len(delays) * 99 // 100] * 1e3,
+        }
+        print(json.dumps(told), flush=True)
+
+
+async def reached(tally: Tally, enough) -> None:  # type: ignore[no-untyped-def]
+    """Return once `enough()`, or after a minute with what there is."""
+    try:
+        async with asyncio.timeout(60):
+            while not enough():
+                tally.changed.clear()
+                await tally.changed.wait()
+    except TimeoutError:
+        return
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,74 @@
+"""Servers under measurement: each in a process of its own under uvicorn, on a real Valkey where it needs one."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from app.stores.embedded import EmbeddedValkey
+
+
+class Server:
+    """A running server; `cpu` in seconds and `memory` in KiB so far."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+        self._process = process
+        self.url = url
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor time, user and system."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def memory(self) -> int:
+        """Resident KiB."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+@contextmanager
+def serving(app: str, env: dict[str, str] | None = None) -> Iterator[Server]:
+    """uvicorn with `app`, until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    argv = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--no-access-log", "--log-level", "error"]
+    process = subprocess.Popen(argv, env={**os.environ, **(env or {})}, stderr=subprocess.DEVNULL)
+    try:
+        _wait(f"http://127.0.0.1:{port}/healthz")
+        yield Server(process, f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def valkey() -> Iterator[str]:
+    """The URL of a Valkey of this run's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        use = EmbeddedValkey.start(Path(folder))
+        try:
+            yield use.url
+        finally:
+            use.stop()
+
+
+def _wait(url: str) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise TimeoutError(f"{url} did not come up")

@@ -1,0 +1,18 @@
+"""`rediss://`: TLS before a Valkey that speaks none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.stores.contract.direct import Direct
+from tests.support.tls import tls_front
+from tests.support.valkey import start_valkey
+
+
+@asynccontextmanager
+async def run(folder: Path) -> AsyncIterator[Direct]:
+    with start_valkey(folder / "valkey") as valkey, tls_front(valkey, folder) as front:
+        yield Direct(valkey, front.url)
+        assert front.handshakes, "nothing went through TLS"

@@ -1,0 +1,16 @@
+"""`unix://`: a socket on the same machine, as the embedded Valkey has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.stores.contract.direct import Direct
+from tests.support.valkey import start_valkey
+
+
+@asynccontextmanager
+async def run(folder: Path) -> AsyncIterator[Direct]:
+    with start_valkey(folder) as valkey:
+        yield Direct(valkey, valkey.url)

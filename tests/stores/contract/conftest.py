@@ -1,0 +1,76 @@
+"""The stores of the contract: each test runs on every backend that can be asked what it asks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from app.store import Store
+from tests.stores.contract import model
+from tests.stores.contract.backend import Backend, Keep, Kind, kinds
+
+Open = Callable[..., Store]
+"""Opens a store; `Keep`'s fields by name. All are closed at the end of the test."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kind" not in metafunc.fixturenames:
+        return
+    params: dict[str, Any] = dict(kinds())
+    if not {"servers", "fragile"} & set(metafunc.fixturenames):
+        params["model"] = model
+    metafunc.parametrize("kind", params.values(), ids=params.keys(), scope="module")
+
+
+@pytest.fixture(scope="module")
+async def backend(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Backend]:
+    """Servers that all tests of a module share: not to be stopped or reconfigured."""
+    async with kind.run(tmp_path_factory.mktemp("backend")) as running:
+        yield running
+
+
+@pytest.fixture
+def servers(backend: Backend) -> Backend:
+    """The shared backend, for tests that look behind the store."""
+    return backend
+
+
+@pytest.fixture
+async def fragile(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Backend]:
+    """A backend of the test's own, to be stopped, starved and killed."""
+    async with kind.run(tmp_path_factory.mktemp("fragile")) as running:
+        yield running
+
+
+@pytest.fixture
+def behind(request: pytest.FixtureRequest, kind: Kind) -> Backend:
+    """Where the test's stores are opened: the shared backend, emptied, or the fragile one."""
+    fragile = "fragile" in request.fixturenames
+    backend: Backend = request.getfixturevalue("fragile" if fragile else "backend")
+    for valkey in backend.valkeys:
+        valkey.flush()
+    if isinstance(backend, model.Model):
+        backend.kept = None
+    return backend
+
+
+@pytest.fixture
+async def open_store(behind: Backend) -> AsyncIterator[Open]:
+    """Opens stores; see `Open`."""
+    opened: list[Store] = []
+
+    def open_one(**keep: Any) -> Store:
+        opened.append(behind.open(Keep(**keep)))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        await store.close()
+
+
+@pytest.fixture
+def store(open_store: Open) -> Store:
+    """One store as the service would open it."""
+    return open_store()

@@ -1,0 +1,72 @@
+"""Publications as the service makes them, and a listener that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from app.cursor import Position, base36, new_epoch
+from app.events import Entry
+from app.models import Message
+from app.store import Accepted, Outcome, Publication, Rate
+
+NOW = 1_767_225_600_000
+"""Milliseconds since 1970: what the service's clock says unless a test says otherwise."""
+
+_chance = count(1)
+
+
+def message(data: Any = 1, local_id: str | None = None, user: str | None = None) -> Message:
+    return Message(data=data, localId=local_id, user=user)
+
+
+def chance(digits: int) -> str:
+    """Never the same twice, as far as so many digits go."""
+    return base36(next(_chance), digits)[-digits:]
+
+
+def publication(
+    channel: str,
+    *messages: Message | int | str,
+    now: int = NOW,
+    key: str | None = None,
+    rate: Rate | None = None,
+) -> Publication:
+    """Messages, or just their data, with marks and an epoch that nobody else has."""
+    whole = [one if isinstance(one, Message) else message(one) for one in messages or (message(),)]
+    drafts = tuple(one.draft(one.user) for one in whole)
+    marks = tuple(chance(4) for _ in drafts)
+    return Publication(channel, drafts, marks, new_epoch(now / 1000, chance(2)), now, key, rate)
+
+
+def entries(outcome: Outcome) -> tuple[Entry, ...]:
+    """What was appended; fails where nothing was."""
+    assert isinstance(outcome, Accepted), outcome
+    return outcome.entries
+
+
+class Heard:
+    """A listener. `told` are the notices, `calls` the names of all calls in order."""
+
+    def __init__(self) -> None:
+        self.told: list[Sequence[Entry] | Position] = []
+        self.calls: list[str] = []
+
+    def notice(self, entries: Sequence[Entry] | Position) -> None:
+        self.calls.append("notice")
+        self.told.append(entries)
+
+    def lost(self) -> None:
+        self.calls.append("lost")
+
+    def heard(self) -> None:
+        self.calls.append("heard")
+
+    @property
+    def positions(self) -> list[Position]:
+        """Every position told of, in order."""
+        found: list[Position] = []
+        for told in self.told:
+            found += [told] if isinstance(told, Position) else [entry.position for entry in told]
+        return found

@@ -22,6 +22,7 @@ from app.events import End, Entry, Gap, GapReason
 from app.frames import HEARTBEAT, Frame
 from app.models import Message
 from tests.support import strategies as some
+from tests.support.event_stream import EventStreamParser
 
 OPENING = ": a stream\nid: before\n\n"
 
@@ -33,23 +34,7 @@ class Event(NamedTuple):
 
 
 def by_the_standard(stream: bytes) -> list[Event]:
-    """HTML's rules for event streams, word by word (section 9.2.6). The last event id outlives its block."""
-    events: list[Event] = []
-    last_id, name, data = "", "", ""
-    for line in re.split("\r\n|\n|\r", stream.decode("utf-8-sig"))[:-1]:
-        field, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if not line:
-            if data:
-                events.append(Event(last_id, name or "message", data.removesuffix("\n")))
-            name, data = "", ""
-        elif field == "data":
-            data += value + "\n"
-        elif field == "event":
-            name = value
-        elif field == "id" and "\0" not in value:
-            last_id = value
-    return events
+    return [Event(e.last_event_id, e.type, e.data) for e in EventStreamParser().feed(stream)]
 
 
 def by_httpx_sse(stream: bytes) -> list[Event]:

@@ -1,0 +1,236 @@
+"""Ears on virtual time, with a server whose every word is chosen: what may be believed, and when patience ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from redis import exceptions
+
+from app.cursor import Position
+from app.errors import StoreUnavailable
+from app.events import Entry, format_entry
+from app.stores.redis_pubsub import ACK_TIMEOUT, BACKOFF, PING_EVERY, Ears
+from tests.stores.contract.press import Heard
+from tests.support import strategies as some
+from tests.support.clock import advance, settle
+
+pytestmark = pytest.mark.virtual_time
+
+ENTRY = Entry(Position("t9x2k0ab", 1, "7qd1"), "0", 1, some.body())
+
+
+class Connection:
+    """What redis-py's connection does, as far as Ears ask it to. `sent`: commands; `say`: the server's next word."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.words: asyncio.Queue[object] = asyncio.Queue()
+        self.sent: list[tuple[Any, ...]] = []
+        self.open = True
+
+    async def send_command(self, *command: Any, **_: object) -> None:
+        if not self.open:
+            raise exceptions.ConnectionError("not connected")
+        self.sent.append(command)
+        self.server.sent.append(command)
+        await self.server.draining.wait()
+        if self.server.answers:
+            self.server.answer(self, command)
+
+    async def read_response(self, *, timeout: float, **_: object) -> object:
+        try:
+            async with asyncio.timeout(timeout):
+                word = await self.words.get()
+        except TimeoutError:
+            return None
+        if isinstance(word, Exception):
+            raise word
+        return word
+
+    async def disconnect(self, **_: object) -> None:
+        self.open = False
+
+
+class Server:
+    """Answers as Redis does while `answers`; refuses connections while `down`; takes no bytes while `stuck`."""
+
+    def __init__(self) -> None:
+        self.connections: list[Connection] = []
+        self.attempts: list[float] = []
+        self.sent: list[tuple[Any, ...]] = []
+        self.answers = True
+        self.down = False
+        self.draining = asyncio.Event()
+        self.draining.set()
+
+    async def connect(self) -> Connection:
+        self.attempts.append(asyncio.get_running_loop().time())
+        if self.down:
+            raise exceptions.ConnectionError("refused")
+        self.connections.append(Connection(self))
+        return self.connections[-1]
+
+    def answer(self, connection: Connection, command: tuple[Any, ...]) -> None:
+        name, *topics = command
+        if name == "PING":
+            connection.words.put_nowait([b"pong", b""])
+        for topic in topics:
+            connection.words.put_nowait([name.lower().encode(), topic, 1])
+
+    def say(self, *words: object) -> None:
+        for word in words:
+            self.connections[-1].words.put_nowait(word)
+
+    def tell(self, topic: bytes, payload: bytes = format_entry(ENTRY)) -> None:
+        self.say([b"message", topic, payload])
+
+
+@pytest.fixture
+async def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def ears(server: Server) -> Any:
+    ears = Ears(server.connect)  # type: ignore[arg-type]
+    yield ears
+    await ears.close()
+    await settle()
+    assert not any(connection.open for connection in server.connections)
+
+
+async def test_a_subscription_begins_with_its_acknowledgement(server: Server, ears: Ears) -> None:
+    server.answers = False
+    subscribing = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    await advance(ACK_TIMEOUT - 0.1)
+    assert not subscribing.done()
+    server.say([b"subscribe", b"t", 1])
+    await settle()
+    assert subscribing.done()
+
+
+async def test_one_that_is_not_acknowledged_fails_and_leaves_nothing(server: Server, ears: Ears) -> None:
+    server.answers = False
+    with pytest.raises(StoreUnavailable, match="acknowledge"):
+        await ears.subscribe("t", "c", Heard())
+    await settle()
+    assert not any(connection.open for connection in server.connections)
+    server.answers = True
+    await ears.subscribe("t", "c", Heard())
+
+
+async def test_an_acknowledgement_from_before_an_unsubscribe_promises_nothing(server: Server, ears: Ears) -> None:
+    await ears.subscribe("other", "o", Heard())
+    server.answers = False
+    leaving = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    await settle()
+    leaving.cancel()
+    await settle()
+    coming = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    await settle()
+    assert server.sent[-3:] == [("SUBSCRIBE", b"t"), ("UNSUBSCRIBE", b"t"), ("SUBSCRIBE", b"t")]
+    for word in (b"subscribe", b"unsubscribe"):
+        server.say([word, b"t", 1])
+        await settle()
+        assert not coming.done()
+    server.say([b"subscribe", b"t", 1])
+    await settle()
+    assert coming.done()
+
+
+async def test_who_joins_while_bytes_are_stuck_is_not_forgotten_with_who_leaves(server: Server, ears: Ears) -> None:
+    await ears.subscribe("other", "o", Heard())
+    server.draining.clear()
+    first = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    await settle()
+    second = asyncio.create_task(ears.subscribe("t", "c", heard := Heard()))
+    await settle()
+    first.cancel()
+    await settle()
+    server.draining.set()
+    server.say([b"subscribe", b"t", 1])
+    await settle()
+    assert second.done()
+    server.tell(b"t")
+    await settle()
+    assert heard.positions == [ENTRY.position]
+
+
+async def test_a_quiet_connection_is_asked_whether_it_lives(server: Server, ears: Ears) -> None:
+    heard = Heard()
+    await ears.subscribe("t", "c", heard)
+    await advance(PING_EVERY * 10 + 1)
+    assert server.sent.count(("PING",)) == 10
+    assert heard.calls == []
+
+
+async def test_one_that_does_not_answer_is_lost_and_the_next_one_heard(server: Server, ears: Ears) -> None:
+    heard = Heard()
+    await ears.subscribe("t", "c", heard)
+    server.answers = False
+    await advance(PING_EVERY + ACK_TIMEOUT - 0.1)
+    assert heard.calls == []
+    server.answers = True
+    await advance(0.2 + BACKOFF[0])
+    assert heard.calls == ["lost", "heard"]
+    assert [connection.open for connection in server.connections] == [False, True]
+
+
+async def test_a_message_is_a_sign_of_life(server: Server, ears: Ears) -> None:
+    await ears.subscribe("t", "c", heard := Heard())
+    server.answers = False
+    for _ in range(10):
+        await advance(PING_EVERY + 1)
+        server.tell(b"t")
+        await settle()
+    assert "lost" not in heard.calls
+
+
+async def test_a_server_that_is_away_is_asked_for_once_a_second_at_most(server: Server, ears: Ears) -> None:
+    await ears.subscribe("t", "c", heard := Heard())
+    server.down = True
+    server.say(exceptions.ConnectionError("cut"))
+    await advance(10)
+    waits = [later - earlier for earlier, later in zip(server.attempts[1:], server.attempts[2:], strict=False)]
+    assert waits == sorted(waits)
+    assert max(waits) == BACKOFF[1]
+    assert heard.calls == ["lost"]
+    server.down = False
+    await advance(BACKOFF[1])
+    assert heard.calls == ["lost", "heard"]
+    assert server.sent[-1] == ("SUBSCRIBE", b"t")
+
+
+async def test_a_new_connection_subscribes_to_all_that_is_wanted_then(server: Server, ears: Ears) -> None:
+    await ears.subscribe("a", "a", Heard())
+    going = await ears.subscribe("b", "b", Heard())
+    server.down = True
+    server.say(exceptions.ConnectionError("cut"))
+    await settle()
+    await going.close()
+    coming = asyncio.create_task(ears.subscribe("d", "d", Heard()))
+    await settle()
+    server.down = False
+    await advance(BACKOFF[1])
+    assert server.connections[-1].sent == [("SUBSCRIBE", b"a", b"d")]
+    assert coming.done()
+
+
+async def test_the_last_who_leaves_closes_the_connection(server: Server, ears: Ears) -> None:
+    subscriptions = [await ears.subscribe("t", "c", Heard()), await ears.subscribe("u", "d", Heard())]
+    for subscription in subscriptions:
+        await subscription.close()
+    await settle()
+    assert server.sent == [("SUBSCRIBE", b"t"), ("SUBSCRIBE", b"u"), ("UNSUBSCRIBE", b"t")]
+    assert not server.connections[-1].open
+    await advance(PING_EVERY * 3)
+    assert len(server.connections) == 1, "and nobody opens another"
+
+
+async def test_a_server_that_refuses_is_no_end(server: Server, ears: Ears) -> None:
+    await ears.subscribe("t", "c", heard := Heard())
+    server.say(exceptions.NoPermissionError("NOPERM"))
+    await advance(BACKOFF[1])
+    assert heard.calls == ["lost", "heard"]

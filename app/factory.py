@@ -156,7 +156,7 @@ class _Wiring:
         settings, policy = self._settings, self._policy
         recheck = store.recheck if settings.recheck is None else settings.recheck
         linger = 0 if policy is LAMBDA else settings.linger
-        feeds = FeedSettings(recheck, linger, settings.retention, store.page, policy.freezes)
+        feeds = FeedSettings(recheck, linger, settings.retention, store.page, policy.freezes, store.lag)
         return Service(
             settings=settings,
             policy=policy,

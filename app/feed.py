@@ -28,19 +28,25 @@ from app.tail import Relation, Stretch, Tail, judge, reset
 
 RETRY = 0.5
 """Seconds before a read that failed is tried again."""
+EARLY = 1e-6
+"""Seconds by which a loop's timers may be early: waiting once more for so little would be waiting for nothing."""
 
 _log = logging.getLogger("gapless.feed")
 
 
 @dataclass(frozen=True, slots=True)
 class FeedSettings:
-    """`recheck`, `linger`, `retention` in seconds; `page`: entries a read; `freezes`: the process may sleep."""
+    """`recheck`, `linger`, `retention` in seconds; `page`: entries a read; `freezes`: the process may sleep.
+
+    `lag`: seconds after which what a read was too early for is there, 0 where none is; see `Store.lag`.
+    """
 
     recheck: float
     linger: float
     retention: float
     page: int
     freezes: bool = False
+    lag: float = 0.0
 
 
 class Reader(Protocol):
@@ -79,7 +85,8 @@ class Feed:
         self._sleeps_until = NEVER
         self._reads = 0
         self._reading = self._suspects = False
-        self._lost_since = self._behind_since = self._failing_since = NEVER
+        self._lost_since = self._failing_since = self._settles_at = NEVER
+        self._behind: tuple[float, Position] | None = None
         self._subscription: Subscription | None = None
         self._task = asyncio.create_task(self._tend(), name=f"gapless feed {channel}")
 
@@ -231,7 +238,7 @@ class Feed:
                 await self._subscription.close()
 
     async def _until_due(self) -> None:
-        while self._loop.time() < (due := self._schedule.next()):
+        while self._loop.time() < (due := self._schedule.next()) - EARLY:
             self._wake.clear()
             self._sleeps_until = due
             with contextlib.suppress(TimeoutError):
@@ -244,7 +251,9 @@ class Feed:
         self._schedule.began(began)
         if began - self._lost_since >= CONFIRM:
             raise StoreUnavailable("the subscription was lost and did not come back")
-        suspects, self._suspects = self._suspects or len(self._claims) > 0 or not self._fresh.is_set(), False
+        anew = not self._fresh.is_set()
+        settles = began >= self._settles_at
+        suspects, self._suspects = self._suspects or settles or len(self._claims) > 0 or anew, False
         self._reads += 1
         self._reading = True
         try:
@@ -258,6 +267,7 @@ class Feed:
         self._take(self._claims.settle(self._loop.time(), self._reads, newest, self._tail))
         if self._claims:
             self._ask(0 if self._claims.unasked(self._reads) else RETRY)
+        self._settle(anew, settles)
         if self._lost_since == NEVER:
             self._fresh.set()
         self._was_read.set()
@@ -271,6 +281,15 @@ class Feed:
         self._suspects = True
         self._ask(RETRY)
 
+    def _settle(self, anew: bool, settles: bool) -> None:
+        """What was written before this feed heard, and read from a replica that lags, is in no notice: look again."""
+        if anew and self._settings.lag:
+            self._settles_at = self._loop.time() + self._settings.lag
+        elif settles:
+            self._settles_at = NEVER
+        if self._settles_at != NEVER:
+            self._ask(self._settles_at - self._loop.time())
+
     async def _learn(self, count: int) -> Position | None:
         """Read `count` entries, compare with what is held, follow the log. Returns the log's newest position."""
         entries = await self._store.tail(self.channel, count)
@@ -279,17 +298,25 @@ class Feed:
             self._subscription.suspect()  # nothing was suspected, and yet there is more than any notice has told
         if relation in (Relation.HOLE, Relation.FORKED) and count < self._settings.page:
             return await self._learn(self._settings.page)
-        now = self._loop.time()
-        self._behind_since = min(self._behind_since, now) if relation is Relation.BEHIND else NEVER
+        too_long = self._stays_behind(entries[-1].position if entries else None, relation)
         if relation is Relation.GREW:
             self._take(entries)
         elif relation is Relation.HOLE:
             self._replace(Tail(self.channel, entries[0].before, entries))
-        elif relation is Relation.FORKED or now - self._behind_since >= CONFIRM:
+        elif relation is Relation.FORKED or too_long:
             await self._rewrite(entries)
         elif relation is Relation.BEHIND:
             self._ask(RETRY)
         return entries[-1].position if entries else None
+
+    def _stays_behind(self, newest: Position | None, relation: Relation) -> bool:
+        """True where the log still lacks what this feed had 3 s ago. A replica that lags gets there, and goes on."""
+        now = self._loop.time()
+        if relation is not Relation.BEHIND:
+            self._behind = None
+        elif self._behind is None or (newest is not None and newest[:2] >= self._behind[1][:2]):
+            self._behind = now, self.head
+        return self._behind is not None and now - self._behind[0] >= CONFIRM
 
     def _replace(self, tail: Tail) -> None:
         """Go on with another tail; every reader finds its own way from its position."""
@@ -299,7 +326,7 @@ class Feed:
 
     async def _rewrite(self, entries: list[Entry]) -> None:
         """The log holds another history: go on after the newest entry that both share, and say so."""
-        self._behind_since = NEVER
+        self._behind = None
         nowhere = no_log(self._wall())
         old, shared = self._tail, self._tail.shared(entries)
         if shared is None:

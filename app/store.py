@@ -163,6 +163,9 @@ class Store(Protocol):
     recheck: float
     """Seconds after which a quiet channel is read again, unless set otherwise: what bounds a lost notice."""
 
+    lag: float
+    """Seconds after which every read sees what was appended before: more than replicas lag behind; 0 without any."""
+
     page: int
     """The most entries one read returns: bounded so that a reply of the largest messages stays below 8 MiB."""
 

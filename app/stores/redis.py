@@ -27,6 +27,7 @@ class RedisStore:
     """A store at `url`: `redis://`, `rediss://` or `unix://`. Nothing is connected before the first call."""
 
     recheck = 15.0
+    lag = 0.0
 
     def __init__(self, url: str, layout: Callable[[int], Layout], *, page: int) -> None:
         self.name = describe(url)

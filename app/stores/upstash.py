@@ -43,6 +43,7 @@ class UpstashStore:
     """A store at a REST `url`. Nothing is connected before the first call."""
 
     recheck = 240.0
+    lag = 3.0
 
     def __init__(self, url: str, token: str, layout: Callable[[int], Layout], *, page: int) -> None:
         _check(url, token)

@@ -24,7 +24,7 @@ from app.models import Message
 from tests.support import strategies as some
 from tests.support.event_stream import EventStreamParser
 
-OPENING = ": a stream\nid: before\n\n"
+OPENING = b": a stream\nid: before\ndata: 0\n\n"
 
 
 class Event(NamedTuple):
@@ -39,12 +39,19 @@ def by_the_standard(stream: bytes) -> list[Event]:
 
 def by_httpx_sse(stream: bytes) -> list[Event]:
     response = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=stream)
-    return [Event(e.id, e.event or "message", e.data) for e in EventSource(response).iter_sse() if e.data]
+    return [Event(e.id, e.event or "message", e.data) for e in EventSource(response).iter_sse()]
 
 
 def by_splitlines(stream: bytes) -> list[Event]:
     """Clients that take Python's word for what a line is: it knows ten ends, of which JSON escapes seven."""
     return by_httpx_sse("".join(line + "\n" for line in stream.decode().splitlines()).encode())
+
+
+def later(read: Callable[[bytes], list[Event]], stream: bytes) -> list[Event]:
+    """What is read after the block that set the last event id to `before`."""
+    opening, *events = read(OPENING + stream)
+    assert opening == ("before", "message", "0")
+    return events
 
 
 READERS = [by_the_standard, by_httpx_sse, by_splitlines]
@@ -84,7 +91,7 @@ def sent(draw: st.DrawFn) -> Sent:
 def test_each_message_is_one_event_and_says_what_was_sent(
     read: Callable[[bytes], list[Event]], several: list[Sent]
 ) -> None:
-    events = read(OPENING.encode() + b"".join(one.frame.block for one in several) + HEARTBEAT)
+    events = later(read, b"".join(HEARTBEAT + one.frame.block for one in several) + HEARTBEAT)
     assert [(event.id, event.event) for event in events] == [(one.wanted["id"], one.wanted["event"]) for one in several]
     assert [json.loads(event.data) for event in events] == [one.wanted for one in several]
 
@@ -150,7 +157,7 @@ def test_hello_says_where_its_stream_begins(
 ) -> None:
     block = frames.hello(cursor, channels, heartbeat=heartbeat, lifetime=lifetime, mode="streaming", retry=700)
     assert block.startswith(b"retry: 700\n")
-    (event,) = by_the_standard(OPENING.encode() + block)
+    (event,) = later(by_the_standard, block)
     told = json.loads(event.data)
     assert (event.event, event.id) == ("hello", "before" if cursor is None else format_cursor(cursor))
     assert told["cursor"] == (None if cursor is None else format_cursor(cursor))
@@ -189,14 +196,14 @@ def test_a_gap_tells_all_it_knows(
 @pytest.mark.parametrize("reason", End)
 @every_reader
 def test_an_end_moves_nobodys_position(read: Callable[[bytes], list[Event]], reason: End) -> None:
-    (event,) = read(OPENING.encode() + frames.end(reason, retry=5000))
+    (event,) = later(read, frames.end(reason, retry=5000))
     assert event == ("before", "end", json.dumps({"reason": reason.value}, separators=(",", ":")))
 
 
 @every_reader
 def test_a_heartbeat_is_no_event_wherever_it_falls(read: Callable[[bytes], list[Event]]) -> None:
     frame = Frame("c", Entry(Position("t9x2k0ab", 1, "7qd1"), "0", 0, some.body("x")))
-    assert read(HEARTBEAT + HEARTBEAT + frame.block + HEARTBEAT + frame.block) == read(frame.block * 2)
+    assert later(read, HEARTBEAT * 2 + frame.block + HEARTBEAT + frame.block + HEARTBEAT) == read(frame.block * 2)
 
 
 @given(some.json_values)

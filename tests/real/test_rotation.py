@@ -1,0 +1,137 @@
+"""Many publishers and readers at several processes, none of which lasts: nothing lost, doubled, out of order or told as lost."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real.press import Publisher
+from tests.real.rawlog import RawLog
+from tests.support.checker import Minimum, Verdict, check
+from tests.support.history import History
+from tests.support.reader import EventSourceReader
+from tests.support.service import Service
+from tests.support.valkey import start_valkey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    import httpx
+
+    from tests.support.valkey import Valkey
+
+PUBLISHERS, READERS, MESSAGES = 8, 40, 3000
+SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_RETRY_MS": "50", "GAPLESS_CAP": "20000"}
+CHANNEL = "general"
+
+
+class Crowd:
+    """Publishers and readers of one channel, each time at one of the services."""
+
+    def __init__(self, store: Valkey, services: list[Service], client: httpx.AsyncClient) -> None:
+        self.history = History()
+        self.log = RawLog(store, CHANNEL)
+        urls = [service.url for service in services]
+        streams = [f"{url}/channels/{CHANNEL}/stream" for url in urls]
+        self.publishers = [
+            Publisher(self.history, client, urls, CHANNEL, f"publisher {n}", seed=n) for n in range(PUBLISHERS)
+        ]
+        self.readers = [
+            EventSourceReader(
+                self.history.reader(f"reader {n}", CHANNEL, must_reach_head=True), streams, client=client, seed=n
+            )
+            for n in range(READERS)
+        ]
+
+    @property
+    def acked(self) -> int:
+        """Messages that were answered with an id."""
+        return sum(len(publisher.ids) for publisher in self.publishers)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """All readers have joined; at the end they are waited for, up to the newest message."""
+        async with AsyncExitStack() as stack:
+            for reader in self.readers:
+                await stack.enter_async_context(reader)
+            for reader in self.readers:
+                await reader.until(lambda r: r.log.events, "hello", alarm=60)
+            yield
+            head = {CHANNEL: self.log.entries()[-1].id}
+            for reader in self.readers:
+                await reader.until_at(head, alarm=60)
+        self.log.tell(self.history)
+
+    def verdict(self, minimum: Minimum) -> Verdict:
+        """The checker's, which found nothing wrong; and nobody was told of a gap."""
+        verdict = check(self.history, minimum)
+        verdict.require()
+        assert not verdict.counts["gaps"]
+        return verdict
+
+
+@pytest.mark.real(seconds=20)
+@pytest.mark.timeout(180)
+async def test_readers_rotate_over_two_processes(tmp_path: Path, client: httpx.AsyncClient) -> None:
+    with start_valkey(tmp_path / "valkey") as store:
+        env = SETTINGS | {"REDIS_URL": store.url, "GAPLESS_LIFETIME": "1.2"}
+        async with Service(env) as left, Service(env) as right:
+            crowd = Crowd(store, [left, right], client)
+            async with crowd.reading(), asyncio.TaskGroup() as group:
+                for publisher in crowd.publishers:
+                    group.create_task(publisher.publish_many(MESSAGES // PUBLISHERS))
+    assert crowd.acked == MESSAGES
+    verdict = crowd.verdict(
+        Minimum(
+            messages=MESSAGES * READERS, messages_each=MESSAGES, published=MESSAGES, readers=READERS, reconnects_each=3
+        )
+    )
+    print(verdict)
+    # Every stream that ended in the middle of it all was ended by its own deadline, and said so.
+    assert set(verdict.counts["ends"]) == {"deadline"}
+
+
+@pytest.mark.real(seconds=35)
+@pytest.mark.timeout(180)
+async def test_one_of_three_processes_is_always_being_killed_and_replaced(
+    tmp_path: Path, client: httpx.AsyncClient
+) -> None:
+    """SIGKILL in the middle of whatever it does; the next one starts cold, on its port."""
+    with start_valkey(tmp_path / "valkey") as store:
+        env = SETTINGS | {"REDIS_URL": store.url}
+        async with AsyncExitStack() as stack:
+            services = [Service(env) for _ in range(3)]
+            await asyncio.gather(*(stack.enter_async_context(service) for service in services))
+            crowd = Crowd(store, services, client)
+            end = asyncio.get_running_loop().time() + 25
+
+            async def kill() -> int:
+                kills = 0
+                while asyncio.get_running_loop().time() < end:
+                    await services[kills % len(services)].arestart()
+                    kills += 1
+                return kills
+
+            async def publish(publisher: Publisher) -> None:
+                """A share of the messages, spread over the whole time."""
+                began, share = asyncio.get_running_loop().time(), MESSAGES // PUBLISHERS
+                for number in range(share):
+                    await publisher.publish()
+                    due = began + (end - began) * number / share
+                    await asyncio.sleep(due - asyncio.get_running_loop().time())
+
+            async with crowd.reading():
+                async with asyncio.TaskGroup() as group:
+                    killing = group.create_task(kill())
+                    for publisher in crowd.publishers:
+                        group.create_task(publish(publisher))
+    assert crowd.acked == MESSAGES
+    assert killing.result() >= 6
+    verdict = crowd.verdict(
+        Minimum(messages=MESSAGES * READERS, messages_each=MESSAGES, published=MESSAGES, readers=READERS, cuts=100)
+    )
+    print(verdict, killing.result())

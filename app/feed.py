@@ -21,6 +21,7 @@ from app.claims import CONFIRM, Claims
 from app.cursor import Position, no_log
 from app.errors import CorruptLog, StoreUnavailable
 from app.events import Entry, Gap, GapReason
+from app.fork import find_fork
 from app.frames import Frame
 from app.schedule import NEVER, Schedule
 from app.store import Slice, Store, Subscription
@@ -328,17 +329,19 @@ class Feed:
         """The log holds another history: go on after the newest entry that both share, and say so."""
         self._behind = None
         nowhere = no_log(self._wall())
-        old, shared = self._tail, self._tail.shared(entries)
+        old = self._tail
+        shared, entries = await find_fork(self._store, old, entries, self._settings.page)
         if shared is None:
             gap = reset(await self._store.slice(self.channel, 0, 0), nowhere)
         else:
             new = [entry.position for entry in entries if entry.position.seq > shared.seq]
             gap = Gap(GapReason.RESET, shared, new[0] if new else None, new[-1] if new else shared)
         _log.warning("the log of %s was rewritten after %s", self.channel, shared)
-        told = [r for r in self.readers if _saw(old, r.position) and (not shared or r.position.seq > shared.seq)]
+        told = [r for r in self.readers if _saw(old, r.position) and r.position != gap.resume]
         self._replace(old.rewritten(entries, shared, nowhere))
         for reader in told:
-            reader.rewind(gap)
+            if not shared or reader.position.seq > shared.seq:
+                reader.rewind(gap)
 
     def _fail(self, error: StoreUnavailable) -> None:
         self.failure = error

@@ -145,7 +145,7 @@ class Stream:
     def stop(self, reason: End) -> None:
         """End as soon as possible, for this reason."""
         self._stopped = self._stopped or reason
-        if self._limit is not None:
+        if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(self._loop.time())
 
     # --- the stream's own task
@@ -230,11 +230,13 @@ class Stream:
     async def _rest(self) -> None:
         """Wait for a reason to wake: left behind, a heartbeat that is due, or a send that takes too long."""
         while self._live or self._sending is not None:
-            now, beat, limit = self._loop.time(), self._sent_at + self._terms.heartbeat, self._sent_at + PATIENCE
+            # A timer may ring a moment early, by the clock's resolution: what is nearly due is due.
+            now = self._loop.time() + 0.001
+            beat, limit = self._sent_at + self._terms.heartbeat, self._sent_at + PATIENCE
             if self._sending is not None and now >= limit:
                 raise TimeoutError
             if self._sending is None and now >= beat:
-                self._sent_at = now
+                self._sent_at = self._loop.time()
                 self._launch(frames.HEARTBEAT)
                 continue
             await self._ring(min(due for due in (beat, limit, NEVER) if due > now))

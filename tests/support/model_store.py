@@ -54,6 +54,8 @@ class ModelStore:
     logs: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     ears: dict[str, list[_Ear]] = field(default_factory=lambda: defaultdict(list))
     calls: Counter[str] = field(default_factory=Counter)
+    made: dict[str, Entry] = field(default_factory=dict)
+    """Every entry there ever was, by id."""
 
     def __post_init__(self) -> None:
         self._chance = count(1)
@@ -123,6 +125,7 @@ class ModelStore:
             entry = Entry(Position(head.epoch, head.seq + 1, mark), head.mark, int(self.clock.now() * 1000), one.body)
             log.append(entry)
             added.append(entry)
+            self.made[str(entry.position)] = entry
         if len(log) > self.cap + self.cap // 4:
             del log[: -self.cap]
         if self.notify:
@@ -140,15 +143,16 @@ class ModelStore:
             do(ear.listener)
 
     def forget_last(self, channel: str, count: int) -> list[Entry]:
-        """A failover that lost acknowledged entries."""
-        self._remember(channel)
+        """A failover that lost acknowledged entries. Its replicas follow the new primary: none shows what was lost."""
+        self._past[channel].clear()
         log = self.logs[channel]
         lost = log[len(log) - count :]
         del log[len(log) - count :]
         return lost
 
     def wipe(self, channel: str) -> None:
-        self._remember(channel)
+        """Delete the log, on every replica."""
+        self._past[channel].clear()
         self.logs[channel].clear()
 
     def chance(self, digits: int) -> str:

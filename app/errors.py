@@ -3,10 +3,11 @@
     GaplessError
     ├── StartupRefused         the service must not start; the message says what to do
     ├── Refused                the request can't be served as it stands; becomes one problem reply
-    │   ├── BadRequest 400 · Unauthorized 401 · Forbidden 403 · NotFound 404 · Conflict 409 · TooLarge 413
-    │   └── UnsupportedMedia 415 · Unprocessable 422 · TooMany 429
-    ├── StoreUnavailable 503   Redis did not answer, or answered that it can't now
-    └── CorruptLog 503         what lies under our keys is none of ours
+    │   ├── BadRequest 400 · Unauthorized 401 · Forbidden 403 · NotFound 404 · TimedOut 408 · Conflict 409
+    │   └── TooLarge 413 · UnsupportedMedia 415 · Unprocessable 422 · TooMany 429 (Busy)
+    └── StoreUnavailable 503   Redis did not answer, or answered that it can't now
+        ├── CorruptLog         what lies under our keys is none of ours
+        └── KeysUnavailable    the keys that verify tokens can't be fetched
 
 `routes/problems.py` is the one place that turns them into replies before headers are out; after that, `stream.py`
 turns them into an `end` event.
@@ -60,6 +61,13 @@ class NotFound(Refused):
     title = "Not found"
 
 
+class TimedOut(Refused):
+    """The body did not arrive in time."""
+
+    status = 408
+    title = "Request timeout"
+
+
 class Conflict(Refused):
     """The same idempotency key was used for something else."""
 
@@ -99,6 +107,12 @@ class TooMany(Refused):
         self.retry_after = retry_after
 
 
+class Busy(TooMany):
+    """This process serves as many as it may. A stream says so in an `end`, and not by a status."""
+
+    title = "Busy"
+
+
 class StoreUnavailable(GaplessError):
     """The store did not answer or can't serve now. `outcome_unknown`: a write may or may not have happened."""
 
@@ -110,3 +124,7 @@ class StoreUnavailable(GaplessError):
 
 class CorruptLog(StoreUnavailable):
     """Something else wrote under our keys."""
+
+
+class KeysUnavailable(StoreUnavailable):
+    """The published keys can't be fetched, so nobody can be told apart. Nothing was written."""

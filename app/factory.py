@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from starlette.types import ASGIApp
 from app import __version__
 from app.errors import StartupRefused
 from app.feed import FeedSettings
-from app.feeds import Feeds
+from app.feeds import Feeds, Most
 from app.limits import OpenRate
 from app.models import Message
 from app.policy import LAMBDA, SERVER, Policy
@@ -48,12 +49,20 @@ channel exactly once, in order, or is told of the `gap` before the next one."""
 def create_app(settings: Settings, policy: Policy = SERVER, open_store: Callable[[], Store] | None = None) -> FastAPI:
     """The service as an ASGI app. Nothing is opened before it starts or, without lifespan, is first asked."""
     wiring = _Wiring(settings, policy, open_store or (lambda: make_store(settings)))
-    app = FastAPI(title="Gapless", version=__version__, description=_DESCRIPTION, lifespan=wiring.lifespan)
+    app = FastAPI(
+        title="Gapless",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=wiring.lifespan,
+        docs_url=None,  # ours has a policy against inline scripts
+        redoc_url=None,
+    )
     app.state.wiring = wiring
-    for part in (publish, stream, history, tickets, admin, health, page):
+    parts = (publish, stream, history, tickets, admin, health, page)
+    for part in parts:
         app.include_router(part.router)
     page.mount(app, Path(__file__).parent / "static")
-    problems.install(app)
+    problems.install(app, [route for part in parts for route in part.router.routes])
     app.add_middleware(Door, settings=settings)
     if settings.origins:
         app.add_middleware(
@@ -61,7 +70,7 @@ def create_app(settings: Settings, policy: Policy = SERVER, open_store: Callable
             allow_origins=settings.origins,
             allow_credentials="*" not in settings.origins,
             allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            allow_headers=["Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
             expose_headers=["Retry-After"],
             max_age=600,
         )
@@ -102,10 +111,11 @@ def refuse_unsafe(settings: Settings, policy: Policy) -> None:
 def make_store(settings: Settings) -> Store:
     """The store that the settings name; where they name none, the embedded Valkey."""
     if settings.upstash_url is not None:
-        from app.stores.upstash import UpstashStore  # noqa: PLC0415 - imported only where it is used
+        from app.stores.upstash import UpstashStore, fitting  # noqa: PLC0415 - imported only where it is used
 
         token = settings.upstash_token.get_secret_value() if settings.upstash_token else ""
-        return UpstashStore(settings.upstash_url, token, lambda db: layout(settings, db), page=settings.page)
+        page = fitting(settings.page)
+        return UpstashStore(settings.upstash_url, token, lambda db: layout(settings, db), page=page)
     if settings.redis_url is not None:
         from app.stores.redis import RedisStore  # noqa: PLC0415 - an extra, and slow to import
 
@@ -119,6 +129,8 @@ def make_keys(settings: Settings) -> Keys | None:
     """What verifies tokens; None for a service that asks for none."""
     if not settings.keyed:
         return None
+    if settings.jwks_url is not None and find_spec("cryptography") is None:
+        raise StartupRefused("GAPLESS_JWKS_URL needs the package cryptography: pip install 'gapless[jwks]'.")
     from app.keys import Keys  # noqa: PLC0415 - with an HTTP client, which only services with keys pay for
 
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
@@ -161,7 +173,7 @@ class _Wiring:
             settings=settings,
             policy=policy,
             store=store,
-            feeds=Feeds(store, feeds, time.time),
+            feeds=Feeds(store, feeds, time.time, Most(settings.streams, settings.channels)),
             keys=make_keys(settings),
             ticket_secret=ticket_secret(settings),
             opened=OpenRate(settings.stream_rate),

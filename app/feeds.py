@@ -5,16 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+from app.errors import Busy
 from app.events import Entry
 from app.feed import Feed, FeedSettings
 from app.store import Store
+
+RETRY_AFTER = 5.0
+"""Seconds after which whoever found no room may ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """What a process may have open at once: readers, and channels that are read."""
+
+    readers: int = 10_000
+    channels: int = 2000
 
 
 class Feeds:
     """Hands out feeds. `wall` tells Unix seconds."""
 
-    def __init__(self, store: Store, settings: FeedSettings, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, settings: FeedSettings, wall: Callable[[], float], most: Most | None = None
+    ) -> None:
+        self._most = most or Most()
         self._store = store
         self._settings = settings
         self._wall = wall
@@ -26,7 +42,12 @@ class Feeds:
 
     @asynccontextmanager
     async def open(self, channels: Sequence[str]) -> AsyncIterator[list[Feed]]:
-        """The feeds of these channels, for as long as the block runs. They may not be ready yet."""
+        """The feeds of these channels, for as long as the block runs. They may not be ready yet.
+
+        Raises Busy, before anything is opened, where there would be more readers or channels than there may.
+        """
+        if self._open >= self._most.readers or not self._has_room(channels):
+            raise Busy("This process serves as many readers as it may; come back in a moment.", RETRY_AFTER)
         feeds = [self._take(channel) for channel in channels]
         self._open += 1
         try:
@@ -48,14 +69,16 @@ class Feeds:
         feed = self._feeds.get(channel)
         return None if feed is None or feed.failure is not None else feed
 
-    @property
-    def users(self) -> int:
-        """How many readers have feeds open."""
-        return self._open
-
-    def would_be(self, channels: Sequence[str]) -> int:
-        """How many feeds there would be with these channels."""
-        return len(self._feeds) + sum(channel not in self._feeds for channel in channels)
+    def _has_room(self, channels: Sequence[str]) -> bool:
+        """Whether these channels can be read too; feeds that only linger make way, the oldest first."""
+        over = len(self._feeds) + sum(channel not in self._feeds for channel in channels) - self._most.channels
+        idle = [feed for feed in self._closing if feed.channel not in channels][: max(over, 0)]
+        if len(idle) < over:
+            return False
+        for feed in idle:
+            self._closing[feed].cancel()
+            self._retire(feed)
+        return True
 
     async def close(self) -> None:
         """Close every feed, now."""

@@ -50,12 +50,13 @@ class Settings(BaseSettings):
     proxies: int = Field(0, ge=0, le=10, description="proxies of one's own before the service; each adds an address")
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="comma list of allowed browser origins")
     public: bool = Field(False, description="allow a service without keys beyond loopback")
-    jwt_secret: SecretStr | None = Field(None, min_length=16, description="verifies tokens (HS256) and signs tickets")
+    # RFC 7518, 3.2: a key of HS256 has at least the 32 bytes of its hash.
+    jwt_secret: SecretStr | None = Field(None, min_length=32, description="verifies tokens (HS256) and signs tickets")
     jwks_url: str | None = Field(None, pattern=r"^https?://", description="published keys that verify tokens")
     jwt_audience: str | None = Field(None, description="what a token's aud must name")
     jwt_issuer: str | None = Field(None, description="what a token's iss must be")
     ticket_secret: SecretStr | None = Field(
-        None, min_length=16, description="signs tickets where there is no jwt_secret"
+        None, min_length=32, description="signs tickets where there is no jwt_secret"
     )
 
     @field_validator("origins", mode="before")

@@ -34,8 +34,19 @@ def read_settings() -> Settings:
     return settings
 
 
+class NoQuery(logging.Filter):
+    """uvicorn's line for a request has its query, in which tokens and tickets may stand."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Cut it off, and let through."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(a.partition("?")[0] if isinstance(a, str) else a for a in record.args)
+        return True
+
+
 def configure_logging() -> None:
     """One line per record on standard error for our own loggers, where nobody has configured any."""
+    logging.getLogger("uvicorn.access").addFilter(NoQuery())
     log = logging.getLogger("gapless")
     if log.handlers or logging.getLogger().handlers:
         log.setLevel(log.level or logging.INFO)

@@ -1,4 +1,4 @@
-"""What an administrator may do: list channels, delete one. (docs/protocol.md, section 7)"""
+"""What an administrator may do: list channels, delete one. (docs/protocol.md, section 5)"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from app.errors import Unprocessable
 from app.frames import timestamp
 from app.routes.caller import WriterDep
 from app.routes.deps import ChannelPath, ServiceDep
@@ -41,6 +42,8 @@ async def channels(
     `next` is null at the end. A page may be empty and still have a next one; a channel may come twice.
     """
     grant.must_administer()
+    if int(cursor) >= 2**64:
+        raise Unprocessable("cursor is not the `next` of a page.")
     found, following = await service.store.channels(cursor)
     listed = [
         {

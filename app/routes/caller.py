@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security.utils import get_authorization_scheme_param
@@ -18,13 +17,14 @@ _READING = ("GET", "HEAD")
 
 
 async def writer(request: Request, service: ServiceDep) -> Grant:
-    """The grant of whoever wants to change something: by header or cookie, never by what stands in a URL."""
+    """The grant of whoever wants to change or administer: by header or cookie, never by what stands in a URL."""
     if service.keys is None:
         return EVERYBODY
     if (token := _bearer(request)) is not None:
         return await service.keys.verify(token)
-    if (token := request.cookies.get(COOKIE)) is not None:
-        _must_be_our_page(request, service)
+    if token := request.cookies.get(COOKIE):
+        if request.method not in _READING:
+            _must_be_our_page(request, service)
         return await service.keys.verify(token)
     raise _nobody()
 
@@ -49,11 +49,11 @@ def _ticket_secret(service: Service) -> str:
 
 
 def _bearer(request: Request) -> str | None:
-    header = request.headers.get("authorization")
-    if not header:
+    """The token of the header Authorization. Another scheme is for whoever stands before us, not for us."""
+    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    if scheme.lower() != "bearer":
         return None
-    scheme, token = get_authorization_scheme_param(header)
-    if scheme.lower() != "bearer" or not token:
+    if not token:
         raise Unauthorized("Send the token as Authorization: Bearer …")
     return token
 
@@ -66,9 +66,9 @@ def _nobody() -> Unauthorized:
 
 def _must_be_our_page(request: Request, service: Service) -> None:
     """A browser sends cookies for any page that asks; only our own, or one of an allowed origin, may write."""
-    origin = request.headers.get("origin", "")
-    same = urlsplit(origin).netloc == request.headers.get("host") and origin != ""
-    if not same and origin not in service.settings.origins:
+    origin, host = request.headers.get("origin", ""), request.headers.get("host")
+    own = (f"https://{host}", f"http://{host}") if host else ()
+    if origin not in (*own, *service.settings.origins):
         raise Forbidden("A cookie may write only from an allowed origin; add this page's to GAPLESS_ORIGINS.")
 
 

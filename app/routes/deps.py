@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Path, Query, Request
 
 from app.cursor import parse_cursor
-from app.errors import TooLarge, Unprocessable, UnsupportedMedia
+from app.errors import TimedOut, TooLarge, Unprocessable, UnsupportedMedia
 from app.feeds import Feeds
 from app.limits import OpenRate
 from app.models import CHANNEL, MOST_CHANNELS
@@ -21,6 +22,9 @@ from app.stream import Start
 
 if TYPE_CHECKING:
     from app.keys import Keys  # a cold start without keys need not pay for an HTTP client
+
+BODY_SECONDS = 30.0
+"""For a body to arrive: whoever sends slower holds a connection for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Service:
     store: Store
     feeds: Feeds
     keys: Keys | None
-    ticket_secret: str | None
+    ticket_secret: str | None = field(repr=False)
     opened: OpenRate
     wall: Callable[[], float]
     dice: Callable[[], float]
@@ -54,13 +58,18 @@ async def body(request: Request) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise UnsupportedMedia("Send the body as JSON, with the header Content-Type: application/json.")
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > most:
-            raise TooLarge(f"The body is larger than {most} bytes. Send less at once, or raise GAPLESS_MAX_BODY.")
-    return b"".join(chunks)
+    received = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                received += chunk
+                if len(received) > most:
+                    raise TooLarge(
+                        f"The body is larger than {most} bytes. Send less at once, or raise GAPLESS_MAX_BODY."
+                    )
+    except TimeoutError:
+        raise TimedOut(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
+    return bytes(received)
 
 
 def channels(

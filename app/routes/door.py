@@ -11,14 +11,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.routes.problems import problem
 from app.settings import Settings
 
+MOST_LOGGED = 200
+"""Characters of a path that are logged."""
+
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
+# No reply is anything but what it says it is, is a frame, runs anything, or tells another site where one came from.
+_SAID = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
 _access = logging.getLogger("gapless.access")
 
 
 class Door:
     """A service without keys serves loopback only, unless GAPLESS_PUBLIC says that the world may come in.
 
-    A request that carries a forwarding header came through a proxy: it is not local, wherever the proxy is.
+    A request that carries a forwarding header came through a proxy: it is not local, wherever the proxy is. One for a
+    host of another name came through a tunnel, or from a page whose name was pointed at this machine (DNS rebinding).
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -37,18 +47,33 @@ class Door:
 
 
 def _local(scope: Scope) -> bool:
-    """True where the request came over loopback and through no proxy."""
+    """True where the request came over loopback, through no proxy, and was meant for this machine."""
     client = scope.get("client")
     if not client or any(name in _FORWARDED for name, _ in scope["headers"]):
         return False
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    return _is_loopback(client[0]) and all(_names_loopback(host) for host in hosts)
+
+
+def _names_loopback(host: str) -> bool:
+    """Whether a Host header is a loopback address or a name that means one everywhere; browsers see to the latter."""
+    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    name = name.lower().rstrip(".")
+    return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
+
+
+def _is_loopback(address: str) -> bool:
     try:
-        return ipaddress.ip_address(client[0]).is_loopback
+        return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
 
 
 class AccessLog:
-    """One line per request when it ends; a stream's with its reason and messages. Never a query or a header."""
+    """One line per request when it ends; a stream's with its reason and messages. Never a query or a header.
+
+    It sees every reply begin, so it also adds what browsers are told of each: `_SAID`, where the reply says nothing.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -64,6 +89,7 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = _guarded(message)
             await send(message)
 
         try:
@@ -74,6 +100,12 @@ class AccessLog:
             _access.info("%s %s %d %.3fs%s", scope["method"], _path(scope), status, seconds, note and f" {note}")
 
 
+def _guarded(start: Message) -> Message:
+    said = {name for name, _ in start["headers"]}
+    return {**start, "headers": [*start["headers"], *(header for header in _SAID if header[0] not in said)]}
+
+
 def _path(scope: Scope) -> str:
-    """The path as one printable line: it comes from outside."""
-    return ascii(scope["path"])[1:-1]
+    """The path as one printable line of a bounded length: it comes from outside."""
+    path = ascii(scope["path"])[1:-1]
+    return path if len(path) <= MOST_LOGGED else path[:MOST_LOGGED] + "…"

@@ -52,13 +52,14 @@ _EXAMPLE = {
         **describe(401, "This needs a token."),
         **describe(403, "This token may not read 'general'."),
         **describe(422, "wait goes with after."),
+        **describe(429, "This process serves as many readers as it may; come back in a moment."),
         **describe(503, "The message store does not answer now."),
     },
 )
 async def history(
     channel: ChannelPath,
-    service: ServiceDep,
     grant: ReaderDep,
+    service: ServiceDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[str | None, Query(description="Only messages older than this id.")] = None,
     after: Annotated[str | None, Query(description="Only messages newer than this position.")] = None,

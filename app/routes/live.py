@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, MutableMapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from sse_starlette import EventSourceResponse
 from starlette.types import Send
 
+from app import frames
+from app.errors import Busy
 from app.events import End
 from app.feeds import Feeds
-from app.stream import Start, Stream, Terms
+from app.policy import jittered
+from app.stream import RETRY_UNAVAILABLE, Start, Stream, Terms
 
 GRACE = 5.0
 """Seconds that streams get to say goodbye at shutdown."""
@@ -39,7 +43,12 @@ class LiveResponse(EventSourceResponse):
     async def _stream_response(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         ended = "disconnect"
-        async with self._feeds.open(self._channels) as feeds:
+        async with AsyncExitStack() as stack:
+            try:
+                feeds = await stack.enter_async_context(self._feeds.open(self._channels))
+            except Busy:
+                await self._refuse(send)
+                return
             self._stream = stream = Stream(feeds, self._begin, self._terms)
             try:
                 ended = await stream.run(send)  # type: ignore[arg-type]
@@ -51,6 +60,13 @@ class LiveResponse(EventSourceResponse):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _refuse(self, send: Send) -> None:
+        """No room: a status would stop an EventSource for ever, an event does not."""
+        self._scope["gapless.note"] = f"end={End.BUSY} messages=0"
+        body = frames.end(End.BUSY, retry=jittered(RETRY_UNAVAILABLE, self._terms.dice))
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        self.active = False
 
     async def _listen_for_exit_signal_with_grace(self) -> None:
         """sse-starlette notices that the server is about to stop, under `gapless serve` and under bare uvicorn."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import Refused, StoreUnavailable, TooMany, Unauthorized
+from app.errors import KeysUnavailable, Refused, StoreUnavailable, TimedOut, TooMany, Unauthorized
 from app.models import explain
 
 RETRY_AFTER = 2
@@ -47,12 +49,14 @@ def explaining(message: str) -> ASGIApp:
     return app
 
 
-def install(app: FastAPI) -> None:
-    """Every error of this tree, of FastAPI's and of Starlette's becomes a problem reply."""
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Every error of this tree, of FastAPI's and of Starlette's becomes a problem reply. `routes`: the app's own."""
+    app.state.routes = [*routes, *app.routes]
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(StoreUnavailable, _unavailable)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _broken)
 
 
@@ -63,15 +67,19 @@ async def _refused(_: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooMany):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if isinstance(error, TimedOut):
+        headers["Connection"] = "close"  # the rest of the body may come yet, and nobody will read it
     return problem(error.status, error.title, error.detail, headers=headers, **error.extra)
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
     assert isinstance(error, StoreUnavailable)  # noqa: S101
-    _log.warning("the store is unavailable: %s", error.detail)
+    _log.warning("unavailable: %s", error.detail)
     headers = {"Retry-After": str(RETRY_AFTER)}
     if not error.outcome_unknown:
-        detail = "The message store does not answer now; nothing was written. Try again."
+        keys = isinstance(error, KeysUnavailable)
+        who = "The keys that verify tokens can't be fetched" if keys else "The message store does not answer"
+        detail = f"{who} now; nothing was written. Try again."
         return problem(503, "Service unavailable", detail, headers=headers, outcome="none")
     detail = "The message store did not answer in time: whether it is stored is unknown. With a localId, repeat it."
     return problem(503, "Service unavailable", detail, headers=headers, outcome="unknown")
@@ -95,10 +103,15 @@ async def _http(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> set[str]:
     """Every method that some route takes on this path; Starlette names those of the first route only."""
     found: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
-            found |= route.methods or set()
+    for route in request.app.state.routes:
+        if isinstance(route, Route | Mount) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= {"GET", "HEAD"} if isinstance(route, Mount) else route.methods or set()
     return found
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """The client broke off in the middle of its body; nobody hears this but the log."""
+    return problem(400, "Bad request", "The body broke off.")
 
 
 async def _broken(_: Request, error: Exception) -> Response:

@@ -81,7 +81,12 @@ async def publish(
     raw: BodyDep,
     address: AddressDep,
     idempotency_key: Annotated[
-        str | None, Header(max_length=128, description="The localId of a single message; keys a batch as a whole.")
+        str | None,
+        Header(
+            max_length=128,
+            pattern=r"^[^\x00-\x1f\x7f]*$",
+            description="The localId of a single message; keys a batch as a whole.",
+        ),
     ] = None,
 ) -> JSONResponse:
     """Append messages to a channel. When 201 is returned they are in the log, numbered and told to every reader."""

@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.errors import Busy, Refused, StoreUnavailable
 from app.events import End
 from app.frames import end
 from app.limits import network_of
 from app.policy import Mode, jittered
 from app.routes.caller import AddressDep, ReaderDep
 from app.routes.deps import ChannelPath, ChannelsDep, Service, ServiceDep, start
+from app.routes.deps import service as service_of
 from app.routes.problems import describe
 from app.routes.remaining import remaining
 from app.stream import RETRY_UNAVAILABLE, Start, Terms
 from app.tokens import Grant
 from app.turn import Turn
 
-router = APIRouter(tags=["live"])
+_log = logging.getLogger("gapless.problems")
+
+
+class StreamRoute(APIRoute):
+    """A route that never answers 5xx or 429, not even before its stream begins: an EventSource would stop for ever."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As any route's, but what comes and goes becomes an `end`."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except StoreUnavailable as error:
+                _log.warning("unavailable: %s", error.detail)
+                return _ended(End.UNAVAILABLE, service_of(request).dice())
+            except Busy:
+                return _ended(End.BUSY, service_of(request).dice())
+            except (Refused, RequestValidationError, HTTPException):
+                raise
+            except Exception:  # a defect of ours, which the client must outlive
+                _log.exception("a stream could not begin")
+                return _ended(End.UNAVAILABLE, service_of(request).dice())
+
+        return handle
+
+
+router = APIRouter(tags=["live"], route_class=StreamRoute)
 
 _EXAMPLE = """retry: 700
 id: t9x2k0ab-41-m4ez
@@ -52,8 +85,8 @@ History = Annotated[int, Query(ge=0, le=200, description="Begin with the last so
 async def stream_one(
     request: Request,
     channel: ChannelPath,
-    service: ServiceDep,
     grant: ReaderDep,
+    service: ServiceDep,
     address: AddressDep,
     last_event_id: LastEventId = None,
     after: After = None,
@@ -69,9 +102,9 @@ async def stream_one(
 @router.get("/stream", summary="Read many channels live", response_class=Response, responses=_RESPONSES)
 async def stream_many(
     request: Request,
+    grant: ReaderDep,
     channels: ChannelsDep,
     service: ServiceDep,
-    grant: ReaderDep,
     address: AddressDep,
     last_event_id: LastEventId = None,
     after: After = None,
@@ -97,8 +130,8 @@ async def _open(request: Request, service: Service, asked: Asked) -> Response:
     """A stream that lives as long as platform and token let it; where bodies are handed over whole, one turn."""
     asked.grant.must_subscribe(asked.channels)
     terms = _terms(request, service, asked.grant)
-    if request.method != "HEAD" and _busy(service, asked):
-        return _whole(end(End.BUSY, retry=jittered(RETRY_UNAVAILABLE, terms.dice)))
+    if request.method != "HEAD" and not service.opened.allows(network_of(asked.address), service.wall()):
+        return _ended(End.BUSY, terms.dice)
     if service.policy.mode is Mode.STREAMING or request.method == "HEAD":
         from app.routes.live import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
@@ -122,12 +155,9 @@ def _terms(request: Request, service: Service, grant: Grant) -> Terms:
     return Terms(lifetime, settings.heartbeat, settings.retry_ms, dice, last_word)
 
 
-def _busy(service: Service, asked: Asked) -> bool:
-    """True where this client opens streams too fast, or this process has as many as it may."""
-    settings, feeds = service.settings, service.feeds
-    if feeds.users >= settings.streams or feeds.would_be(asked.channels) > settings.channels:
-        return True
-    return not service.opened.allows(network_of(asked.address), service.wall())
+def _ended(reason: End, dice: float) -> Response:
+    """A stream that says only why there is none now, and when to come back."""
+    return _whole(end(reason, retry=jittered(RETRY_UNAVAILABLE, dice)))
 
 
 def _whole(body: bytes) -> Response:

@@ -13,7 +13,7 @@ from app.settings import Settings
 
 LOOPBACK = Address(socket.AF_INET, "127.0.0.1", 8000)
 WORLD = Address(socket.AF_INET, "0.0.0.0", 8000)
-KEYED = Settings(jwt_secret="0123456789abcdef")
+KEYED = Settings(jwt_secret="0123456789abcdef" * 2)
 
 
 def test_without_keys_only_this_machine_may_come_in() -> None:

@@ -34,6 +34,19 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_port, help="port to listen on, 0 for any free one (PORT; default 8000)")
     serve.add_argument("--workers", type=_workers, default=1, help="processes that serve (default 1)")
     serve.set_defaults(run=_serve)
+    token = commands.add_parser("token", help="make a token", description="Make a token with GAPLESS_JWT_SECRET.")
+    token.add_argument("--user", required=True, type=_user, help="whom it is for: its claim sub")
+    for right, what in (("publish", "publish to"), ("subscribe", "read")):
+        token.add_argument(
+            f"--{right}",
+            action="append",
+            default=[],
+            metavar="PATTERNS",
+            help=f"channels it may {what}: 'a,chat.*', '*'",
+        )
+    token.add_argument("--minutes", type=_minutes, default=60, help="for how long (default 60)")
+    token.add_argument("--admin", action="store_true", help="may list and delete channels")
+    token.set_defaults(run=_token)
     return parser
 
 
@@ -43,6 +56,16 @@ def _port(text: str) -> int:
 
 def _workers(text: str) -> int:
     return _number(text, 1, 64)
+
+
+def _minutes(text: str) -> int:
+    return _number(text, 1, 60 * 24 * 366)
+
+
+def _user(text: str) -> str:
+    if not (text.isprintable() and 1 <= len(text) <= 128):
+        raise argparse.ArgumentTypeError("it has 1 to 128 characters")
+    return text
 
 
 def _number(text: str, least: int, most: int) -> int:
@@ -55,3 +78,10 @@ def _serve(arguments: argparse.Namespace) -> int:
     from app.cli.serve import serve  # noqa: PLC0415  # it imports the settings, and `--version` is to be quick
 
     return serve(arguments.host, arguments.port, arguments.workers)
+
+
+def _token(arguments: argparse.Namespace) -> int:
+    from app.cli.token import Wanted, token  # noqa: PLC0415
+
+    rights = arguments.publish, arguments.subscribe
+    return token(Wanted(arguments.user, *rights, arguments.minutes, arguments.admin))

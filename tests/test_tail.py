@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from app import tail as rules
@@ -122,20 +122,17 @@ def test_after_a_place_in_the_log_come_exactly_the_entries_after_it(log: Log, pa
     assert len(found) >= min(page - 1, len(log.entries) - at)
 
 
-@given(logs(), st.data())
-def test_a_place_that_anybody_ever_saw_is_answered_by_its_entries_or_a_gap(log: Log, data: st.DataObject) -> None:
-    assume(log.places)
-    place = data.draw(st.sampled_from(log.places) | some.message_ids | some.starts)
-    told = judge(CHANNEL, place, log.slice(place.seq, place.seq + 10), RETENTION)
-    if not log.entries:
-        assert told is None, "an empty log proves nothing about a place in a log"
-    elif place in log.history:
+@given(logs(), st.lists(some.message_ids | some.starts, max_size=5))
+def test_a_place_that_anybody_ever_saw_is_answered_by_its_entries_or_a_gap(log: Log, strange: list[Position]) -> None:
+    for place in [*log.places, *strange]:
+        told = judge(CHANNEL, place, log.slice(place.seq, place.seq + 10), RETENTION)
+        if not log.entries or (place.epoch, place.seq) > (log.head.epoch, log.head.seq):
+            assert told is None, "what lies past the end proves nothing"
+            continue
         assert told is not None
-        assert told.gap is None
-    elif (place.epoch, place.seq) > (log.head.epoch, log.head.seq):
-        assert told is None
-    else:
-        assert told is not None
+        if place in log.history:
+            assert told.gap is None
+            continue
         assert told.gap is not None
         assert told.frames == ()
         kept = log.entries[0].position, log.entries[-1].position
@@ -236,14 +233,31 @@ def test_a_batch_told_at_once_is_the_same_as_one_after_another(log: Log, data: s
 # --- find
 
 
-@given(logs(), st.data())
-def test_a_tail_answers_for_the_places_it_holds_and_for_no_other(log: Log, data: st.DataObject) -> None:
+@given(logs(), st.lists(some.message_ids | some.starts, max_size=5), st.data())
+def test_a_tail_answers_for_the_places_it_holds_and_for_no_other(
+    log: Log, strange: list[Position], data: st.DataObject
+) -> None:
     assume(log.entries)
     first = data.draw(st.integers(0, len(log.entries) - 1))
     tail = tail_of(log, first, data.draw(st.integers(first + 1, len(log.entries))))
-    place = data.draw(st.sampled_from(log.places) | some.message_ids | some.starts)
-    index = tail.find(place, RETENTION)
-    assert index == (held(tail).index(place) if place in held(tail) else None)
+    here = held(tail)
+    for place in [*log.places, *strange]:
+        assert tail.find(place, RETENTION) == (here.index(place) if place in here else None)
+
+
+def test_a_place_in_another_history_is_not_found() -> None:
+    log = Log()
+    log.append(5)
+    log.lose(2)
+    log.append(2)
+    other = log.places[8]
+    assert other.seq == 4
+    assert other not in log.history
+    assert tail_of(log).find(other, RETENTION) is None
+    told = judge(CHANNEL, other, log.slice(other.seq, 9), RETENTION)
+    assert told is not None
+    assert told.gap is not None
+    assert told.gap.reason is GapReason.RESET
 
 
 @given(st.integers(-3000, 3000), st.integers(1, 5), st.integers(0, 7))
@@ -376,6 +390,8 @@ def small() -> Iterator[tuple[int, int]]:
         yield 8, 2000
 
 
+@example(steps=[[2600]])
+@example(steps=[[10, 2600], [2600]])
 @given(steps=st.lists(st.lists(st.integers(0, 2600), min_size=1, max_size=6), min_size=1, max_size=12))
 def test_a_tail_stays_small_keeps_its_newest_and_its_chain(small: tuple[int, int], steps: list[list[int]]) -> None:
     frames, size = small

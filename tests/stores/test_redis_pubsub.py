@@ -158,6 +158,23 @@ async def test_who_joins_while_bytes_are_stuck_is_not_forgotten_with_who_leaves(
     assert heard.positions == [ENTRY.position]
 
 
+async def test_who_leaves_while_bytes_are_stuck_takes_nobody_with_them(server: Server, ears: Ears) -> None:
+    await ears.subscribe("other", "o", Heard())
+    server.draining.clear()
+    first = asyncio.create_task(ears.subscribe("t", "c", heard := Heard()))
+    await settle()
+    second = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    await settle()
+    second.cancel()
+    await settle()
+    server.draining.set()
+    await settle()
+    assert first.done()
+    server.tell(b"t")
+    await settle()
+    assert heard.positions == [ENTRY.position]
+
+
 async def test_a_quiet_connection_is_asked_whether_it_lives(server: Server, ears: Ears) -> None:
     heard = Heard()
     await ears.subscribe("t", "c", heard)

@@ -39,7 +39,7 @@ contracts: dev
 wheel: dev ## Build the wheel, and test it where the tree cannot be seen.
 	"$(bin)/python" .ci/wheel.py
 
-bench: dev ## Measure. ARGS="--list" is handed on.
+bench: dev ## Measure. ARGS="fanout" runs one of them.
 	"$(bin)/python" -m benchmarks $(ARGS)
 
 lock: dev ## Renew requirements/*.txt from pyproject.toml. ARGS=--upgrade takes the newest versions.

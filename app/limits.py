@@ -16,9 +16,13 @@ def subject_of(user: str | None, address: str | None) -> str:
 
 
 def network_of(address: str | None) -> str:
-    """An IPv4 address, or the /64 of an IPv6 one: whoever has one address of it has them all."""
+    """An IPv4 address, or the /64 of an IPv6 one: whoever has one address of it has them all.
+
+    Some proxies write the port too: `203.0.113.7:4711`, `[2001:db8::1]:4711`. What is no address counts as "unknown".
+    """
+    text = _without_port((address or "").partition("%")[0])
     try:
-        parsed = ipaddress.ip_address(address or "")
+        parsed = ipaddress.ip_address(text)
     except ValueError:
         return "unknown"
     if isinstance(parsed, ipaddress.IPv6Address):
@@ -26,6 +30,12 @@ def network_of(address: str | None) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)
+
+
+def _without_port(text: str) -> str:
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 class OpenRate:
@@ -39,7 +49,8 @@ class OpenRate:
         """Count one more stream; False where it is too many. `now`: any clock's seconds."""
         if not self._per_minute:
             return True
-        full_at = max(self._full_at.pop(address, now), now) + 60 / self._per_minute
+        # A clock that was set back keeps nobody waiting for longer than a full bucket does.
+        full_at = min(max(self._full_at.pop(address, now), now), now + 60) + 60 / self._per_minute
         allowed = full_at - now <= 60
         self._full_at[address] = full_at if allowed else full_at - 60 / self._per_minute
         if len(self._full_at) > MOST_SUBJECTS:

@@ -22,7 +22,8 @@ TICKET_SECONDS = 900
 """The longest life of a ticket; it never outlives the token it was made with."""
 
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-_CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA", "Ed448": "EdDSA"}
+_CURVES = {"P-256": ("ES256",), "P-384": ("ES384",), "P-521": ("ES512",)}
+_EDWARDS = ("EdDSA",)
 # What a message's `user` may be: `sub` becomes it without being looked at again.
 _USER = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 
@@ -104,10 +105,9 @@ def verify_published(token: str, jwk: Mapping[str, Any], expected: Expected, now
 
 def algorithms_of(jwk: Mapping[str, Any]) -> list[str]:
     """The algorithms that a published key may verify: those of its kind, and of its own narrower word. Often none."""
-    kind, curve = jwk.get("kty"), jwk.get("crv")
-    allowed = list(_RSA) if kind == "RSA" else [_CURVES[curve]] if kind in ("EC", "OKP") and curve in _CURVES else []
     if jwk.get("use", "sig") != "sig":
         return []
+    allowed = {"RSA": _RSA, "EC": _CURVES.get(str(jwk.get("crv")), ()), "OKP": _EDWARDS}.get(str(jwk.get("kty")), ())
     return [name for name in allowed if jwk.get("alg", name) == name]
 
 

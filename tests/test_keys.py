@@ -1,0 +1,247 @@
+"""Where keys come from: fetched once for all who wait, kept, rotated, and never asked for more often than is decent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from app import keys as keys_module
+from app.errors import KeysUnavailable, StoreUnavailable, Unauthorized
+from app.keys import AGAIN, KEEP, MOST_BYTES, RETRY, Keys, read_keys
+from app.tokens import Expected, Grant
+from tests.front.forge import SECRET, Published, Secret, Signer, claims_of, unsigned
+from tests.front.key_server import KeyServer, reply
+from tests.support.alarm import auntil
+
+NOW = 1_767_225_600.0
+ONE, TWO, THREE = (Published("EC", f"key {number}", number) for number in range(3))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[KeyServer]:
+    async with KeyServer(ONE.jwk) as server:
+        yield server
+
+
+@pytest.fixture
+def keys(server: KeyServer, clock: Clock) -> Keys:
+    return Keys(None, server.url, Expected(), clock)
+
+
+def token(signer: Signer) -> str:
+    return signer.sign(claims_of(NOW, exp=int(NOW) + 100_000))
+
+
+async def test_keys_are_fetched_with_the_first_token_and_kept(server: KeyServer, keys: Keys, clock: Clock) -> None:
+    assert server.requests == 0
+    for _ in range(3):
+        assert (await keys.verify(token(ONE))).user == "ann"
+    clock.now += KEEP - 1
+    await keys.verify(token(ONE))
+    assert server.requests == 1
+    clock.now += 1
+    await keys.verify(token(ONE))
+    assert server.requests == 2
+
+
+async def test_all_who_wait_share_one_fetch(server: KeyServer, keys: Keys) -> None:
+    server.gate.clear()
+    waiting = [asyncio.create_task(keys.verify(token(ONE))) for _ in range(50)]
+    strangers = [asyncio.create_task(keys.verify(token(TWO))) for _ in range(50)]
+    await auntil(lambda: server.requests, "the fetch has begun")
+    waiting[0].cancel()
+    server.gate.set()
+    outcomes = await asyncio.gather(*waiting, *strangers, return_exceptions=True)
+    assert isinstance(outcomes[0], asyncio.CancelledError), "and one who leaves takes nothing from the others"
+    assert all(isinstance(outcome, Grant) for outcome in outcomes[1:50])
+    assert all(isinstance(outcome, Unauthorized) for outcome in outcomes[50:])
+    assert server.requests == 1
+
+
+# --- rotation
+
+
+async def test_a_new_key_is_found_and_an_old_one_forgotten(server: KeyServer, keys: Keys, clock: Clock) -> None:
+    await keys.verify(token(ONE))
+    server.keys = [ONE.jwk, TWO.jwk]
+    clock.now += AGAIN
+    assert await keys.verify(token(TWO))
+    assert await keys.verify(token(ONE))
+    assert server.requests == 2
+    server.keys = [TWO.jwk]
+    clock.now += KEEP
+    assert await keys.verify(token(TWO))
+    with pytest.raises(Unauthorized, match="published"):
+        await keys.verify(token(ONE))
+
+
+async def test_a_stranger_can_not_make_us_ask_more_often(server: KeyServer, keys: Keys, clock: Clock) -> None:
+    await keys.verify(token(ONE))
+    for number in range(100):
+        with pytest.raises(Unauthorized):
+            await keys.verify(token(Published("EC", f"unknown {number}", 1)))
+        clock.now += AGAIN / 100
+    assert server.requests <= 2
+    await keys.verify(token(ONE))
+
+
+async def test_a_clock_that_is_set_back_does_not_stop_the_fetching(server: KeyServer, keys: Keys, clock: Clock) -> None:
+    await keys.verify(token(ONE))
+    server.keys = [TWO.jwk]
+    clock.now -= 50_000
+    assert await keys.verify(token(TWO))
+    assert server.requests == 2
+
+
+# --- failure
+
+FAILURES: dict[str, bytes] = {
+    "an error": reply(b"{}", "500 Internal Server Error"),
+    "not there": reply(b"{}", "404 Not Found"),
+    "elsewhere": reply(b"", "302 Found", "Location: http://127.0.0.1:1/"),
+    "HTML": reply(b"<!doctype html>"),
+    "no list": reply(b'{"keys": 5}'),
+    "no set": reply(b"[]"),
+    "nothing": reply(b"{}"),
+    "bottomless": reply(b'{"keys":' + b"[" * 100_000),
+    "cut off": reply(b'{"keys":[]}')[:-3],
+    "not HTTP": b"+PONG\r\n",
+    "no answer": b"",
+    "endless": reply(b" " * (MOST_BYTES + 1) + b'{"keys":[]}'),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+async def test_without_keys_nobody_can_be_told_apart(
+    server: KeyServer, keys: Keys, failure: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answer = failure
+    with pytest.raises(KeysUnavailable) as raised:
+        await keys.verify(token(ONE))
+    assert isinstance(raised.value, StoreUnavailable), "streams and problems answer it as they answer any outage"
+    assert not raised.value.outcome_unknown
+    assert server.requests == 1
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line.startswith("the keys at GAPLESS_JWKS_URL can't be fetched: ")
+    assert "hunter2" not in line + str(raised.value)
+
+
+async def test_who_publishes_is_not_hammered_while_it_is_down(server: KeyServer, keys: Keys, clock: Clock) -> None:
+    server.answer = FAILURES["an error"]
+    for _ in range(20):
+        with pytest.raises(KeysUnavailable):
+            await keys.verify(token(ONE))
+    assert server.requests == 1
+    server.answer = None
+    clock.now += RETRY
+    assert await keys.verify(token(ONE))
+    assert server.requests == 2
+
+
+async def test_silence_is_a_failure_and_is_waited_for_once(
+    server: KeyServer, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_module, "TIMEOUT", 1.0)
+    server.silent = True
+    outcomes = await asyncio.gather(*(keys.verify(token(ONE)) for _ in range(30)), return_exceptions=True)
+    assert all(isinstance(outcome, KeysUnavailable) for outcome in outcomes)
+    assert server.requests == 1
+
+
+async def test_a_trickle_is_a_failure(server: KeyServer, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, and the whole never does."""
+    monkeypatch.setattr(keys_module, "TIMEOUT", 0.6)
+    server.trickle = 0.05
+    with pytest.raises(KeysUnavailable):
+        await keys.verify(token(ONE))
+    assert server.requests == 1
+
+
+async def test_old_keys_go_on_while_new_ones_can_not_be_had(server: KeyServer, keys: Keys, clock: Clock) -> None:
+    await keys.verify(token(ONE))
+    server.answer = FAILURES["an error"]
+    clock.now += KEEP
+    for _ in range(20):
+        assert await keys.verify(token(ONE))
+    assert server.requests == 2, "one attempt, and then not again for a while"
+    with pytest.raises(KeysUnavailable):
+        await keys.verify(token(TWO))
+    clock.now += RETRY
+    with pytest.raises(KeysUnavailable):
+        await keys.verify(token(TWO))
+    assert server.requests == 3
+    server.answer, server.keys = None, [TWO.jwk]
+    clock.now += AGAIN
+    assert await keys.verify(token(TWO))
+
+
+async def test_nobody_there(clock: Clock) -> None:
+    for url in ("http://127.0.0.1:1/keys", "http://[/", "https://127.0.0.1:1/"):
+        with pytest.raises(KeysUnavailable):
+            await Keys(None, url, Expected(), clock).verify(token(ONE))
+
+
+# --- which key
+
+
+async def test_a_token_that_names_no_key_has_the_only_one(server: KeyServer, keys: Keys) -> None:
+    anonymous = Published("EC", None, 0)
+    assert await keys.verify(token(anonymous))
+    server.keys = [ONE.jwk, TWO.jwk]
+    with pytest.raises(Unauthorized):
+        await Keys(None, server.url, Expected(), lambda: NOW).verify(token(anonymous))
+
+
+async def test_keys_for_something_else_are_not_among_ours(server: KeyServer, keys: Keys) -> None:
+    server.keys = [{**TWO.jwk, "use": "enc"}, {"kty": "oct", "kid": "key 2", "k": "c2VjcmV0"}, ONE.jwk]
+    assert await keys.verify(token(Published("EC", None, 0))), "there is only one that verifies"
+    with pytest.raises(Unauthorized):
+        await keys.verify(token(TWO))
+
+
+@pytest.mark.parametrize("kid", [None, "key 0"])
+async def test_secret_and_published_keys_side_by_side(server: KeyServer, clock: Clock, kid: str | None) -> None:
+    both = Keys(SECRET, server.url, Expected(), clock)
+    assert (await both.verify(Secret().sign(claims_of(NOW, sub="server")))).user == "server"
+    assert server.requests == 0, "the secret needs nobody"
+    assert (await both.verify(token(Published("EC", kid, 0)))).user == "ann"
+    for bad in (ONE.confuse(claims_of(NOW)), Secret().confuse(claims_of(NOW)), unsigned(claims_of(NOW))):
+        with pytest.raises(Unauthorized):
+            await both.verify(bad)
+
+
+async def test_an_old_token_of_the_secret_is_not_looked_for_elsewhere(server: KeyServer, clock: Clock) -> None:
+    both = Keys(SECRET, server.url, Expected(), clock)
+    with pytest.raises(Unauthorized, match="expired"):
+        await both.verify(Secret().sign(claims_of(NOW, exp=int(NOW) - 60)))
+    assert server.requests == 0
+
+
+async def test_without_published_keys_the_secret_decides(clock: Clock) -> None:
+    alone = Keys(SECRET, None, Expected(), clock)
+    assert await alone.verify(Secret().sign(claims_of(NOW)))
+    with pytest.raises(Unauthorized, match="signature"):
+        await alone.verify(token(ONE))
+
+
+@pytest.mark.parametrize("listed", [[], [5], [None], [{}], [{"kty": "oct"}]])
+def test_a_set_without_a_key_that_verifies_is_an_empty_one(listed: list[Any]) -> None:
+    assert read_keys(json.dumps({"keys": listed}).encode()) == {}

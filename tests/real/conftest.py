@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
-from tests.real.press import new_client
+from tests.real.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import httpx
-
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """One client for all connections of a test: making one costs more than a request."""
-    async with new_client() as client:
+    """One client for all connections of a test."""
+    async with httpx.AsyncClient(transport=Wire(), timeout=10) as client:
         yield client

@@ -13,18 +13,12 @@ import httpx
 from tests.support.history import content_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from tests.support.history import History, Outcome
 
 PAUSE = 0.05
 """Seconds before a publisher that was not served tries again."""
-
-
-def new_client(timeout: float = 10.0) -> httpx.AsyncClient:
-    """A client for any number of connections to servers of this machine."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    return httpx.AsyncClient(trust_env=False, limits=limits, timeout=timeout)
 
 
 class Publisher:
@@ -58,59 +52,55 @@ class Publisher:
         self._dice = Random(f"{seed} {user}")
         self._numbers = itertools.count(1)
 
-    async def publish(self, data: Any = None) -> str | None:
-        """Post one message (its own number, if not given); its id, or None where nobody knows whether it is stored."""
-        number = next(self._numbers)
-        data = f"{self.user} {number}" if data is None else data
-        key = f"{self.user}-{number}" if self._keyed else None
+    async def publish(self, *data: Any) -> list[str]:
+        """Post these together, a single one as it is and more as a batch.
+
+        Returns their ids; none where nobody knows whether they are stored.
+        """
+        bodies = [{"data": one, "user": self.user} for one in data]
+        if self._keyed:
+            bodies = [body | {"localId": f"{self.user}-{next(self._numbers)}"} for body in bodies]
         while True:
-            outcome, id_ = await self._post(data, key)
-            if id_ is not None:
-                self.ids.append(id_)
-                return id_
-            if outcome == "unknown" and not self._keyed:
-                return None
+            outcome, ids = await self._post(bodies)
+            self.ids += ids
+            if ids or (outcome == "unknown" and not self._keyed):
+                return ids
             await asyncio.sleep(PAUSE)
 
-    async def publish_many(self, count: int) -> list[str]:
-        """One after the other; the ids of those that were answered."""
-        ids = [await self.publish() for _ in range(count)]
-        return [id_ for id_ in ids if id_ is not None]
+    async def publish_many(self, count: int, *, most: int = 1) -> list[str]:
+        """So many, each saying who posts it and its number, in posts of 1 to `most`; the ids of those answered."""
+        ids: list[str] = []
+        numbers = iter(range(len(self.ids) + 1, len(self.ids) + 1 + count))
+        while data := [f"{self.user} {n}" for n in itertools.islice(numbers, self._dice.randint(1, most))]:
+            ids += await self.publish(*data)
+        return ids
 
-    async def publish_for(self, ticks: AsyncIterator[object]) -> None:
-        """One message a tick."""
-        async for _ in ticks:
-            await self.publish()
-
-    async def _post(self, data: Any, key: str | None) -> tuple[Outcome, str | None]:
+    async def _post(self, bodies: list[dict[str, Any]]) -> tuple[Outcome, list[str]]:
+        """One attempt: what became of it, and the ids, none unless it was answered with them."""
         begun = self._history.tick()
-        body = {"data": data, "user": self.user} | ({} if key is None else {"localId": key})
         try:
-            reply = await self._client.post(
-                f"{self._dice.choice(self._urls)}/channels/{self._channel}/messages", json=body
-            )
+            url = f"{self._dice.choice(self._urls)}/channels/{self._channel}/messages"
+            reply = await self._client.post(url, json=bodies[0] if len(bodies) == 1 else bodies)
+            answer, outcome, ids = _read(reply)
         except httpx.ConnectError:
-            return self._note(data, key, begun, "refused", "ConnectError")
+            answer, outcome, ids = "ConnectError", "refused", []
         except httpx.TransportError as error:
-            return self._note(data, key, begun, "unknown", type(error).__name__)
-        answer = reply.json()
-        match reply.status_code:
-            case 201:
-                return self._note(data, key, begun, "acked", "201", answer["id"])
-            case 200:
-                assert answer["duplicate"] is True
-                return self._note(data, key, begun, "duplicate", "200", answer["id"])
-            case 503:
-                assert int(reply.headers["retry-after"]) >= 1, reply.headers
-                assert reply.headers["content-type"] == "application/problem+json"
-                outcome: Outcome = "refused" if answer["outcome"] == "none" else "unknown"
-                return self._note(data, key, begun, outcome, f"503 {answer['outcome']}")
-        raise AssertionError(f"{self.user} was answered {reply.status_code}: {reply.text}")
-
-    def _note(
-        self, data: Any, key: str | None, begun: int, outcome: Outcome, answer: str, id_: str | None = None
-    ) -> tuple[Outcome, str | None]:
+            answer, outcome, ids = type(error).__name__, "unknown", []
         self.answers[answer] += 1
-        where = self._channel, self.user, content_key(data), outcome, id_
-        self._history.publish(*where, local_id=key, begun=begun)
-        return outcome, id_
+        for body, id_ in itertools.zip_longest(bodies, ids):
+            said = self._channel, self.user, content_key(body["data"]), outcome, id_
+            self._history.publish(*said, local_id=body.get("localId"), begun=begun)
+        return outcome, ids
+
+
+def _read(reply: httpx.Response) -> tuple[str, Outcome, list[str]]:
+    """A reply in the words of `Publisher.answers`, what it means, and its ids. AssertionError for any other reply."""
+    told = reply.json()
+    if reply.status_code in {200, 201}:
+        sent = told if isinstance(told, list) else [told]
+        assert all(one.get("duplicate", False) == (reply.status_code == 200) for one in sent)
+        return str(reply.status_code), "acked" if reply.status_code == 201 else "duplicate", [one["id"] for one in sent]
+    assert reply.status_code == 503, (reply.status_code, told)
+    assert int(reply.headers["retry-after"]) >= 1
+    assert reply.headers["content-type"] == "application/problem+json"
+    return f"503 {told['outcome']}", "refused" if told["outcome"] == "none" else "unknown", []

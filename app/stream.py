@@ -8,15 +8,13 @@ tail, else from the log, else after a gap. So a slow reader costs a position and
 from __future__ import annotations
 
 import asyncio
-import sys
-import types
-from collections.abc import Callable, Coroutine, Generator, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, MutableMapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from app import frames
 from app.cursor import Position, format_cursor
+from app.eager import begin
 from app.errors import StoreUnavailable
 from app.events import End, Gap
 from app.feed import Feed
@@ -125,7 +123,7 @@ class Stream:
         self._launch(block)
 
     def _launch(self, block: bytes) -> None:
-        sending = _begin(self._send({"type": "http.response.body", "body": block, "more_body": True}), self._loop)
+        sending = begin(self._send({"type": "http.response.body", "body": block, "more_body": True}), self._loop)
         if sending is not None:
             self._sending = sending
             sending.add_done_callback(self._landed)
@@ -316,40 +314,3 @@ def fit(new: Sequence[Frame], most: int) -> Sequence[Frame]:
         if size > most and count:
             return new[:count]
     return new
-
-
-if sys.version_info >= (3, 12):
-
-    def _begin(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
-        """Run a send at once. None: it is through; else a task, where the client does not keep up."""
-        task = asyncio.Task(sending, loop=loop, eager_start=True)
-        return None if task.done() and task.exception() is None else task
-
-else:
-
-    def _begin(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
-        """The same by hand: the first step here, and a task for the rest only where there is a rest."""
-        try:
-            awaited = sending.send(None)
-        except StopIteration:
-            return None
-        except Exception as error:
-            failed: asyncio.Future[None] = loop.create_future()
-            failed.set_exception(error)
-            return failed
-        return loop.create_task(_finish(sending, awaited))
-
-    @types.coroutine
-    def _finish(sending: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, None, None]:
-        """Go on with a send that has taken its first step and waits."""
-        while True:
-            try:
-                yield awaited
-            except BaseException as error:
-                step = partial(sending.throw, error)
-            else:
-                step = partial(sending.send, None)
-            try:
-                awaited = step()
-            except StopIteration:
-                return

@@ -1,0 +1,46 @@
+"""Sends that are run at once. A client that keeps up costs no task and no turn of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import types
+from collections.abc import Coroutine, Generator
+from functools import partial
+from typing import Any
+
+if sys.version_info >= (3, 12):
+
+    def begin(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
+        """Run a send at once. None: it is through; else a task, where the client does not keep up."""
+        task = asyncio.Task(sending, loop=loop, eager_start=True)
+        return None if task.done() and task.exception() is None else task
+
+else:
+
+    def begin(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
+        """The same by hand: the first step here, and a task for the rest only where there is a rest."""
+        try:
+            awaited = sending.send(None)
+        except StopIteration:
+            return None
+        except Exception as error:
+            failed: asyncio.Future[None] = loop.create_future()
+            failed.set_exception(error)
+            return failed
+        return loop.create_task(_finish(sending, awaited))
+
+    @types.coroutine
+    def _finish(sending: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, None, None]:
+        """Go on with a send that has taken its first step and waits."""
+        while True:
+            try:
+                yield awaited
+            except BaseException as error:
+                step = partial(sending.throw, error)
+            else:
+                step = partial(sending.send, None)
+            try:
+                awaited = step()
+            except StopIteration:
+                return

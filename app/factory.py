@@ -46,9 +46,14 @@ Publish with `POST /channels/{channel}/messages`; read with a browser's own `Eve
 channel exactly once, in order, or is told of the `gap` before the next one."""
 
 
-def create_app(settings: Settings, policy: Policy = SERVER, open_store: Callable[[], Store] | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    policy: Policy = SERVER,
+    open_store: Callable[[], Store] | None = None,
+    wall: Callable[[], float] = time.time,
+) -> FastAPI:
     """The service as an ASGI app. Nothing is opened before it starts or, without lifespan, is first asked."""
-    wiring = _Wiring(settings, policy, open_store or (lambda: make_store(settings)))
+    wiring = _Wiring(settings, policy, open_store or (lambda: make_store(settings)), wall)
     app = FastAPI(
         title="Gapless",
         version=__version__,
@@ -125,7 +130,7 @@ def make_store(settings: Settings) -> Store:
     return LocalStore(settings.data_dir, lambda db: layout(settings, db), page=settings.page)
 
 
-def make_keys(settings: Settings) -> Keys | None:
+def make_keys(settings: Settings, wall: Callable[[], float]) -> Keys | None:
     """What verifies tokens; None for a service that asks for none."""
     if not settings.keyed:
         return None
@@ -134,7 +139,7 @@ def make_keys(settings: Settings) -> Keys | None:
     from app.keys import Keys  # noqa: PLC0415 - with an HTTP client, which only services with keys pay for
 
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
-    return Keys(secret, settings.jwks_url, Expected(settings.jwt_audience, settings.jwt_issuer), time.time)
+    return Keys(secret, settings.jwks_url, Expected(settings.jwt_audience, settings.jwt_issuer), wall)
 
 
 def ticket_secret(settings: Settings) -> str | None:
@@ -151,10 +156,13 @@ def layout(settings: Settings, database: int) -> Layout:
 class _Wiring:
     """Makes the service once, when it is first needed, and takes it apart at the end."""
 
-    def __init__(self, settings: Settings, policy: Policy, open_store: Callable[[], Store]) -> None:
+    def __init__(
+        self, settings: Settings, policy: Policy, open_store: Callable[[], Store], wall: Callable[[], float]
+    ) -> None:
         self._settings = settings
         self._policy = policy
         self._open_store = open_store
+        self._wall = wall
         self._service: Service | None = None
 
     @property
@@ -173,11 +181,11 @@ class _Wiring:
             settings=settings,
             policy=policy,
             store=store,
-            feeds=Feeds(store, feeds, time.time, Most(settings.streams, settings.channels)),
-            keys=make_keys(settings),
+            feeds=Feeds(store, feeds, self._wall, Most(settings.streams, settings.channels)),
+            keys=make_keys(settings, self._wall),
             ticket_secret=ticket_secret(settings),
             opened=OpenRate(settings.stream_rate),
-            wall=time.time,
+            wall=self._wall,
             dice=random.SystemRandom().random,
             token=_token,
         )

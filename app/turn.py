@@ -32,13 +32,13 @@ class Turn(Stream):
         """The whole body: hello, what there is, and a short retry; or only `end` where the store can't be reached."""
         self._body: list[bytes] = []
         self._size = 0
-        reason = self._terms.last_word
+        reason = End.DEADLINE
         try:
             async with asyncio.timeout(self._terms.lifetime):
                 await self._greet()
                 await self._gather()
         except TimeoutError:
-            pass
+            reason = self._terms.last_word
         except StoreUnavailable:
             return frames.end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, self._terms.dice))
         finally:

@@ -34,6 +34,8 @@ class Visit:
         """Of the events that were taken: what a client that had seen just these would come back with."""
         self.retry: int | None = None
         self.closed = False
+        self.whole = False
+        """The service has ended the response as HTTP says that it is ended."""
         self._waiting: list[tuple[Said, str]] = []
         self._changed = asyncio.Event()
 
@@ -80,6 +82,7 @@ class Visit:
                     self._waiting.append((said, event.last_event_id))
                 self.comments, self.retry = parser.comments, parser.retry
                 self._changed.set()
+            self.whole = True
         except httpx.TransportError:
             pass
         finally:

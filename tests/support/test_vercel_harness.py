@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.alarm import auntil
-from tests.support.vercel import Bundle, VercelFunction, build
+from tests.support.vercel import GRACE, Bundle, VercelFunction, build
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -74,6 +74,11 @@ async def test_a_function_sees_what_vercel_shows(
     assert (fn.tally["requests"], fn.tally["cut"], fn.tally["failed"]) == (1, 0, 0)
 
 
+async def test_a_deadline_can_be_kept_from_the_function(toy: Bundle, http: httpx.AsyncClient) -> None:
+    async with VercelFunction(toy, deadline_told=False) as fn:
+        assert (await http.get(fn.url)).json()["deadline"] is None
+
+
 async def test_an_answer_is_passed_on_as_it_comes(toy: Bundle, http: httpx.AsyncClient) -> None:
     async with VercelFunction(toy) as fn, http.stream("GET", f"{fn.url}/ticks") as stream:
         lines = stream.aiter_lines()
@@ -129,7 +134,7 @@ async def test_it_hears_it_with_cancellation(toy: Bundle, http: httpx.AsyncClien
 async def test_sigterm_ends_an_idle_instance_through_its_lifespan(toy: Bundle, http: httpx.AsyncClient) -> None:
     async with VercelFunction(toy) as fn:
         await http.get(fn.url)
-        farewell = await fn.terminate()
+        farewell = await fn.terminate(grace=5 * GRACE)
         assert (farewell.code, farewell.instance.log) == (-signal.SIGTERM, "lifespan begins\nlifespan ends")
         assert (await http.get(fn.url)).status_code == 200
         assert len(fn.instances) == len(fn.gone) == 1

@@ -7,7 +7,7 @@ In a test:
 
 from tests.support.vercel.build import BuildError, build, sources
 from tests.support.vercel.bundle import Bundle
-from tests.support.vercel.function import Farewell, VercelFunction
+from tests.support.vercel.function import GRACE, Farewell, VercelFunction
 from tests.support.vercel.instance import Instance
 
-__all__ = ["BuildError", "Bundle", "Farewell", "Instance", "VercelFunction", "build", "sources"]
+__all__ = ["GRACE", "BuildError", "Bundle", "Farewell", "Instance", "VercelFunction", "build", "sources"]

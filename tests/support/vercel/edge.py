@@ -35,6 +35,7 @@ class Rules:
     max_duration: float
     at_deadline: Literal["cut", "kill"]
     cancellation: bool
+    deadline_told: bool
 
 
 class Edge:
@@ -97,7 +98,7 @@ class Edge:
             instance.leave()
 
     async def _within_limit(self, request: Head, exchange: Exchange, instance: Instance) -> None:
-        end = datetime.now(UTC) + timedelta(seconds=self._rules.max_duration)
+        end = datetime.now(UTC) + timedelta(seconds=self._rules.max_duration) if self._rules.deadline_told else None
         try:
             async with asyncio.timeout(self._rules.max_duration) as limit:
                 await exchange.relay(_to_function(request, end), instance)
@@ -179,7 +180,7 @@ class Exchange:
                     await self._writer.drain()
 
 
-def _to_function(request: Head, end: datetime) -> Head:
+def _to_function(request: Head, end: datetime | None) -> Head:
     """The request with what the platform adds to it; the runtime takes the internal fields out again."""
     token = secrets.token_hex(8)
     added = (
@@ -194,9 +195,13 @@ def _to_function(request: Head, end: datetime) -> Head:
         ("x-vercel-internal-request-id", str(int(token[:6], 16))),
         ("x-vercel-internal-span-id", token),
         ("x-vercel-internal-trace-id", token * 2),
-        ("x-vercel-internal-deadline", end.isoformat(timespec="milliseconds").replace("+00:00", "Z")),
+        *((("x-vercel-internal-deadline", _rfc3339(end)),) if end else ()),
     )
     return request.replace((*_HOP, *_FROM_EDGE), added)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _to_client(answer: Head) -> Head:

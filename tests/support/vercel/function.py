@@ -38,6 +38,7 @@ class VercelFunction:
     max_duration  seconds until a request is ended; default the built `maxDuration`
     at_deadline   "cut": the answer stops without a last chunk. "kill": the instance dies with it, and with
                   it all other answers that it was giving
+    deadline_told whether requests carry their deadline, as on Vercel; a function that is not told is cut off
     cancellation  whether the function hears that a client has left. On Vercel a Python function does not
     freeze        stop the process whenever it has no request, wake it for the next one
     compiled      keep bytecode between starts, because tests start many; else each is as slow as a cold
@@ -55,6 +56,7 @@ class VercelFunction:
         instances: int = 1,
         max_duration: float | None = None,
         at_deadline: Literal["cut", "kill"] = "cut",
+        deadline_told: bool = True,
         cancellation: bool = False,
         freeze: bool = False,
         compiled: bool = True,
@@ -71,7 +73,8 @@ class VercelFunction:
         self._env = {**(_bytecode(bundle) if compiled else {}), **(env or {})}
         self._freeze, self._check, self._dice = freeze, check, random.Random(seed)
         self._lock = asyncio.Lock()
-        self._edge = Edge(self._pick, Rules(max_duration or bundle.max_duration, at_deadline, cancellation))
+        rules = Rules(max_duration or bundle.max_duration, at_deadline, cancellation, deadline_told)
+        self._edge = Edge(self._pick, rules)
 
     @property
     def tally(self) -> Counter[str]:

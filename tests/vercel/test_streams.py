@@ -1,0 +1,148 @@
+"""The built function at work: streams that are ended by deadlines and SIGTERM, over several instances."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Literal
+
+import httpx
+import pytest
+
+from tests.support.alarm import auntil
+from tests.support.browser import PageStream, chromium, event_source
+from tests.support.node import NodeReader, node_reader
+from tests.support.vercel import GRACE, Bundle, VercelFunction
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.support.upstash import EmulatorProcess
+
+pytestmark = pytest.mark.real(seconds=30)
+
+Client = Literal["node", "chromium"]
+STREAM = "/channels/general/stream"
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        yield client
+
+
+@asynccontextmanager
+async def listening(client: Client, fn: VercelFunction) -> AsyncIterator[NodeReader | PageStream]:
+    """An EventSource of Node or of Chromium on the channel, past its first `hello`."""
+    async with AsyncExitStack() as stack:
+        if client == "node":
+            reader: NodeReader | PageStream = await stack.enter_async_context(
+                node_reader("eventsource", fn.url + STREAM)
+            )
+        else:
+            browser = await stack.enter_async_context(chromium())
+            reader = await stack.enter_async_context(event_source(browser, STREAM, page_url=fn.url))
+        await reader.until(lambda seen: seen.of("hello"), "the first hello")
+        yield reader
+
+
+async def publish(http: httpx.AsyncClient, fn: VercelFunction, number: int) -> None:
+    answer = await http.post(f"{fn.url}/channels/general/messages", json={"data": number})
+    assert answer.status_code == 201, answer.text
+
+
+async def publish_unless_cut_off(http: httpx.AsyncClient, fn: VercelFunction, number: int) -> bool:
+    """Whether the service says so. Repeated where it could not: by its `localId` it is still one message."""
+    try:
+        content = {"data": number, "localId": str(number)}
+        answer = await http.post(f"{fn.url}/channels/general/messages", json=content)
+    except httpx.TransportError:
+        return False
+    return answer.status_code in {200, 201}
+
+
+def numbers(reader: NodeReader | PageStream) -> list[int]:
+    return [json.loads(message.data)["data"] for message in reader.messages]
+
+
+@pytest.mark.parametrize("client", ["node", "chromium"])
+async def test_500_messages_across_ten_deadlines_come_once_and_in_order(
+    bundle: Bundle, env: dict[str, str], http: httpx.AsyncClient, client: Client
+) -> None:
+    env["GAPLESS_RETRY_MS"] = "50"
+    # Vercel ends a request after 4 s, and a stream ends itself 3 s before that, or a little sooner.
+    async with VercelFunction(bundle, env=env, instances=2, max_duration=4) as fn, listening(client, fn) as reader:
+        for number in range(500):
+            await publish(http, fn, number)
+            if number % 45 == 44:
+                await reader.until(lambda seen, turn=number // 45: seen.opens > turn + 1, "the next stream")
+        await reader.until(lambda seen: len(seen.messages) >= 500, "all messages")
+        assert numbers(reader) == list(range(500))
+        assert reader.opens > 10
+        assert [event.data for event in reader.of("end")] == ['{"reason":"deadline"}'] * len(reader.of("end"))
+        assert {json.loads(event.data)["mode"] for event in reader.of("hello")} == {"streaming"}
+        assert (reader.of("gap"), fn.tally["cut"], fn.tally["failed"]) == ([], 0, 0)
+        assert all(instance.handled > 3 for instance in fn.instances)
+
+
+@pytest.mark.parametrize("at_deadline", ["cut", "kill"])
+async def test_streams_that_are_cut_off_in_mid_air_lose_nothing(
+    bundle: Bundle, env: dict[str, str], http: httpx.AsyncClient, at_deadline: Literal["cut", "kill"]
+) -> None:
+    env["GAPLESS_RETRY_MS"] = "50"
+    async with (
+        VercelFunction(bundle, env=env, max_duration=2, deadline_told=False, at_deadline=at_deadline) as fn,
+        listening("node", fn) as reader,
+    ):
+        published = 0
+        while fn.tally["cut"] < 4 or published < 100:
+            published += await publish_unless_cut_off(http, fn, published)
+        await reader.until(lambda seen: len(seen.messages) >= published, "all messages")
+        assert numbers(reader) == list(range(published))
+        assert reader.of("gap") == []
+
+
+async def test_fifty_streams_of_an_instance_share_one_upstream_a_channel(
+    bundle: Bundle, env: dict[str, str], upstash: EmulatorProcess, http: httpx.AsyncClient
+) -> None:
+    async def read(stream: httpx.Response) -> list[str]:
+        lines = stream.aiter_lines()
+        return [await anext(line async for line in lines if line.startswith("data: ")) for _ in range(2)]
+
+    async with VercelFunction(bundle, env=env) as fn, AsyncExitStack() as stack:
+        urls = [fn.url + f"/channels/{name}/stream" for name in ("general", "other")]
+        streams = [await stack.enter_async_context(http.stream("GET", urls[n % 2])) for n in range(50)]
+        readers = [asyncio.create_task(read(stream)) for stream in streams[::2]]
+        await auntil(lambda: len(upstash.upstreams()) == 2, "both upstreams are open")
+        await publish(http, fn, 7)
+        received = await asyncio.gather(*readers)
+        assert [json.loads(lines[1].removeprefix("data: "))["data"] for lines in received] == [7] * 25
+        assert sorted(path.rsplit(":", 1)[1] for path in upstash.upstreams()) == ["general", "other"]
+        assert upstash.counts()["SUBSCRIBE"] == 2
+
+
+@pytest.mark.parametrize("instances", [1, 2])
+async def test_sigterm_in_mid_stream_loses_nothing(
+    bundle: Bundle, env: dict[str, str], http: httpx.AsyncClient, instances: int
+) -> None:
+    env["GAPLESS_RETRY_MS"] = "50"
+    async with (
+        VercelFunction(bundle, env=env, instances=instances) as fn,
+        listening("node", fn) as reader,
+    ):
+        for number in range(120):
+            await publish(http, fn, number)
+            if number % 30 == 15:
+                await reader.until(
+                    lambda seen: fn.running == 1 and len(seen.of("hello")) > len(seen.of("end")), "a stream"
+                )
+                (streaming,) = [instance for instance in fn.instances if instance.running]
+                # Five times what Vercel grants, as the machines that run tests are not its own.
+                farewell = await fn.terminate(streaming, grace=5 * GRACE)
+                assert farewell.code == -signal.SIGTERM
+        await reader.until(lambda seen: len(seen.messages) >= 120, "all messages")
+        assert numbers(reader) == list(range(120))
+        assert [event.data for event in reader.of("end")] == ['{"reason":"shutdown"}'] * 4
+        assert (reader.of("gap"), fn.tally["failed"]) == ([], 0)

@@ -801,7 +801,7 @@ def worlds(draw: st.DrawFn) -> World:
     return world
 
 
-laws = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+laws = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @laws

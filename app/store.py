@@ -2,7 +2,7 @@
 
 A store holds one log per channel: a list of entries whose newest one says which number comes next. Every method raises
 StoreUnavailable when the store does not answer in time, and CorruptLog when something else wrote under our keys.
-`tests/stores/contract.py` holds every store to each sentence here.
+`tests/stores/contract/` holds every store to each sentence here.
 """
 
 from __future__ import annotations

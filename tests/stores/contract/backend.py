@@ -80,4 +80,4 @@ class Kind(Protocol):
 def kinds() -> dict[str, Kind]:
     """Every backend there is, by the name of its module."""
     names = sorted(module.name for module in iter_modules(backends.__path__))
-    return {name: import_module(f"{backends.__name__}.{name}") for name in names}  # type: ignore[misc]
+    return {name: import_module(f"{backends.__name__}.{name}") for name in names}

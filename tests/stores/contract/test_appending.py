@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 
 from app.cursor import Position
-from app.store import Store
+from app.events import Entry
+from app.store import Outcome, Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
 from tests.stores.contract.press import NOW, entries, message, publication
@@ -79,7 +80,7 @@ async def test_nobody_ever_sees_part_of_a_batch(open_store: Open) -> None:
     writer, reader = open_store(cap=1000), open_store(cap=1000)
     lengths: list[int] = []
 
-    async def read_on(writing: asyncio.Future[object]) -> None:
+    async def read_on(writing: asyncio.Future[list[Outcome]]) -> None:
         while not writing.done():
             cut = await reader.slice("c", 0, 0)
             lengths.append(cut.latest.position.seq if cut.latest else 0)
@@ -104,7 +105,7 @@ async def test_channels_have_nothing_in_common(store: Store) -> None:
 @pytest.mark.parametrize("cap", [20, 21, 100])
 async def test_at_least_cap_are_kept_and_at_most_a_quarter_more(servers: Backend, open_store: Open, cap: int) -> None:
     store = open_store(cap=cap, page=1000)
-    published = []
+    published: list[Entry] = []
     for size in [1] * 30 + [7, cap, 1, 3, cap - 1, 2, *range(1, 12)]:
         published += entries(await store.publish(publication("c", *range(size))))
         kept = await store.tail("c", 1000)

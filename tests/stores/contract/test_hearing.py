@@ -222,7 +222,8 @@ async def test_a_loss_is_told_and_all_after_it_is_heard_again(servers: Backend, 
 async def test_between_loss_and_hearing_nothing_is_told_of_as_heard(servers: Backend, open_store: Open) -> None:
     """Whatever was appended before `heard` may be missing; nothing after it may be. Ten losses under load."""
     here, there = open_store(cap=2000), open_store(cap=2000)
-    heard, posted, stop = Heard(), [], asyncio.Event()
+    heard, stop = Heard(), asyncio.Event()
+    posted: list[Position] = []
     marks: list[int] = []
 
     class Marking(Heard):

@@ -6,6 +6,7 @@
     │   ├── BadRequest 400 · Unauthorized 401 · Forbidden 403 · NotFound 404 · TimedOut 408 · Conflict 409
     │   └── TooLarge 413 · UnsupportedMedia 415 · Unprocessable 422 · TooMany 429 (Busy)
     └── StoreUnavailable 503   Redis did not answer, or answered that it can't now
+        ├── StoreMisconfigured the store refuses us as we are set up; replies say what to change
         ├── CorruptLog         what lies under our keys is none of ours
         └── KeysUnavailable    the keys that verify tokens can't be fetched
 
@@ -120,6 +121,10 @@ class StoreUnavailable(GaplessError):
         super().__init__(detail)
         self.detail = detail
         self.outcome_unknown = outcome_unknown
+
+
+class StoreMisconfigured(StoreUnavailable):
+    """The store refuses us as we are set up. `detail` says what to change, holds no secret, and is shown in replies."""
 
 
 class CorruptLog(StoreUnavailable):

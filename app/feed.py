@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,7 +90,8 @@ class Feed:
         self._lost_since = self._failing_since = self._settles_at = NEVER
         self._behind: tuple[float, Position] | None = None
         self._subscription: Subscription | None = None
-        self._task = asyncio.create_task(self._tend(), name=f"gapless feed {channel}")
+        # Not in the context of the request that happens to be first: its deadline and its log are its own.
+        self._task = asyncio.create_task(self._tend(), name=f"gapless feed {channel}", context=Context())
 
     # --- what readers ask
 

@@ -47,6 +47,7 @@ class NoQuery(logging.Filter):
 def configure_logging() -> None:
     """One line per record on standard error for our own loggers, where nobody has configured any."""
     logging.getLogger("uvicorn.access").addFilter(NoQuery())
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per command, where a platform lets them through
     log = logging.getLogger("gapless")
     if log.handlers or logging.getLogger().handlers:
         log.setLevel(log.level or logging.INFO)

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import KeysUnavailable, Refused, StoreUnavailable, TimedOut, TooMany, Unauthorized
+from app.errors import KeysUnavailable, Refused, StoreMisconfigured, StoreUnavailable, TimedOut, TooMany, Unauthorized
 from app.models import explain
 
 RETRY_AFTER = 2
@@ -76,6 +76,8 @@ async def _unavailable(_: Request, error: Exception) -> Response:
     assert isinstance(error, StoreUnavailable)  # noqa: S101
     _log.warning("unavailable: %s", error.detail)
     headers = {"Retry-After": str(RETRY_AFTER)}
+    if isinstance(error, StoreMisconfigured):
+        return problem(503, "Service not configured", f"{error.detail}.", headers=headers, outcome="none")
     if not error.outcome_unknown:
         keys = isinstance(error, KeysUnavailable)
         who = "The keys that verify tokens can't be fetched" if keys else "The message store does not answer"

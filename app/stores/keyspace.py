@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ LOOK = HINT + b"zzzzzzzz 1 zzzz"
 """A notice that names a position nobody has: it makes every feed of the channel read the log."""
 PAGE = 200
 """How many keys one step looks at."""
+AT_ONCE = 16
+"""Channels that are looked at side by side: over REST each question is a request."""
 
 Call = Callable[..., Awaitable[Any]]
 Scan = Callable[[str, str], Awaitable[tuple[list[str], str | None]]]
@@ -35,17 +38,22 @@ async def forget(call: Call, scan: Scan, layout: Layout, channel: str) -> None:
 async def channels(call: Call, scan: Scan, layout: Layout, cursor: str) -> tuple[list[ChannelInfo], str | None]:
     """A page of the channels that have a log; those that vanish meanwhile are left out."""
     keys, following = await scan(cursor, f"{layout.prefix}:{{*}}:log")
-    found = []
-    for key in keys:
+    found: list[ChannelInfo | None] = []
+    for first in range(0, len(keys), AT_ONCE):
+        found += await asyncio.gather(*(_look_at(call, key) for key in keys[first : first + AT_ONCE]))
+    return [one for one in found if one is not None], following
+
+
+async def _look_at(call: Call, key: str) -> ChannelInfo | None:
+    """A log's name, length and newest entry; None where it is gone, or none of ours."""
+    try:
         newest, kept = await call("LINDEX", key, -1), await call("LLEN", key)
         if newest is None:
-            continue
-        try:
-            entry = parse_entry(newest if isinstance(newest, bytes) else newest.encode())
-        except CorruptLog:
-            continue
-        found.append(ChannelInfo(key.partition("{")[2].rpartition("}")[0], int(kept), entry))
-    return found, following
+            return None
+        entry = parse_entry(newest if isinstance(newest, bytes) else newest.encode())
+    except CorruptLog:
+        return None
+    return ChannelInfo(key.partition("{")[2].rpartition("}")[0], int(kept), entry)
 
 
 def read_scan(reply: Any) -> tuple[list[str], str | None]:

@@ -112,16 +112,17 @@ class Cluster:
 
     async def scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
         """See Line. One primary after the other; the cursor holds which, and where in it."""
-        await self._cluster.initialize()
-        nodes = sorted(self._cluster.get_primaries(), key=lambda node: node.name)
-        place, turn = divmod(int(cursor), len(nodes))
         try:
+            await self._cluster.initialize()
+            nodes = sorted(self._cluster.get_primaries(), key=lambda node: node.name)
+            place, turn = divmod(int(cursor), len(nodes))
             reply = await self._cluster.execute_command(
                 "SCAN", place, "MATCH", pattern, "COUNT", PAGE, target_nodes=[nodes[turn]]
             )
         except (*LOST, exceptions.RedisClusterException) as error:
             raise StoreUnavailable(f"the cluster did not answer: {error}") from None
-        keys, following = read_scan(next(iter(reply.values())) if isinstance(reply, dict) else reply)
+        cursors, found = reply  # a cursor for each node that was asked
+        keys, following = read_scan((next(iter(cursors.values())), found))
         if following is not None:
             return keys, str(int(following) * len(nodes) + turn)
         return keys, str(turn + 1) if turn + 1 < len(nodes) else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +16,43 @@ from fastapi import FastAPI
 from app.factory import create_app
 from app.policy import SERVER, Policy
 from app.settings import Settings
+from tests.support.alarm import auntil
 from tests.support.event_stream import Event, EventStreamParser
 
 URL = "http://localhost"
+
+
+class Live:
+    """What a client has read of a stream so far."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.events: list[Event] = []
+        self.left = asyncio.Event()
+        self._parser = EventStreamParser()
+        self._asked = False
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """The client's side of ASGI: a request without a body, and then silence until it leaves."""
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        """The service's side."""
+        self.status = message.get("status", self.status)
+        self.events += self._parser.feed(bytes(message.get("body", b"")))
+
+    async def until(self, kind: str, count: int = 1, *, alarm: float = 10.0) -> list[Any]:
+        """The data of the events of this name, once there are so many."""
+
+        def found() -> list[str]:
+            return of_kind(self.events, kind)
+
+        await auntil(lambda: len(found()) >= count, f"{count} x {kind} (so far: {self.events})", alarm=alarm)
+        return [json.loads(data) for data in found()]
 
 
 @dataclass
@@ -26,6 +62,19 @@ class House:
     app: FastAPI
     client: httpx.AsyncClient
 
+    @asynccontextmanager
+    async def live(self, path: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Live]:
+        """A stream that is read while it lives; leaving the block is the client's leaving."""
+        stream = Live()
+        request = httpx.Request("GET", f"{URL}{path}", headers=headers)
+        task = asyncio.create_task(self.app(_scope(request), stream.receive, stream.send))
+        try:
+            yield stream
+        finally:
+            stream.left.set()
+            async with asyncio.timeout(5):
+                await task
+
     def at(self, address: str, **options: Any) -> httpx.AsyncClient:
         """A client at another address. It holds nothing that would have to be closed."""
         return _client(self.app, address, **options)
@@ -33,13 +82,30 @@ class House:
 
 @asynccontextmanager
 async def house(
-    redis_url: str, *, policy: Policy = SERVER, wall: Callable[[], float] = time.time, **settings: Any
+    redis_url: str | None, *, policy: Policy = SERVER, wall: Callable[[], float] = time.time, **settings: Any
 ) -> AsyncIterator[House]:
     """An app with these settings. Streams live for 0.2 s unless it is said otherwise: they are read to their end."""
     chosen = Settings(**{"redis_url": redis_url, "lifetime": 0.2, "linger": 0.0, **settings})
     app = create_app(chosen, policy, wall=wall)
     async with app.router.lifespan_context(app), _client(app, "127.0.0.1") as client:
         yield House(app, client)
+
+
+def _scope(request: httpx.Request) -> MutableMapping[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": "http",
+        "path": request.url.path,
+        "raw_path": request.url.raw_path.partition(b"?")[0],
+        "query_string": request.url.query,
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "client": ("127.0.0.1", 4711),
+        "server": ("localhost", 80),
+    }
 
 
 def _client(app: FastAPI, address: str, **options: Any) -> httpx.AsyncClient:

@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from app.errors import CorruptLog, StoreUnavailable
+from app.errors import CorruptLog, StoreMisconfigured, StoreUnavailable
 
 PAUSES = (0.1,)
 """Seconds before a second attempt; as many attempts more as there are pauses."""
 
 T = TypeVar("T")
+
+
+class Final(StoreMisconfigured):
+    """A refusal that a second attempt would meet again. Nothing was written."""
 
 
 async def persist(attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
@@ -27,7 +31,7 @@ async def persist(attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> T
             return await attempt()
         except StoreUnavailable as error:
             unknown = unknown or error.outcome_unknown
-            final = isinstance(error, CorruptLog) or pause is None or (error.outcome_unknown and not repeatable)
+            final = isinstance(error, (CorruptLog, Final)) or (error.outcome_unknown and not repeatable)
             if final or pause is None:
                 error.outcome_unknown = unknown
                 raise

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.cursor import Position
 from app.errors import CorruptLog, StoreUnavailable
 from app.events import Entry, parse_notice
 from app.store import Listener
+
+DOUBT = (2.0, 1.0)
+"""Seconds in which a notice that must be on its way has to arrive: in two parts, so that a process that was held up
+gets to read what came meanwhile before it judges."""
 
 _log = logging.getLogger("gapless.store")
 
@@ -22,6 +26,7 @@ class Topic:
         self.listeners: list[Listener] = []
         self._open = asyncio.Event()
         self._was_lost = False
+        self._doubt: asyncio.TimerHandle | None = None
 
     async def opened(self, seconds: float) -> None:
         """Return once the subscription is acknowledged; raises StoreUnavailable when that takes too long."""
@@ -41,6 +46,7 @@ class Topic:
 
     def lose(self) -> None:
         """The subscription is gone."""
+        self.trust()
         if self._open.is_set():
             self._open.clear()
             self._was_lost = True
@@ -49,6 +55,7 @@ class Topic:
 
     def notice(self, payload: bytes) -> None:
         """A notice came in; what none of ours has sent is ignored."""
+        self.trust()
         try:
             told = parse_notice(payload)
         except CorruptLog as error:
@@ -60,3 +67,21 @@ class Topic:
         """Messages were appended."""
         for listener in tuple(self.listeners):
             listener.notice(told)
+
+    def doubt(self, deaf: Callable[[], None]) -> None:
+        """Something was appended that no notice has told yet: unless one comes soon, call `deaf`."""
+        if self._doubt is None and self._open.is_set():
+            self._doubt = asyncio.get_running_loop().call_later(DOUBT[0], self._doubt_more, deaf)
+
+    def trust(self) -> None:
+        """It hears, or is known not to: no more doubt."""
+        if self._doubt is not None:
+            self._doubt.cancel()
+            self._doubt = None
+
+    def _doubt_more(self, deaf: Callable[[], None]) -> None:
+        self._doubt = asyncio.get_running_loop().call_later(DOUBT[1], self._give_up, deaf)
+
+    def _give_up(self, deaf: Callable[[], None]) -> None:
+        self._doubt = None
+        deaf()

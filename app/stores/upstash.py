@@ -1,42 +1,40 @@
-"""Upstash over REST: the upstash-redis SDK for commands, server-sent events for notices (`upstash_ears.py`).
+"""Upstash over REST: the store. Commands go by `upstash_rest.py`, notices come by `upstash_ears.py`.
 
-The SDK would repeat every failure after three seconds, writes too, and wait for ever: its retries are off, every call
-has a time limit, and what may be repeated is decided here. Nothing documents whether Upstash accepts PUBLISH inside a
-script that locks only its keys, so the store tries the cheapest way first and goes down a step at the first refusal.
+Nothing documents whether Upstash accepts PUBLISH inside a script that locks only its keys, so the store tries the
+cheapest way first and goes down a step at the first refusal.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from enum import StrEnum
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
-import httpx
-from upstash_redis.asyncio import Redis
-from upstash_redis.errors import UpstashError
-
-from app.errors import CorruptLog, StartupRefused, StoreUnavailable
-from app.events import Entry, format_notice
-from app.store import NOTICE_LIMIT, Accepted, ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
+from app.cursor import Position
+from app.errors import StoreUnavailable
+from app.events import HINT, Entry, format_notice
+from app.store import NOTICE_LIMIT, Accepted, ChannelInfo, Listener, Outcome, Publication, Repeated, Slice, Subscription
 from app.stores import keyspace
 from app.stores.attempts import persist
 from app.stores.scripts import Layout, Script, load, locking, read_entries, read_outcome, read_slice
 from app.stores.upstash_ears import Ears
+from app.stores.upstash_rest import FlagRefused, KeysRefused, NoScript, Rest
 
-REPLY_TIMEOUT = 4.0
+POLLED = 8
+"""Entries that polling reads: more than these between two polls cost the feed a read of its own."""
 
 
-class Scripts(StrEnum):
-    """How `publish.lua` is run; each step down costs more."""
+class Way(NamedTuple):
+    """How `publish.lua` is run; each step down costs more.
 
-    LOCKED = "locked"
-    """Locks only its keys, so that channels do not wait for each other."""
-    PLAIN = "plain"
-    """Runs under Upstash's global lock."""
-    TOLD_AFTER = "told after"
-    """Scripts may not PUBLISH: a second request does, once the messages are in the log."""
+    `locked`: it locks only its keys, so that channels do not wait for each other. `tells`: it notifies; else a second
+    request does, once the messages are in the log.
+    """
+
+    locked: bool
+    tells: bool
+
+    def __str__(self) -> str:
+        return ("locked" if self.locked else "plain") + ("" if self.tells else ", told after")
 
 
 class UpstashStore:
@@ -46,28 +44,39 @@ class UpstashStore:
     lag = 3.0
 
     def __init__(self, url: str, token: str, layout: Callable[[int], Layout], *, page: int) -> None:
-        _check(url, token)
-        self.name = f"Upstash at {urlsplit(url).hostname}"
+        self._rest = Rest(url, token)
+        self.name = self._rest.name
         self.page = page
         self._layout = layout(0)
-        self._redis = Redis(url.rstrip("/"), token, rest_retries=0, allow_telemetry=False)
-        self._ears = Ears(url.rstrip("/"), token, self._layout.pattern, self._newest)
-        self._scripts = Scripts.LOCKED
+        self._ears = Ears(self._rest.url, self._rest.token, self._layout.pattern, self._newest)
+        self._way = Way(locked=True, tells=True)
+        self._may_lock = True
+        self._may_write = False
 
     def state(self) -> dict[str, str]:
         """See the port."""
-        return {"scripts": self._scripts.value, "notices": self._ears.how}
+        return {"scripts": str(self._way), "notices": self._ears.how}
 
     async def publish(self, publication: Publication) -> Outcome:
         """See the port. One EVALSHA, and a PUBLISH where scripts may not."""
-        inside = self._scripts is not Scripts.TOLD_AFTER
-        keys, args = self._layout.publish(publication, notify=inside)
-        reply = await self._run_publish(keys, args, repeatable=publication.repeatable)
+        way = self._way
+        keys, args = self._layout.publish(publication, notify=way.tells)
+        try:
+            reply = await self._run(load("publish"), keys, args, locked=way.locked, repeatable=publication.repeatable)
+        except KeysRefused:
+            self._step_down(way, locks=False)
+            if not (way.locked and publication.repeatable):
+                raise
+            return await self.publish(publication)
+        except StoreUnavailable as error:
+            if error.outcome_unknown:  # what may be in the log may be told, too
+                self._ears.expect(self._layout.topic(publication.channel))
+            raise
+        self._may_write = True
         outcome, notified = read_outcome(publication, reply)
-        if isinstance(outcome, Accepted) and not notified:
-            if inside:
-                self._step_down()
-            await self._tell(publication.channel, outcome)
+        if not notified and way.tells:
+            self._step_down(way, tells=False)
+        await self._tell(publication, outcome, notified)
         return outcome
 
     async def tail(self, channel: str, count: int) -> list[Entry]:
@@ -75,13 +84,13 @@ class UpstashStore:
         count = min(count, self.page)
         if count < 1:  # to LRANGE, 0 is the beginning
             return []
-        return read_entries(await self._call("LRANGE", self._layout.log(channel), -count, -1))
+        return read_entries(await self._rest.call("LRANGE", self._layout.log(channel), -count, -1))
 
     async def slice(self, channel: str, first: int, last: int) -> Slice:
         """See the port. One EVALSHA around LINDEX, LINDEX, LRANGE."""
         args = [str(first), str(min(last, first + self.page - 1))]
-        reply = await self._run(load("slice"), [self._layout.log(channel)], args, repeatable=True)
-        return read_slice(reply, first)
+        keys = [self._layout.log(channel)]
+        return read_slice(await self._run(load("slice"), keys, args, locked=True, repeatable=True), first)
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """See the port. Where SUBSCRIBE is refused the channel is polled instead."""
@@ -89,117 +98,92 @@ class UpstashStore:
 
     async def forget(self, channel: str) -> None:
         """See the port."""
-        await keyspace.forget(self._repeat, self._scan, self._layout, channel)
+        await keyspace.forget(self._rest.call, self._scan, self._layout, channel)
 
     async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
         """See the port."""
-        return await keyspace.channels(self._repeat, self._scan, self._layout, cursor)
+        return await keyspace.channels(self._rest.call, self._scan, self._layout, cursor)
 
     async def ping(self) -> None:
-        """See the port. PING is free of charge."""
-        await self._call("PING")
+        """See the port. PING is free; as long as nothing was written, one command more tells whether the token may."""
+        await self._rest.call("PING")
+        if not self._may_write:
+            await self._rest.call("UNLINK", f"{self._layout.prefix}:nothing")
+            self._may_write = True
 
     async def close(self) -> None:
         """See the port."""
         await self._ears.close()
-        await self._redis.close()
+        await self._rest.close()
 
     # --- scripts
 
-    async def _run_publish(self, keys: list[str], args: list[Any], *, repeatable: bool) -> Any:
-        """The script as locking as it may be. A refusal of the flag comes before anything has run."""
-        plain = load("publish")
-        if self._scripts is Scripts.LOCKED:
+    async def _run(self, script: Script, keys: list[str], args: list[Any], *, locked: bool, repeatable: bool) -> Any:
+        """The reply of a script, which locks only its keys if it shall and may."""
+        texts = [arg.decode() if isinstance(arg, bytes) else arg for arg in args]
+        if locked and self._may_lock:
+            chosen = locking(script)
             try:
-                return await self._run(locking(plain), keys, args, repeatable=repeatable)
-            except _FlagRefused:
-                self._scripts = Scripts.PLAIN
-        return await self._run(plain, keys, args, repeatable=repeatable)
+                return await persist(lambda: self._evaluate(chosen, keys, texts), repeatable=repeatable)
+            except FlagRefused:
+                self._may_lock = False
+                self._step_down(self._way, locks=False)
+        return await persist(lambda: self._evaluate(script, keys, texts), repeatable=repeatable)
 
-    def _step_down(self) -> None:
-        self._scripts = Scripts.PLAIN if self._scripts is Scripts.LOCKED else Scripts.TOLD_AFTER
-
-    async def _tell(self, channel: str, accepted: Accepted) -> None:
-        """Notify after the fact. Where that fails, the readers' next read finds the messages."""
-        notice = format_notice(accepted.entries, NOTICE_LIMIT).decode()
+    async def _evaluate(self, script: Script, keys: list[str], texts: list[str]) -> Any:
+        """A script by its SHA-1; with its text where Upstash does not know it (which ran nothing)."""
         try:
-            await self._call("PUBLISH", self._layout.topic(channel), notice)
+            return await self._rest.attempt("EVALSHA", script.sha, len(keys), *keys, *texts)
+        except NoScript:
+            return await self._rest.attempt("EVAL", script.text, len(keys), *keys, *texts)
+
+    def _step_down(self, tried: Way, *, locks: bool = True, tells: bool = True) -> None:
+        """Leave a way that was refused, unless somebody else has left it meanwhile.
+
+        A refused PUBLISH may be allowed where nothing is locked; only then is it sent after the script.
+        """
+        if tried != self._way:
+            return
+        if not locks or (tried.locked and not tells):
+            self._way = Way(locked=False, tells=tried.tells)
+        else:
+            self._way = Way(locked=self._may_lock, tells=False)
+
+    # --- notices
+
+    async def _tell(self, publication: Publication, outcome: Outcome, notified: bool) -> None:
+        """Notify of what the script has not, or may not have. Where that fails, the readers' next read finds it."""
+        topic = self._layout.topic(publication.channel)
+        match outcome:
+            case Accepted(entries) if not notified:
+                await self._send(topic, format_notice(entries, NOTICE_LIMIT))
+            case Repeated(ids) if not self._way.tells or _own(publication, ids):
+                # An attempt that lost its reply has appended them, and perhaps not come as far as to tell.
+                await self._send(topic, HINT + "{} {} {}".format(*ids[-1]).encode())
+            case Accepted():
+                self._ears.expect(topic)
+
+    async def _send(self, topic: str, notice: bytes) -> None:
+        try:
+            await self._rest.call("PUBLISH", topic, notice.decode())
         except StoreUnavailable:
             return
-
-    async def _run(self, script: Script, keys: list[str], args: list[Any], *, repeatable: bool) -> Any:
-        """A script by its SHA-1; with its text where Upstash does not know it (which ran nothing)."""
-        texts = [arg.decode() if isinstance(arg, bytes) else arg for arg in args]
-        try:
-            return await self._call("EVALSHA", script.sha, len(keys), *keys, *texts, repeatable=repeatable)
-        except _NoScript:
-            return await self._call("EVAL", script.text, len(keys), *keys, *texts, repeatable=repeatable)
-
-    # --- commands
+        self._ears.expect(topic)
 
     async def _newest(self, channel: str) -> list[Entry]:
         """What polling reads at each tick."""
-        return read_entries(await self._attempt(["LRANGE", self._layout.log(channel), -min(8, self.page), -1]))
-
-    async def _call(self, *command: Any, repeatable: bool = True) -> Any:
-        return await persist(lambda: self._attempt(list(command)), repeatable=repeatable)
-
-    async def _repeat(self, *command: Any) -> Any:
-        return await self._call(*command)
+        count = min(POLLED, self.page)
+        return read_entries(await self._rest.attempt("LRANGE", self._layout.log(channel), -count, -1))
 
     async def _scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
-        return keyspace.read_scan(await self._call("SCAN", cursor, "MATCH", pattern, "COUNT", keyspace.PAGE))
-
-    async def _attempt(self, command: list[Any]) -> Any:
-        try:
-            async with asyncio.timeout(REPLY_TIMEOUT):
-                return await self._redis.execute(command)
-        except UpstashError as error:
-            raise translate(str(error)) from None
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise StoreUnavailable(f"{self.name} can't be reached: {error or type(error).__name__}") from None
-        except (httpx.HTTPError, TimeoutError) as error:
-            detail = f"{self.name} did not answer: {error or type(error).__name__}"
-            raise StoreUnavailable(detail, outcome_unknown=True) from None
-        except (ValueError, KeyError, AttributeError):  # HTML, or JSON that is no reply
-            raise StoreUnavailable(
-                f"{self.name} answered with something else than JSON", outcome_unknown=True
-            ) from None
+        return keyspace.read_scan(await self._rest.call("SCAN", cursor, "MATCH", pattern, "COUNT", keyspace.PAGE))
 
 
-class _NoScript(StoreUnavailable):
-    """The server does not know the script; nothing ran."""
+def fitting(page: int) -> int:
+    """A page that fits Upstash's 10 MB when it is written as base64, beside the log's two ends (`slice.lua`)."""
+    return max(1, page * 3 // 4 - 2)
 
 
-class _FlagRefused(StoreUnavailable):
-    """The server does not take the flag in the script's first line; nothing ran."""
-
-
-def translate(error: str) -> StoreUnavailable:
-    """A refusal in our terms. Upstash refused before it wrote: scripts write only after everything was read."""
-    if error.startswith("NOSCRIPT"):
-        return _NoScript(error)
-    if "allow-key-locking" in error or "shebang" in error.lower() or "flag" in error.lower():
-        return _FlagRefused(error)
-    if "WRONGTYPE" in error or "GAPLESS" in error:
-        return CorruptLog(f"something else is stored under our keys: {error}")
-    if error.startswith(("WRONGPASS", "NOAUTH")):
-        return StoreUnavailable(
-            "Upstash refused the token; check UPSTASH_REDIS_REST_TOKEN (it may be another database's)"
-        )
-    if error.startswith("NOPERM"):
-        return StoreUnavailable(
-            "Upstash refused the command: UPSTASH_REDIS_REST_TOKEN is a read-only token; use the standard one"
-        )
-    return StoreUnavailable(f"Upstash refused: {error}")
-
-
-def _check(url: str, token: str) -> None:
-    """Refuse at the start what can never work."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise StartupRefused(
-            "UPSTASH_REDIS_REST_URL is no REST URL: it looks like https://name-12345.upstash.io (not redis://)."
-        )
-    if not token.strip():
-        raise StartupRefused("UPSTASH_REDIS_REST_TOKEN is missing: copy it from the database's page, beside the URL.")
+def _own(publication: Publication, ids: tuple[Position, ...]) -> bool:
+    """True where this very publication was appended, by an attempt whose reply was lost."""
+    return tuple(position.mark for position in ids) == publication.marks

@@ -1,7 +1,8 @@
 """Ears over REST: one upstream request per channel; above a bound, one that hears every channel of the prefix.
 
-An upstream that says nothing looks just like a channel on which nothing happens. TCP keepalive finds dead peers; one
-that keeps its connection open and stays silent is found by the feed's recheck, which then calls `suspect`.
+An upstream that says nothing looks just like a channel on which nothing happens. TCP keepalive finds dead peers. One
+that keeps its connection open and stays silent is found by what this process itself publishes (`expect`), and else by
+the feed's recheck, which then calls `suspect`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import httpx
 
 from app.store import Listener
 from app.stores.topic import Topic
-from app.stores.upstash_upstream import Newest, Refused, Upstream
+from app.stores.upstash_gate import Gate
+from app.stores.upstash_poll import Newest
+from app.stores.upstash_upstream import ACK_TIMEOUT, Refused, Upstream
 
-ACK_TIMEOUT = 4.0
+OPEN_TIMEOUT = ACK_TIMEOUT + 1.0
+"""Seconds in which a subscription must be acknowledged, or its channel polled for the first time."""
 MOST_UPSTREAMS = 50
 """Channels with a request of their own."""
 
@@ -29,6 +33,7 @@ class Ears:
         self._token = token
         self._pattern = pattern
         self._newest = newest
+        self._gate = Gate()
         self._client: httpx.AsyncClient | None = None
         self._upstreams: dict[str, Upstream] = {}
         self._topics: dict[str, tuple[Topic, Upstream]] = {}
@@ -36,15 +41,15 @@ class Ears:
     @property
     def how(self) -> str:
         """How notices come in: `subscribe`, or `poll` where that is refused."""
-        return "poll" if any(upstream.polls for upstream in self._upstreams.values()) else "subscribe"
+        return "poll" if self._gate.refused else "subscribe"
 
     async def subscribe(self, name: str, channel: str, listener: Listener) -> _Ear:
         """Listen to a topic; returns once it hears or polls, or raises StoreUnavailable."""
-        topic, upstream = self._topics.get(name) or self._begin(name, channel)
+        topic, _ = self._topics.get(name) or self._begin(name, channel)
         topic.listeners.append(listener)
-        ear = _Ear(self, name, listener, upstream)
+        ear = _Ear(self, name, listener)
         try:
-            await topic.opened(ACK_TIMEOUT)
+            await topic.opened(OPEN_TIMEOUT)
         except BaseException:
             await ear.close()
             raise
@@ -55,11 +60,17 @@ class Ears:
         key, kind = (self._pattern, "psubscribe") if wide else (name, "subscribe")
         upstream = self._upstreams.get(key)
         if upstream is None:
-            upstream = self._upstreams[key] = Upstream(key, lambda: self._lines(kind, key), self._newest)
+            upstream = self._upstreams[key] = Upstream(key, lambda: self._lines(kind, key), self._newest, self._gate)
         topic = Topic(channel)
         upstream.add(name, topic)
         self._topics[name] = topic, upstream
         return topic, upstream
+
+    def expect(self, name: str) -> None:
+        """Something was appended that this topic, if it is listened to, must soon be told: else it is deaf."""
+        if name in self._topics:
+            topic, upstream = self._topics[name]
+            topic.doubt(upstream.deaf)
 
     async def forget(self, name: str, listener: Listener) -> None:
         """The last listener ends its topic, and the last topic its upstream."""
@@ -69,7 +80,8 @@ class Ears:
         topic.listeners.remove(listener)
         if topic.listeners:
             return
-        del self._topics[name], upstream.topics[name.encode()]
+        del self._topics[name]
+        await upstream.remove(name)
         if not upstream.topics:
             self._upstreams = {key: one for key, one in self._upstreams.items() if one is not upstream}
             await upstream.close()
@@ -86,7 +98,11 @@ class Ears:
     async def _lines(self, kind: str, name: str) -> AsyncGenerator[bytes, None]:
         """The lines of one request; raises httpx.HTTPError, or Refused where it is no event stream."""
         url = f"{self._url}/{kind}/{quote(name, safe=':*')}"
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "text/event-stream"}
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Accept": "text/event-stream",
+            "Accept-Encoding": "identity",  # lines are read as they come
+        }
         async with self._open().stream("POST", url, headers=headers) as response:
             if response.status_code != 200 or "text/event-stream" not in response.headers.get("content-type", ""):
                 raise Refused(f"status {response.status_code}")
@@ -107,15 +123,14 @@ class Ears:
 class _Ear:
     """One subscription."""
 
-    def __init__(self, ears: Ears, name: str, listener: Listener, upstream: Upstream) -> None:
+    def __init__(self, ears: Ears, name: str, listener: Listener) -> None:
         self._ears = ears
         self._name = name
         self._listener = listener
-        self._upstream = upstream
 
     def suspect(self) -> None:
         """See the port."""
-        self._upstream.suspect()
+        self._ears.expect(self._name)
 
     async def close(self) -> None:
         """See the port."""

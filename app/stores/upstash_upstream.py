@@ -1,32 +1,30 @@
-"""One source of notices over REST: a SUBSCRIBE (or PSUBSCRIBE) request while it works, else polling."""
+"""One source of notices over REST: a SUBSCRIBE (or PSUBSCRIBE) request while that works, else polling."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import httpx
 
-from app.cursor import Position
-from app.errors import StoreUnavailable
-from app.events import Entry
 from app.stores.topic import Topic
+from app.stores.upstash_gate import Gate
+from app.stores.upstash_poll import Newest, Poller
 
+ACK_TIMEOUT = 4.0
+"""Seconds in which a request must be acknowledged."""
 BACKOFF = (0.1, 2.0)
 """Seconds before the first attempt to reconnect, and the most."""
-REFUSALS = 3
-"""Failures in a row after which the channels are polled."""
-POLL = (0.5, 4.0)
-"""Seconds between polls: the first after a message, and the longest on a quiet channel, which bounds the delay."""
-POLL_GROWTH = 1.25
-TRY_AGAIN = 30.0
-"""Seconds of polling before SUBSCRIBE is tried again."""
+FAILURES = 6
+"""What may fail in a row before the channels are polled: an attempt counts two, a request that soon ended one. A
+refusal, or silence instead of an acknowledgement, counts as many as it takes."""
+STEADY = 2.0
+"""Seconds after which a request that ends has not failed: it was ended by its time, or found to be deaf."""
 
 _log = logging.getLogger("gapless.store")
 Lines = Callable[[], AsyncGenerator[bytes, None]]
-Newest = Callable[[str], Awaitable[list[Entry]]]
 
 
 class Refused(Exception):
@@ -34,116 +32,132 @@ class Refused(Exception):
 
 
 class Upstream:
-    """Feeds the topics put into `topics` (by pub/sub name), until closed."""
+    """Feeds the topics added to it, until it is closed."""
 
-    def __init__(self, name: str, lines: Lines, newest: Newest) -> None:
+    def __init__(self, name: str, lines: Lines, newest: Newest, gate: Gate) -> None:
         self.topics: dict[bytes, Topic] = {}
-        self.polls = False
         self._name = name
         self._lines = lines
         self._newest = newest
-        self._hears = False
-        self._suspected = asyncio.Event()
+        self._gate = gate
+        self._hears = self._polls = False
+        self._heard_at = 0.0
+        self._pollers: dict[bytes, Poller] = {}
+        self._limit: asyncio.Timeout | None = None
         self._task = asyncio.create_task(self._run(), name=f"gapless upstream {name}")
 
     def add(self, name: str, topic: Topic) -> None:
         """Feed this topic too."""
-        self.topics[name.encode()] = topic
+        key = name.encode()
+        self.topics[key] = topic
         if self._hears:
             topic.hear()
+        elif self._polls:
+            self._pollers[key] = Poller(topic, self._newest)
 
-    def suspect(self) -> None:
-        """Something was missed: open a new request."""
-        self._suspected.set()
+    async def remove(self, name: str) -> None:
+        """Feed this topic no more."""
+        key = name.encode()
+        self.topics.pop(key).trust()
+        if (poller := self._pollers.pop(key, None)) is not None:
+            await poller.close()
+
+    def deaf(self) -> None:
+        """It says nothing although there is something to say: open a new request."""
+        limit, self._limit = self._limit, None
+        if limit is not None and self._hears:
+            _log.warning("the upstream %s is silent, and is opened anew", self._name)
+            limit.reschedule(asyncio.get_running_loop().time())
 
     async def close(self) -> None:
         """Stop."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
+        for topic in self.topics.values():
+            topic.trust()
+        for poller in self._pollers.values():
+            await poller.close()
 
     async def _run(self) -> None:
-        """Listen; after a failure listen again; after some in a row, poll for a while."""
+        """Listen; after a failure listen again; poll for as long as that does not work."""
         failures = 0
         while True:
-            try:
-                await self._listen()
-            except (httpx.HTTPError, OSError, Refused) as error:
-                _log.warning("the upstream %s failed: %s", self._name, error or type(error).__name__)
-            failures = 0 if self._hears else failures + 1
-            self._lose()
-            if failures >= REFUSALS:
-                await self._poll()
-                self._lose()
+            if self._gate.may_try():
+                failures = await self._try(failures)
+            if self._gate.refused:
+                self._poll()
+                await self._gate.reopened()
             else:
-                await asyncio.sleep(min(BACKOFF[0] * 4**failures, BACKOFF[1]))
+                await asyncio.sleep(min(BACKOFF[0] * 2**failures, BACKOFF[1]))
+
+    async def _try(self, failures: int) -> int:
+        """Listen until that ends. Returns how much has failed in a row."""
+        error: Exception | None = None
+        try:
+            await self._listen()
+        except (httpx.HTTPError, OSError, TimeoutError, Refused) as caught:
+            error = caught
+        except Exception as caught:  # a defect of ours must not leave all feeds deaf
+            _log.exception("the upstream %s broke", self._name)
+            error = caught
+        heard = self._hears
+        self._lose()
+        if heard and asyncio.get_running_loop().time() - self._heard_at >= STEADY:
+            self._gate.forgive()
+            return 0
+        _log.warning("the upstream %s ended: %s", self._name, str(error or "") or type(error).__name__)
+        hopeless = isinstance(error, (Refused, TimeoutError)) and not heard
+        failures += FAILURES if hopeless else 1 if heard else 2
+        if failures >= FAILURES:
+            self._gate.refuse()
+        return failures
 
     async def _listen(self) -> None:
-        """Read one request until it ends, fails, or is suspected of being deaf."""
-        self._suspected.clear()
-        async with contextlib.aclosing(self._lines()) as lines:
-            reading = asyncio.create_task(self._read(lines))
-            watching = asyncio.create_task(self._suspected.wait())
-            try:
-                await asyncio.wait([reading, watching], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                watching.cancel()
-                reading.cancel()
-                await asyncio.wait([reading, watching])
-            if not reading.cancelled() and (error := reading.exception()) is not None:
-                raise error
+        """Read one request until it ends, fails, or is found to be deaf."""
+        try:
+            async with asyncio.timeout(ACK_TIMEOUT) as self._limit, contextlib.aclosing(self._lines()) as lines:
+                async for line in lines:
+                    self._take(line)
+        finally:
+            self._limit = None
 
-    async def _read(self, lines: AsyncGenerator[bytes, None]) -> None:
-        async for line in lines:
-            match line.removeprefix(b"data: ").split(b",", 1) if line.startswith(b"data: ") else ():
-                case [b"subscribe" | b"psubscribe", _]:
-                    self._hear()
-                case [b"message", rest]:
-                    self._notice(*rest.split(b",", 1))
-                case [b"pmessage", rest]:
-                    self._notice(*rest.split(b",", 2)[1:])
+    def _take(self, line: bytes) -> None:
+        match line.removeprefix(b"data: ").split(b",", 1) if line.startswith(b"data: ") else ():
+            case [b"subscribe" | b"psubscribe", _]:
+                self._hear()
+            case [b"message", rest]:
+                self._notice(*rest.split(b",", 1))
+            case [b"pmessage", rest]:
+                self._notice(*rest.split(b",", 2)[1:])
 
     def _notice(self, name: bytes = b"", payload: bytes = b"") -> None:
         if (topic := self.topics.get(name)) is not None:
             topic.notice(payload)
 
-    async def _poll(self) -> None:
-        """For a while, read each log's end at a growing interval, and tell what is new."""
-        loop = asyncio.get_running_loop()
-        until, pause = loop.time() + TRY_AGAIN, POLL[0]
-        known: dict[bytes, Position] = {}
-        self.polls = True
-        try:
-            while loop.time() < until and not self._suspected.is_set():
-                news = await self._poll_all(known)
-                pause = POLL[0] if news else min(pause * POLL_GROWTH, POLL[1])
-                await asyncio.sleep(pause)
-        finally:
-            self.polls = False
-
-    async def _poll_all(self, known: dict[bytes, Position]) -> bool:
-        """One read a channel. True where anything was new."""
-        news = False
-        try:
-            for name, topic in list(self.topics.items()):
-                entries = await self._newest(topic.channel)
-                if entries and entries[-1].position != known.get(name):
-                    known[name] = entries[-1].position
-                    topic.tell(entries)
-                    news = True
-        except StoreUnavailable as error:
-            _log.warning("polling %s failed: %s", self._name, error)
-            self._lose()
-        else:
-            self._hear()
-        return news
-
     def _hear(self) -> None:
-        self._hears = True
+        """Acknowledged: from here on all is told. What pollers may have missed just before, they read."""
+        if self._limit is not None:
+            self._limit.reschedule(None)
+        self._hears, self._polls = True, False
+        self._heard_at = asyncio.get_running_loop().time()
+        self._gate.accept()
         for topic in self.topics.values():
             topic.hear()
+        for poller in self._pollers.values():
+            poller.finish()
 
     def _lose(self) -> None:
-        self._hears = False
-        for topic in self.topics.values():
-            topic.lose()
+        """The request is gone."""
+        if self._hears:
+            self._hears = False
+            for topic in self.topics.values():
+                topic.lose()
+
+    def _poll(self) -> None:
+        """Have every topic polled."""
+        self._polls = True
+        for key, topic in self.topics.items():
+            poller = self._pollers.get(key)
+            if poller is None or not poller.go_on():
+                self._pollers[key] = Poller(topic, self._newest)

@@ -1,0 +1,117 @@
+"""Commands over REST: the upstash-redis SDK with a time limit, and what its answers mean.
+
+The SDK would repeat every failure after three seconds, writes too, and wait for ever: its retries are off, every call
+has a time limit, and what may be repeated is decided in `attempts.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from upstash_redis.asyncio import Redis
+from upstash_redis.errors import UpstashError
+
+from app.errors import CorruptLog, StartupRefused, StoreUnavailable
+from app.stores.attempts import Final, persist
+
+REPLY_TIMEOUT = 4.0
+
+_LOOKS = "it looks like https://name-12345.upstash.io"
+# Said by a server that has not begun: everything else may come from the middle of a script, which does not roll back.
+_NOT_BEGUN = (
+    "NOPERM|OOM|READONLY|LOADING|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN"
+    "|ERR max |ERR failed to parse|ERR unknown command|ERR Command is not available|ERR wrong number of arguments"
+)
+_FLAG_REFUSED = re.compile("unexpected flag|shebang|compiling script", re.IGNORECASE)
+
+
+class NoScript(Exception):
+    """The server does not know the script; nothing ran."""
+
+
+class FlagRefused(Exception):
+    """The server does not take the script's first line; nothing ran."""
+
+
+class KeysRefused(StoreUnavailable):
+    """A script that locks only its keys touched something else: it may have written before it did."""
+
+
+class Rest:
+    """One database. Nothing is connected before the first call."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url, self.token = url.strip().rstrip("/"), token.strip()
+        _check(self.url, self.token)
+        self.name = f"Upstash at {urlsplit(self.url).hostname}"
+        self._redis = Redis(self.url, self.token, rest_retries=0, allow_telemetry=False)
+
+    async def call(self, *command: Any, repeatable: bool = True) -> Any:
+        """The reply to a command, sent again after a failure where that is harmless (`attempts.py`).
+
+        Raises StoreUnavailable, CorruptLog; for scripts NoScript and FlagRefused too.
+        """
+        return await persist(lambda: self.attempt(*command), repeatable=repeatable)
+
+    async def attempt(self, *command: Any) -> Any:
+        """As `call`, sent once."""
+        try:
+            async with asyncio.timeout(REPLY_TIMEOUT):
+                return await self._redis.execute(list(command))
+        except UpstashError as error:
+            raise translate(str(error)) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise StoreUnavailable(f"{self.name} can't be reached: {_words(error)}") from None
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise StoreUnavailable(f"{self.name} did not answer: {_words(error)}", outcome_unknown=True) from None
+        except UnicodeDecodeError:
+            raise CorruptLog("something else is stored under our keys: it is no text") from None
+        except (ValueError, KeyError, TypeError, AttributeError):  # HTML, or JSON that is no reply
+            detail = f"{self.name} answered, but not as Upstash does; if it goes on, check the URL: {_LOOKS}"
+            raise StoreUnavailable(detail, outcome_unknown=True) from None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._redis.close()
+
+
+def translate(error: str) -> Exception:
+    """A refusal in our terms. Whatever is not known to come from before the first write has an unknown outcome."""
+    if error.startswith("NOSCRIPT"):
+        return NoScript(error)
+    if "Dynamic keys" in error:
+        return KeysRefused(f"Upstash refused a key: {error}", outcome_unknown=True)
+    if _FLAG_REFUSED.search(error):
+        return FlagRefused(error)
+    if "WRONGTYPE" in error or "GAPLESS" in error:  # the scripts look before they write
+        return CorruptLog(f"something else is stored under our keys: {error}")
+    if error.startswith(("WRONGPASS", "NOAUTH")):
+        return Final("Upstash refused the token; check UPSTASH_REDIS_REST_TOKEN (it may be another database's)")
+    if error.startswith("NOPERM"):
+        return Final("UPSTASH_REDIS_REST_TOKEN is a read-only token; use the standard one, which may write")
+    if error.startswith("ERR max "):
+        return Final(f"Upstash refused, for a limit of its plan: {error}")
+    return StoreUnavailable(f"Upstash refused: {error}", outcome_unknown=re.match(_NOT_BEGUN, error) is None)
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _check(url: str, token: str) -> None:
+    """Refuse at the start what can never work."""
+    try:
+        parts = httpx.URL(url)
+        port = urlsplit(url).port
+    except (httpx.InvalidURL, ValueError) as error:
+        raise StartupRefused(f"UPSTASH_REDIS_REST_URL can't be read: {error}; {_LOOKS}.") from None
+    if parts.scheme not in ("https", "http") or not parts.host or port == 0:
+        raise StartupRefused(f"UPSTASH_REDIS_REST_URL is no REST URL: {_LOOKS} (not redis://).")
+    if not token:
+        raise StartupRefused("UPSTASH_REDIS_REST_TOKEN is missing: copy it from the database's page, beside the URL.")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise StartupRefused("UPSTASH_REDIS_REST_TOKEN holds what no token does: copy it again, without quotes.")

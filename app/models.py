@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from pydantic_core import from_json, to_json
 
 from app.errors import BadRequest, Unprocessable
@@ -80,19 +80,27 @@ def read_messages(raw: bytes, cap: int) -> tuple[list[Message], bool]:
     if not batch and not isinstance(value, dict):
         raise Unprocessable('The body is one message, such as {"data": {"text": "hi"}}, or an array of messages.')
     try:
-        messages = [Message.model_validate(item) for item in (value if batch else [value])]
+        messages = _Batch.validate_python(value if batch else [value])
     except ValidationError as error:
-        raise Unprocessable(explain(error.errors())) from None
+        raise Unprocessable(explain(_placed(error.errors(), batch))) from None
     ids = [message.localId for message in messages if message.localId is not None]
     if len(set(ids)) < len(ids):
         raise Unprocessable("In a batch each localId may stand once.")
     return messages, batch
 
 
+_Batch = TypeAdapter(list[Message])
+
+
+def _placed(errors: Any, batch: bool) -> Any:
+    """Errors of a batch name the message by its index from 0; a single message needs no number."""
+    return errors if batch else [{**error, "loc": error["loc"][1:]} for error in errors]
+
+
 def explain(errors: Any) -> str:
-    """Validation errors as one sentence each, the first three of them."""
-    told = [
-        f"{'.'.join(str(part) for part in e['loc']) or 'body'}: {e['msg'].removeprefix('Value error, ')}"
-        for e in errors[:3]
-    ]
+    """Validation errors as one sentence each, the first three of them; what came from outside is cut short."""
+    told = []
+    for error in errors[:3]:
+        where = ".".join(str(part)[:40] for part in error["loc"]) or "body"
+        told.append(f"{where}: {error['msg'].removeprefix('Value error, ')}")
     return "; ".join(told) + "."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
+from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from app.cursor import new_epoch
@@ -113,7 +114,7 @@ async def publish(
             ]
             return _reply(told, batch, 201) if own else _reply([{**one, "duplicate": True} for one in told], batch, 200)
         case KeyConflict(known, same):
-            raise Conflict(_conflict(len(publication.keys()), known, same))
+            raise Conflict(_conflict(known, same))
         case Limited(wait):
             raise TooMany("Too many messages on this channel; wait and send again.", wait / 1000, retryAfterMs=wait)
 
@@ -121,7 +122,10 @@ async def publish(
 def _keyed(message: Message, key: str) -> Message:
     if message.localId not in (None, key):
         raise Unprocessable("The header Idempotency-Key and the message's localId differ; send one, or both alike.")
-    return Message.model_validate({**message.model_dump(), "localId": key})
+    try:
+        return Message.model_validate({**message.model_dump(), "localId": key})
+    except ValidationError:
+        raise Unprocessable("Idempotency-Key: 1 to 128 characters, and no control characters.") from None
 
 
 def _rate(service: Service, grant: Grant, address: str | None, messages: int) -> Rate | None:
@@ -165,7 +169,7 @@ def _reply(told: list[dict[str, Any]], batch: bool, status: int) -> JSONResponse
     return JSONResponse(told if batch else told[0], status)
 
 
-def _conflict(keys: int, known: int, same: int) -> str:
-    if known < keys and known == same:
+def _conflict(known: int, same: int) -> str:
+    if known == same:
         return "Part of this batch was published before; repeat the same batch, or send only what is new."
     return "This localId was used for other content in the last ten minutes; give a new message a new localId."

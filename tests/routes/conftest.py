@@ -1,0 +1,27 @@
+"""The app in the test's own process, on a real Valkey; and a look at its health after each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.front.house import House, house
+from tests.support.valkey import Valkey
+
+
+@pytest.fixture
+async def served(valkey: Valkey) -> AsyncIterator[House]:
+    """The service with its defaults, but for streams, which end after 0.2 s. Whatever was asked, it is well after."""
+    async with house(valkey.url) as served:
+        yield served
+        await assert_well(served)
+
+
+async def assert_well(served: House) -> None:
+    """It publishes, and its streams bring what was published."""
+    sent = await served.client.post("/channels/well/messages", json={"data": "well"})
+    assert sent.status_code == 201, sent.text
+    async with served.live("/channels/well/stream?history=1") as stream:
+        [message] = await stream.until("message")
+        assert message["id"] == sent.json()["id"]

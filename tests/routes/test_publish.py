@@ -1,0 +1,305 @@
+"""POST /channels/{channel}/messages: what is taken and answered, and what is refused, in which words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.front.house import House, house
+from tests.routes.problem import assert_problem
+from tests.support.valkey import Valkey
+
+PATH = "/channels/general/messages"
+LOG = "gapless:{general}:log"
+JSON = {"Content-Type": "application/json"}
+DEEP = 20_000
+
+
+async def post(served: House, body: Any, path: str = PATH, **headers: str) -> httpx.Response:
+    return await served.client.post(path, json=body, headers=headers)
+
+
+# What is taken
+
+
+async def test_one_message(served: House, valkey: Valkey) -> None:
+    reply = await post(served, {"data": {"text": "hi"}, "user": "ann", "localId": "4f", "event": "chat.said"})
+    sent = reply.json()
+    assert reply.status_code == 201
+    assert list(sent) == ["id", "channel", "event", "user", "localId", "timestamp"]
+    assert list(sent.values())[1:5] == ["general", "chat.said", "ann", "4f"]
+    assert re.fullmatch(r"[0-9a-z]{8}-1-[0-9a-z]{4}", sent["id"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", sent["timestamp"])
+    assert abs(datetime.fromisoformat(sent["timestamp"]) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert valkey.cli("LLEN", LOG) == 1
+
+
+async def test_what_is_left_out_is_null_or_message(served: House) -> None:
+    sent = (await post(served, {"data": None})).json()
+    assert (sent["event"], sent["user"], sent["localId"]) == ("message", None, None)
+
+
+@pytest.mark.parametrize("count", [1, 2, 100])
+async def test_a_batch_has_consecutive_numbers(served: House, count: int) -> None:
+    await post(served, {"data": 0})
+    reply = await post(served, [{"data": number} for number in range(count)])
+    assert reply.status_code == 201
+    assert [int(one["id"].split("-")[1]) for one in reply.json()] == list(range(2, 2 + count))
+
+
+@pytest.mark.parametrize("channel", ["a", "A-1_.:z", "x" * 64, "0"])
+async def test_channels(served: House, channel: str) -> None:
+    reply = await post(served, {"data": 1}, f"/channels/{channel}/messages")
+    assert (reply.status_code, reply.json()["channel"]) == (201, channel)
+
+
+async def test_a_body_of_just_the_most_bytes(served: House) -> None:
+    empty = len(b'{"data":""}')
+    body = json.dumps({"data": "x" * (131_072 - empty)}, separators=(",", ":"))
+    assert len(body) == 131_072
+    assert (await served.client.post(PATH, content=body, headers=JSON)).status_code == 201
+    assert_problem(await served.client.post(PATH, content=body + " ", headers=JSON), 413, "131072 bytes")
+
+
+async def test_a_character_set_may_be_named(served: House) -> None:
+    for kind in ("application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"):
+        reply = await served.client.post(PATH, content=b'{"data":1}', headers={"Content-Type": kind})
+        assert reply.status_code == 201
+
+
+# What is refused: nothing of it is stored
+
+
+@dataclass(frozen=True)
+class Bad:
+    body: bytes
+    status: int
+    detail: str
+    path: str = PATH
+    headers: Mapping[str, str] = field(default_factory=lambda: JSON)
+
+
+def bad(value: Any, detail: str, path: str = PATH, **headers: str) -> Bad:
+    """JSON that can be read, and says what can't be done."""
+    return Bad(json.dumps(value).encode(), 422, detail, path, JSON | headers)
+
+
+def member(name: str, value: Any) -> Bad:
+    return bad({"data": 1, name: value}, rf"^{name}: ")
+
+
+def channel(quoted: str, status: int = 422) -> Bad:
+    return Bad(b'{"data":1}', status, "channel: " if status == 422 else "", f"/channels/{quoted}/messages")
+
+
+RESERVED = ("hello", "gap", "end", "receipt", "presence", "signal", "open", "error", "gapless.", "gapless.x")
+NOT_JSON = "^The body is not JSON: "
+BAD = {
+    "empty": Bad(b"", 400, NOT_JSON),
+    "words": Bad(b"hello", 400, NOT_JSON),
+    "half": Bad(b'{"data":', 400, NOT_JSON),
+    "two values": Bad(b'{"data":1}{"data":2}', 400, NOT_JSON),
+    "a trailing comma": Bad(b'{"data":1,}', 400, NOT_JSON),
+    "single quotes": Bad(b"{'data':1}", 400, NOT_JSON),
+    "UTF-16": Bad('{"data":1}'.encode("utf-16"), 400, NOT_JSON),
+    "NaN": Bad(b'{"data":NaN}', 400, NOT_JSON),
+    "Infinity": Bad(b'{"data":Infinity}', 400, NOT_JSON),
+    "-Infinity": Bad(b'{"data":[-Infinity]}', 400, NOT_JSON),
+    "a lone high surrogate": Bad(b'{"data":"\\ud800"}', 400, NOT_JSON),
+    "a lone low surrogate": Bad(b'{"data":"\\udc00"}', 400, NOT_JSON),
+    "surrogates the wrong way round": Bad(b'{"data":"\\udc00\\ud800"}', 400, NOT_JSON),
+    "a surrogate in a name": Bad(b'{"data":{"\\ud83d":1}}', 400, NOT_JSON),
+    "a surrogate in bytes": Bad(b'{"data":"\xed\xa0\x80"}', 400, NOT_JSON),
+    "bad UTF-8": Bad(b'{"data":"\xff"}', 400, NOT_JSON),
+    "half a character": Bad(b'{"data":"\xe2\x82"}', 400, NOT_JSON),
+    "an overlong slash": Bad(b'{"data":"\xc0\xaf"}', 400, NOT_JSON),
+    "a raw line break in a text": Bad(b'{"data":"a\nb"}', 400, NOT_JSON),
+    "deep arrays": Bad(b'{"data":' + b"[" * DEEP + b"]" * DEEP + b"}", 400, NOT_JSON),
+    "deep objects": Bad(b'{"data":' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}", 400, NOT_JSON),
+    "deep and never closed": Bad(b"[" * DEEP, 400, NOT_JSON),
+    "a number of 5,000 digits": Bad(b'{"data":' + b"9" * 5000 + b"}", 400, NOT_JSON),
+    "a number too large for a double": Bad(b'{"data":1e400}', 422, "^data: a number is too large"),
+    "one deep inside": Bad(b'{"data":[{"a":[-1e309]}]}', 422, "^data: a number is too large"),
+    "a number": bad(1, "^The body is one message"),
+    "a text": bad("hi", "^The body is one message"),
+    "null": bad(None, "^The body is one message"),
+    "no data": bad({"user": "ann"}, "^data: Field required"),
+    "nothing": bad({}, "^data: Field required"),
+    "a misspelt member": bad({"data": 1, "localID": "x"}, "^localID: "),
+    "too large": Bad(b'{"data":"' + b"x" * 131_072 + b'"}', 413, "^The body is larger than 131072 bytes"),
+    "no type": Bad(b'{"data":1}', 415, "Content-Type: application/json", headers={}),
+    "a form": Bad(b"data=1", 415, "application/json", headers={"Content-Type": "application/x-www-form-urlencoded"}),
+    "text": Bad(b'{"data":1}', 415, "application/json", headers={"Content-Type": "text/plain"}),
+    "nearly JSON": Bad(b'{"data":1}', 415, "application/json", headers={"Content-Type": "application/jsonp"}),
+    "an empty batch": bad([], "^A batch holds 1 to 100 messages; this one holds 0"),
+    "101 in a batch": bad([{"data": 1}] * 101, "^A batch holds 1 to 100 messages; this one holds 101"),
+    "a number in a batch": bad([{"data": 1}, 1], "."),
+    "a batch in a batch": bad([[{"data": 1}]], "."),
+    "one of three without data": bad([{"data": 1}, {}, {"data": 1}], r"^1\.data: Field required"),
+    "a localId twice": bad([{"data": 1, "localId": "x"}, {"data": 2, "localId": "x"}], "each localId may stand once"),
+    "a long Idempotency-Key": bad({"data": 1}, "idempotency-key: ", **{"Idempotency-Key": "x" * 129}),
+    "two keys": bad({"data": 1, "localId": "a"}, "differ", **{"Idempotency-Key": "b"}),
+    **{f"event {name}": member("event", name) for name in RESERVED},
+    **{
+        f"event {name!r:.12}": member("event", name) for name in ("", "x" * 65, "a b", "ä", "a\nb", "a\r", "a\u2028", 1)
+    },
+    "event with a line separator": member("event", "a\u2028b"),
+    **{f"user {name!r:.12}": member("user", name) for name in ("", "x" * 129, "a\nb", "a\r", "\0", "\x7f", 1, [])},
+    **{f"localId {name!r:.12}": member("localId", name) for name in ("", "x" * 129, "a\nb", "\x1b", 1.5, {})},
+    **{f"channel {name:.12}": channel(name) for name in ("x" * 65, "-a", ".a", "_a", ":a", "a%20b", "a%0A", "%00")},
+    **{f"channel {name:.12}": channel(name) for name in ("%C3%A4", "a%E2%80%A8", "%FF", "*", "a%2Bb", "~a", "a,b")},
+    "no channel": channel("", 404),
+    "a slash in a channel": channel("a%2Fb", 404),
+}
+
+
+@pytest.mark.parametrize("sent", BAD.values(), ids=BAD)
+async def test_bad_input(sent: Bad, served: House, valkey: Valkey) -> None:
+    reply = await served.client.post(sent.path, content=sent.body, headers=sent.headers)
+    assert_problem(reply, sent.status, sent.detail)
+    assert valkey.cli("DBSIZE") == 0
+
+
+async def test_a_body_that_is_too_large_is_not_read_to_its_end(served: House, valkey: Valkey) -> None:
+    """Its length need not be told: what comes is counted."""
+    taken = 0
+
+    async def chunks() -> Any:
+        nonlocal taken
+        for _ in range(1000):
+            taken += 1
+            yield b"x" * 10_000
+
+    assert_problem(await served.client.post(PATH, content=chunks(), headers=JSON), 413, "GAPLESS_MAX_BODY")
+    assert taken <= 15
+    assert valkey.cli("DBSIZE") == 0
+
+
+async def test_a_batch_that_no_log_could_hold(valkey: Valkey) -> None:
+    async with house(valkey.url, cap=20) as served:
+        assert_problem(await post(served, [{"data": 1}] * 21), 422, "^A batch holds 1 to 20 messages")
+        assert (await post(served, [{"data": 1}] * 20)).status_code == 201
+
+
+async def test_the_most_bytes_are_a_setting(valkey: Valkey) -> None:
+    async with house(valkey.url, max_body=1024) as served:
+        assert_problem(await post(served, {"data": "x" * 1024}), 413, "1024 bytes")
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_other_methods(method: str, served: House) -> None:
+    reply = await served.client.request(method, PATH)
+    assert_problem(reply, 405, "it takes GET, POST")
+    assert reply.headers["allow"] == "GET, POST"
+
+
+# Said twice
+
+
+async def test_the_same_again_appends_nothing(served: House, valkey: Valkey) -> None:
+    body = {"data": {"n": 1}, "user": "ann", "localId": "4f"}
+    first = (await post(served, body)).json()
+    await post(served, {"data": "between"})
+    again = await post(served, body)
+    assert (again.status_code, again.json()) == (200, {**first, "duplicate": True})
+    assert valkey.cli("LLEN", LOG) == 2
+
+
+@pytest.mark.parametrize("other", [{"data": {"n": 2}}, {"event": "other"}], ids=["data", "event"])
+async def test_other_content_under_a_known_key(other: dict[str, Any], served: House, valkey: Valkey) -> None:
+    body = {"data": {"n": 1}, "user": "ann", "localId": "4f"}
+    await post(served, body)
+    assert_problem(await post(served, body | other), 409, "^This localId was used for other content")
+    assert valkey.cli("LLEN", LOG) == 1
+
+
+async def test_a_key_belongs_to_its_user_and_channel(served: House) -> None:
+    body = {"data": 1, "user": "ann", "localId": "4f"}
+    replies = [
+        await post(served, body),
+        await post(served, body | {"user": "bob"}),
+        await post(served, {"data": 1, "localId": "4f"}),
+        await post(served, body, "/channels/other/messages"),
+    ]
+    assert [reply.status_code for reply in replies] == [201] * 4
+    assert len({reply.json()["id"] for reply in replies}) == 4
+
+
+async def test_the_header_is_a_single_messages_local_id(served: House) -> None:
+    key = {"Idempotency-Key": "4f"}
+    first = await post(served, {"data": 1}, **key)
+    assert (first.status_code, first.json()["localId"]) == (201, "4f")
+    for again in (await post(served, {"data": 1}, **key), await post(served, {"data": 1, "localId": "4f"})):
+        assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    assert (await post(served, {"data": 1, "localId": "4f"}, **key)).status_code == 200
+    assert_problem(await post(served, {"data": 2}, **key), 409)
+
+
+async def test_an_empty_header_is_none(served: House) -> None:
+    replies = [await post(served, {"data": 1}, **{"Idempotency-Key": ""}) for _ in range(2)]
+    assert [reply.status_code for reply in replies] == [201, 201]
+    assert replies[0].json()["localId"] is None
+
+
+async def test_a_batch_under_one_key(served: House, valkey: Valkey) -> None:
+    batch, key = [{"data": 1, "user": "ann"}, {"data": 2, "user": "ann"}], {"Idempotency-Key": "4f"}
+    first = await post(served, batch, **key)
+    again = await post(served, batch, **key)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == [{**one, "duplicate": True} for one in first.json()]
+    for other in (batch[:1], [*batch, {"data": 3}], batch[::-1], [batch[0], {"data": 2}]):
+        assert_problem(await post(served, other, **key), 409)
+    assert valkey.cli("LLEN", LOG) == 2
+    # It is not the key of a message of that name.
+    assert (await post(served, {"data": 1, "user": "ann", "localId": "4f"})).status_code == 201
+
+
+async def test_a_batch_of_keyed_messages(served: House, valkey: Valkey) -> None:
+    batch = [{"data": n, "localId": f"k{n}"} for n in range(3)]
+    first = await post(served, batch)
+    again = await post(served, batch)
+    assert (again.status_code, [one["id"] for one in again.json()]) == (200, [one["id"] for one in first.json()])
+    detail = "^Part of this batch was published before"
+    assert_problem(await post(served, [*batch, {"data": 3, "localId": "k3"}]), 409, detail)
+    assert_problem(await post(served, [batch[0], {"data": 3}]), 409)
+    assert_problem(await post(served, [batch[0], {"data": 9, "localId": "k1"}]), 409)
+    assert valkey.cli("LLEN", LOG) == 3
+    one = await post(served, batch[1])
+    assert (one.status_code, one.json()["id"]) == (200, first.json()[1]["id"])
+
+
+async def test_over_the_rate(valkey: Valkey) -> None:
+    async with house(valkey.url, rate=0.01, burst=2) as served:
+        body = {"data": 1, "localId": "4f"}
+        assert [(await post(served, one)).status_code for one in (body, {"data": 2})] == [201, 201]
+        reply = await post(served, {"data": 3})
+        told = assert_problem(reply, 429, "^Too many messages on this channel")
+        assert 90_000 < told["retryAfterMs"] <= 100_000
+        assert int(reply.headers["retry-after"]) == -(-told["retryAfterMs"] // 1000)
+        assert (await post(served, body)).status_code == 200
+        assert (await post(served, {"data": 1}, "/channels/other/messages")).status_code == 201
+        assert_problem(await post(served, [{"data": 1}] * 3), 422, "GAPLESS_BURST")
+        assert valkey.cli("LLEN", LOG) == 2
+
+
+async def test_without_a_store(valkey: Valkey) -> None:
+    async with house("unix:///nowhere/at/all") as served:
+        for body in ({"data": 1}, {"data": 1, "localId": "4f"}):
+            reply = await post(served, body)
+            told = assert_problem(reply, 503, "^The message store does not answer now; nothing was written")
+            assert (told["outcome"], reply.headers["retry-after"]) == ("none", "2")
+
+
+async def test_a_log_that_is_none_of_ours(served: House, valkey: Valkey) -> None:
+    valkey.cli("RPUSH", LOG, "hello")
+    assert assert_problem(await post(served, {"data": 1}), 503)["outcome"] == "none"
+    valkey.cli("DEL", LOG)
+    valkey.cli("SET", LOG, "hello")
+    assert assert_problem(await post(served, {"data": 1}), 503)["outcome"] == "none"

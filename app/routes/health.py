@@ -21,7 +21,8 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", summary="The store answers", responses=describe(503, "The message store does not answer now."))
 async def readyz(service: ServiceDep) -> dict[str, Any]:
-    """Asks the store; `latencyMs` is what that took."""
+    """Asks the store: `latencyMs` is what that took, `scripts` and `notices` say how the store works at the moment."""
     began = perf_counter()
     await service.store.ping()
-    return {"status": "ok", "store": service.store.name, "latencyMs": round((perf_counter() - began) * 1000, 2)}
+    latency = round((perf_counter() - began) * 1000, 2)
+    return {"status": "ok", "store": service.store.name, "latencyMs": latency, **service.store.state()}

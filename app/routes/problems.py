@@ -32,9 +32,17 @@ def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | N
     return Response(json.dumps(content, ensure_ascii=False), status, headers, "application/problem+json")
 
 
+_TITLES = {kind.status: kind.title for kind in Refused.__subclasses__()} | {503: "Service unavailable"}
+
+
+def _title(status: int) -> str:
+    """Of our own errors where one has this status: HTTP's own phrases differ from one Python to the next."""
+    return _TITLES.get(status) or HTTPStatus(status).phrase
+
+
 def describe(status: int, meaning: str) -> dict[int | str, dict[str, Any]]:
     """A problem reply as OpenAPI lists it."""
-    title = HTTPStatus(status).phrase
+    title = _title(status)
     example = {"type": "about:blank", "title": title, "status": status, "detail": meaning}
     return {status: {"description": meaning, "content": {"application/problem+json": {"example": example}}}}
 
@@ -94,8 +102,10 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    title, headers = HTTPStatus(error.status_code).phrase, dict(error.headers or {})
+    title, headers = _title(error.status_code), dict(error.headers or {})
     detail = str(error.detail)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        detail = "There is nothing at this path; /docs lists what there is."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(sorted(_methods(request)))
         detail = f"{request.method} is not for this path; it takes {headers['Allow']}."

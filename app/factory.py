@@ -80,7 +80,7 @@ def create_app(
             max_age=600,
         )
     app.add_middleware(AccessLog)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _openapi(app, settings.keyed)  # type: ignore[method-assign]
     return app
 
 
@@ -206,10 +206,14 @@ def _token(digits: int) -> str:
     return "".join(secrets.choice(_DIGITS) for _ in range(digits))
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The description of the API, with the model that publish reads by itself."""
+def _openapi(app: FastAPI, keyed: bool) -> dict[str, Any]:
+    """The description of the API, with the model that publish reads by itself; without keys it names no tokens."""
     if not app.openapi_schema:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         schema.setdefault("components", {}).setdefault("schemas", {})["Message"] = Message.model_json_schema()
+        if not keyed:
+            schema["components"].pop("securitySchemes", None)
+            for operation in (one for path in schema["paths"].values() for one in path.values()):
+                operation.pop("security", None)
         app.openapi_schema = schema
     return app.openapi_schema

@@ -28,7 +28,9 @@ class Message(BaseModel):
 
     data: Any = Field(description="Any JSON value.", examples=[{"text": "hi"}])
     event: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = Field(
-        "message", description="The SSE event name; not one of the service's own."
+        "message",
+        description="The SSE event name; not one of the service's own.",
+        json_schema_extra={"not": {"anyOf": [{"enum": [*sorted(OWN_EVENTS)]}, {"pattern": r"^gapless\."}]}},
     )
     user: _Text | None = Field(None, description="Who sends; the token's `sub` overrides it.", examples=["ann"])
     localId: _Text | None = Field(  # noqa: N815 - the wire's name

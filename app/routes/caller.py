@@ -6,37 +6,44 @@ from collections.abc import MutableMapping
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from fastapi.security.utils import get_authorization_scheme_param
+from fastapi.security import APIKeyCookie, APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
 
 from app.errors import Forbidden, Unauthorized
 from app.routes.deps import Service, ServiceDep
 from app.tokens import EVERYBODY, Grant, verify_ticket
 
-COOKIE = "gapless_token"
 _READING = ("GET", "HEAD")
 
+# Where a token may stand. Schemes that are not ours are for whoever stands before us: they count as no token.
+_Header = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Depends(HTTPBearer(scheme_name="token", bearerFormat="JWT", auto_error=False)),
+]
+_Cookie = Annotated[str | None, Depends(APIKeyCookie(name="gapless_token", scheme_name="cookie", auto_error=False))]
+_Query = Annotated[str | None, Depends(APIKeyQuery(name="access_token", scheme_name="access_token", auto_error=False))]
+_Ticket = Annotated[str | None, Depends(APIKeyQuery(name="ticket", scheme_name="ticket", auto_error=False))]
 
-async def writer(request: Request, service: ServiceDep) -> Grant:
+
+async def writer(request: Request, service: ServiceDep, header: _Header, cookie: _Cookie) -> Grant:
     """The grant of whoever wants to change or administer: by header or cookie, never by what stands in a URL."""
     if service.keys is None:
         return EVERYBODY
-    if (token := _bearer(request)) is not None:
-        return await service.keys.verify(token)
-    if token := request.cookies.get(COOKIE):
-        if request.method not in _READING:
-            _must_be_our_page(request, service)
-        return await service.keys.verify(token)
-    raise _nobody()
+    if header is not None:
+        return await service.keys.verify(header.credentials)
+    if not cookie:
+        raise _nobody()
+    if request.method not in _READING:
+        _must_be_our_page(request, service)
+    return await service.keys.verify(cookie)
 
 
-async def reader(request: Request, service: ServiceDep) -> Grant:
+async def reader(service: ServiceDep, header: _Header, ticket: _Ticket, query: _Query, cookie: _Cookie) -> Grant:
     """The grant of whoever wants to read: as a writer's, or by the queries `access_token` and `ticket`."""
     if service.keys is None:
         return EVERYBODY
-    ticket, token = request.query_params.get("ticket"), request.query_params.get("access_token")
     if ticket:
         return verify_ticket(ticket, _ticket_secret(service), service.wall())
-    token = _bearer(request) or token or request.cookies.get(COOKIE)
+    token = header.credentials if header is not None else query or cookie
     if not token:
         raise _nobody()
     return await service.keys.verify(token)
@@ -46,16 +53,6 @@ def _ticket_secret(service: Service) -> str:
     if service.ticket_secret is None:
         raise Unauthorized("This service makes no tickets: GAPLESS_TICKET_SECRET is not set.")
     return service.ticket_secret
-
-
-def _bearer(request: Request) -> str | None:
-    """The token of the header Authorization. Another scheme is for whoever stands before us, not for us."""
-    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
-    if scheme.lower() != "bearer":
-        return None
-    if not token:
-        raise Unauthorized("Send the token as Authorization: Bearer …")
-    return token
 
 
 def _nobody() -> Unauthorized:

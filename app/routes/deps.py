@@ -74,11 +74,20 @@ async def body(request: Request) -> bytes:
 
 def channels(
     channel: Annotated[
-        list[str] | None, Query(description="1 to 16 channels, each once; one value may list several, with commas.")
-    ] = None,
+        list[str],
+        Query(
+            description="1 to 16 channels, each once; one value may list several, with commas.",
+            json_schema_extra={
+                "items": {"type": "string", "pattern": CHANNEL},
+                "minItems": 1,
+                "maxItems": MOST_CHANNELS,
+                "uniqueItems": True,
+            },
+        ),
+    ],
 ) -> list[str]:
     """The channels that a query names."""
-    return must_be_channels([name for value in channel or [] for name in value.split(",")])
+    return must_be_channels([name for value in channel for name in value.split(",")])
 
 
 def must_be_channels(named: list[str]) -> list[str]:

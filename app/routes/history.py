@@ -24,6 +24,7 @@ from app.routes.problems import describe
 
 router = APIRouter(tags=["messages"])
 
+_ID = "^[0-9a-z]{8}-[1-9][0-9]{0,14}-[0-9a-z]{4}$"
 _EXAMPLE = {
     "messages": [
         {
@@ -61,7 +62,10 @@ async def history(
     grant: ReaderDep,
     service: ServiceDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: Annotated[str | None, Query(description="Only messages older than this id.")] = None,
+    before: Annotated[
+        str | None,
+        Query(description="Only messages older than this id.", json_schema_extra={"type": "string", "pattern": _ID}),
+    ] = None,
     after: Annotated[str | None, Query(description="Only messages newer than this position.")] = None,
     wait: Annotated[float | None, Query(ge=0, le=25, description="Seconds to wait for one; with `after`.")] = None,
 ) -> Response:

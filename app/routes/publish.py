@@ -67,6 +67,7 @@ _REQUEST = {
         **describe(400, "The body is not JSON."),
         **describe(401, "This needs a token."),
         **describe(403, "This token may not publish to 'general'."),
+        **describe(408, "The body did not arrive within 30 seconds."),
         **describe(409, "This localId was used for other content."),
         **describe(413, "The body is larger than GAPLESS_MAX_BODY."),
         **describe(415, "The body is not declared as JSON."),

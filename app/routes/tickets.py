@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse
 
 from app.errors import Unprocessable
-from app.models import explain, read_json
+from app.models import CHANNEL, MOST_CHANNELS, explain, read_json
 from app.routes.caller import WriterDep
 from app.routes.deps import BodyDep, ServiceDep, must_be_channels
 from app.routes.problems import describe
@@ -23,7 +23,12 @@ class TicketRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    channels: list[str] = Field(min_length=1, max_length=16, examples=[["general"]])
+    channels: list[str] = Field(
+        min_length=1,
+        max_length=MOST_CHANNELS,
+        examples=[["general"]],
+        json_schema_extra={"uniqueItems": True, "items": {"type": "string", "pattern": CHANNEL}},
+    )
 
 
 @router.post(
@@ -44,6 +49,7 @@ class TicketRequest(BaseModel):
         **describe(400, "The body is not JSON."),
         **describe(401, "This needs a token."),
         **describe(403, "This token may not read 'general'."),
+        **describe(408, "The body did not arrive within 30 seconds."),
         **describe(413, "The body is larger than GAPLESS_MAX_BODY."),
         **describe(415, "The body is not declared as JSON."),
         **describe(422, "channels: Field required."),

@@ -1,0 +1,80 @@
+"""HTTP by hand, over a socket, for what no client would send."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+from collections.abc import Iterable
+
+from tests.support.service import Service
+
+ALARM = 10.0
+"""Seconds after which a silent service hangs."""
+POST = "/channels/raw/messages"
+
+
+def connect(service: Service) -> socket.socket:
+    assert service.port is not None
+    return socket.create_connection(("127.0.0.1", service.port), ALARM)
+
+
+def request(method: str, target: str | bytes, *headers: str | bytes, body: bytes = b"", host: bool = True) -> bytes:
+    """A request as it is written; `Connection: close` unless a header says something else of it."""
+    target = target if isinstance(target, bytes) else target.encode()
+    lines = [header if isinstance(header, bytes) else header.encode("latin-1") for header in headers]
+    lines = [b"Host: localhost", *lines] if host else lines
+    if not any(line.lower().startswith(b"connection:") for line in lines):
+        lines.append(b"Connection: close")
+    return b"\r\n".join([method.encode() + b" " + target + b" HTTP/1.1", *lines, b"", body])
+
+
+def post(body: bytes, *headers: str | bytes, target: str = POST) -> bytes:
+    """A publish with this body."""
+    return request(
+        "POST", target, "Content-Type: application/json", f"Content-Length: {len(body)}", *headers, body=body
+    )
+
+
+def speak(service: Service, *pieces: bytes, finish: bool = False) -> bytes:
+    """All that the service answers to these bytes until it closes. `finish`: we close our side after the last piece."""
+    with connect(service) as sock:
+        try:
+            for piece in pieces:
+                sock.sendall(piece)
+            if finish:
+                sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it has heard enough, and may have said why
+        return b"".join(_received(sock))
+
+
+def _received(sock: socket.socket) -> Iterable[bytes]:
+    try:
+        while piece := sock.recv(65_536):
+            yield piece
+    except TimeoutError:
+        raise AssertionError(f"nothing for {ALARM:g} s, and no end") from None
+    except OSError:
+        return
+
+
+def break_off(service: Service, *pieces: bytes) -> None:
+    """Send, and vanish with a reset."""
+    with connect(service) as sock:
+        for piece in pieces:
+            sock.sendall(piece)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def statuses(reply: bytes) -> list[int]:
+    """The status of each reply."""
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d{3}) ", reply)]
+
+
+def problem(reply: bytes) -> dict[str, object]:
+    """The one problem that was answered."""
+    head, _, body = reply.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head, reply
+    return dict(json.loads(body))

@@ -18,7 +18,8 @@ from app.events import Entry
 from app.store import ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
 from app.stores import keyspace
 from app.stores.attempts import persist
-from app.stores.redis_lines import Cluster, Line, Single
+from app.stores.redis_cluster import Cluster
+from app.stores.redis_lines import Line, Single
 from app.stores.redis_pubsub import Ears
 from app.stores.scripts import Layout, Script, load, read_entries, read_outcome, read_slice
 

@@ -1,16 +1,14 @@
-"""Two ways to a Redis: one server through a bounded pool, or a cluster. Which it is, is found out, not configured.
+"""How commands get to a Redis: to one server through a bounded pool; `redis_cluster.py` is made of several of these.
 
-redis-py's own retries are off on both: it can't know what may be repeated. Redirections of a cluster are followed, for
-a node that redirects has done nothing.
+redis-py's own retries are off: it can't know what may be repeated.
 """
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any, Protocol
 
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Connection, RedisCluster
+from redis.asyncio import BlockingConnectionPool, Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -57,15 +55,23 @@ class Single:
         """The database that the URL names."""
         return int(self._pool.connection_kwargs.get("db") or 0)
 
-    async def call(self, command: tuple[Any, ...]) -> Any:
-        """See Line. What can't be sent was not sent; what was sent and not answered has an unknown outcome."""
+    async def call(self, command: tuple[Any, ...], *, asking: bool = False) -> Any:
+        """See Line. What can't be sent was not sent; what was sent and not answered has an unknown outcome.
+
+        `asking`: says ASKING first, to a cluster's node that is about to take over the key.
+        """
         try:
             connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         except (*LOST, exceptions.ResponseError) as error:
             raise StoreUnavailable(f"Redis can't be reached: {error}") from None
         try:
+            if asking:
+                await connection.send_command("ASKING")
+                await connection.read_response()
             await connection.send_command(*command)
             return await connection.read_response()
+        except exceptions.BusyLoadingError as error:
+            raise StoreUnavailable(f"Redis is still loading its data: {error}") from None
         except LOST as error:
             raise StoreUnavailable(f"Redis did not answer: {error}", outcome_unknown=True) from None
         finally:
@@ -92,55 +98,6 @@ class Single:
     async def close(self) -> None:
         """See Line."""
         await self._pool.aclose()
-
-
-class Cluster:
-    """A cluster: commands go to the node that holds their keys; word of what is published reaches every node."""
-
-    def __init__(self, url: str) -> None:
-        self._cluster = RedisCluster.from_url(url, max_connections=POOL, **_options(url))
-        self._turns = count()
-
-    async def call(self, command: tuple[Any, ...]) -> Any:
-        """See Line. After a lost node the next call asks the others for the new map of slots."""
-        try:
-            return await self._cluster.execute_command(*command)
-        except (exceptions.ClusterDownError, exceptions.SlotNotCoveredError) as error:
-            raise StoreUnavailable(f"the cluster can't serve this channel now: {error}") from None
-        except (*LOST, exceptions.RedisClusterException) as error:
-            raise StoreUnavailable(f"the cluster did not answer: {error}", outcome_unknown=True) from None
-
-    async def scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
-        """See Line. One primary after the other; the cursor holds which, and where in it."""
-        try:
-            await self._cluster.initialize()
-            nodes = sorted(self._cluster.get_primaries(), key=lambda node: node.name)
-            place, turn = divmod(int(cursor), len(nodes))
-            reply = await self._cluster.execute_command(
-                "SCAN", place, "MATCH", pattern, "COUNT", PAGE, target_nodes=[nodes[turn]]
-            )
-        except (*LOST, exceptions.RedisClusterException) as error:
-            raise StoreUnavailable(f"the cluster did not answer: {error}") from None
-        cursors, found = reply  # a cursor for each node that was asked
-        keys, following = read_scan((next(iter(cursors.values())), found))
-        if following is not None:
-            return keys, str(int(following) * len(nodes) + turn)
-        return keys, str(turn + 1) if turn + 1 < len(nodes) else None
-
-    async def listen(self) -> Connection:
-        """See Line. Another node at each turn, so that a dead one is left behind."""
-        nodes = sorted(self._cluster.get_nodes(), key=lambda node: node.name)
-        if not nodes:
-            await self._cluster.initialize()
-            nodes = sorted(self._cluster.get_nodes(), key=lambda node: node.name)
-        node = nodes[next(self._turns) % len(nodes)]
-        connection: Connection = node.connection_class(**node.connection_kwargs)
-        await connection.connect()  # type: ignore[no-untyped-call]
-        return connection
-
-    async def close(self) -> None:
-        """See Line."""
-        await self._cluster.aclose()
 
 
 def _options(url: str) -> dict[str, Any]:

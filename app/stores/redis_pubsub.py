@@ -38,6 +38,7 @@ class Ears:
         self._leaving: Counter[bytes] = Counter()
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
+        self._limit: asyncio.Timeout | None = None
 
     async def subscribe(self, name: str, channel: str, listener: Listener) -> _Ear:
         """Listen to a topic; returns once the server has acknowledged, or raises StoreUnavailable."""
@@ -57,8 +58,21 @@ class Ears:
             raise
         return ear
 
+    def suspect(self, key: bytes) -> None:
+        """The log held what this topic was not told: unless word of it comes soon, listen elsewhere."""
+        if (topic := self._topics.get(key)) is not None:
+            topic.doubt(self._deaf)
+
+    def _deaf(self) -> None:
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            _log.warning("the subscription is silent, and is opened anew")
+            limit.reschedule(asyncio.get_running_loop().time())
+
     async def close(self) -> None:
         """Stop listening to everything."""
+        for topic in self._topics.values():
+            topic.trust()
         self._topics.clear()
         await self._stop()
 
@@ -70,6 +84,7 @@ class Ears:
         topic.listeners.remove(listener)
         if topic.listeners:
             return
+        topic.trust()
         del self._topics[key]
         if not self._topics:
             await self._stop()
@@ -98,7 +113,8 @@ class Ears:
                 self._connection = await self._connect()
                 await self._connection.send_command("SUBSCRIBE", *self._topics)
                 pause = BACKOFF[0]
-                await self._listen(self._connection)
+                async with asyncio.timeout(None) as self._limit:
+                    await self._listen(self._connection)
             except _LOST as error:
                 _log.warning("the subscription was lost: %s", error)
             except Exception:  # a defect of ours must not leave all feeds deaf
@@ -109,7 +125,7 @@ class Ears:
             pause = min(pause * 2, BACKOFF[1])
 
     async def _lose(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._limit = self._connection, None, None
         self._leaving.clear()
         for topic in self._topics.values():
             topic.lose()
@@ -117,8 +133,11 @@ class Ears:
             await connection.disconnect(nowait=True)
 
     async def _listen(self, connection: Connection) -> None:
-        """Read for as long as the server shows signs of life: one answer, at least, per PING."""
-        silent = False
+        """Read for as long as the server shows signs of life: the acknowledgement, then one answer, at least, per PING.
+
+        A node that is cut off from its cluster answers, too, and hears nothing: see `suspect`.
+        """
+        silent = True
         while True:
             timeout = ACK_TIMEOUT if silent else PING_EVERY
             message = await connection.read_response(timeout=timeout, disconnect_on_error=False)
@@ -126,7 +145,7 @@ class Ears:
                 silent = False
                 self._hear(message)
             elif silent:
-                raise exceptions.TimeoutError("no answer to PING")
+                raise exceptions.TimeoutError("no answer")
             else:
                 silent = True
                 await connection.send_command("PING", check_health=False)
@@ -150,7 +169,8 @@ class _Ear:
         self._listener = listener
 
     def suspect(self) -> None:
-        """See the port. PING watches over the connection all the time."""
+        """See the port. PING watches over the connection all the time, but not over what lies behind it."""
+        self._ears.suspect(self._key)
 
     async def close(self) -> None:
         """See the port."""

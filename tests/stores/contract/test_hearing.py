@@ -90,8 +90,9 @@ async def test_who_comes_back_is_told_again(open_store: Open) -> None:
     for _ in range(10):
         heard = Heard()
         subscription = await here.subscribe("c", heard)
-        await hear(heard, *await post(there, "c"))
-        assert len(heard.told) == 1
+        posted = await post(there, "c")
+        await hear(heard, *posted)
+        assert heard.positions.count(posted[0]) == 1
         await subscription.close()
 
 
@@ -182,8 +183,9 @@ async def test_the_limit_is_that_of_the_notice_and_not_of_a_message(servers: Bac
 async def test_a_foreign_notice_is_ignored(servers: Backend, store: Store) -> None:
     heard = Heard()
     await store.subscribe("c", heard)
+    assert sum(valkey.cli("PUBSUB", "NUMSUB", TOPIC)[1] for valkey in servers.valkeys) == 1
     for garbage in ("", "hello", "?", "?a b c", "\t", '{"event":"message"}', b"\xff\xfe", "t9x2k0ab 1 7qd1 0 5 {}"):
-        assert servers.keeper("c").cli("PUBLISH", TOPIC, garbage) == 1
+        servers.keeper("c").cli("PUBLISH", TOPIC, garbage)
     told = await post(store, "c")
     await hear(heard, *told)
     assert heard.calls == ["notice"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import secrets
@@ -18,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from app import __version__
-from app.errors import StartupRefused
+from app.errors import StartupRefused, StoreUnavailable
 from app.feed import FeedSettings
 from app.feeds import Feeds, Most
 from app.limits import OpenRate
@@ -194,12 +195,23 @@ class _Wiring:
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """Under a server: open at the start, close at the end."""
         service = self.service
+        looking = asyncio.create_task(_look(service.store))
         try:
             yield
         finally:
+            looking.cancel()
+            await asyncio.wait([looking])
             self._service = None
             await service.feeds.close()
             await service.store.close()
+
+
+async def _look(store: Store) -> None:
+    """Ask the store at the start, so that what is set up wrongly is in the log before anybody asks."""
+    try:
+        await store.ping()
+    except StoreUnavailable as error:
+        _log.error("%s", error.detail)
 
 
 def _token(digits: int) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from app.errors import StoreMisconfigured, StoreUnavailable
 from app.routes.deps import ServiceDep
-from app.routes.problems import describe
+from app.routes.problems import RETRY_AFTER, describe, problem
 
 router = APIRouter(tags=["health"])
 
@@ -20,9 +21,14 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", summary="The store answers", responses=describe(503, "The message store does not answer now."))
-async def readyz(service: ServiceDep) -> dict[str, Any]:
+async def readyz(service: ServiceDep) -> Any:
     """Asks the store: `latencyMs` is what that took, `scripts` and `notices` say how the store works at the moment."""
     began = perf_counter()
-    await service.store.ping()
+    try:
+        await service.store.ping()
+    except StoreMisconfigured:
+        raise
+    except StoreUnavailable as error:  # the only place that says why: whoever looks here can do something about it
+        return problem(503, "Service unavailable", f"{error.detail}.", headers={"Retry-After": str(RETRY_AFTER)})
     latency = round((perf_counter() - began) * 1000, 2)
     return {"status": "ok", "store": service.store.name, "latencyMs": latency, **service.store.state()}

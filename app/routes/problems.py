@@ -85,7 +85,8 @@ async def _unavailable(_: Request, error: Exception) -> Response:
     _log.warning("unavailable: %s", error.detail)
     headers = {"Retry-After": str(RETRY_AFTER)}
     if isinstance(error, StoreMisconfigured):
-        return problem(503, "Service not configured", f"{error.detail}.", headers=headers, outcome="none")
+        outcome = "unknown" if error.outcome_unknown else "none"
+        return problem(503, "Service not configured", f"{error.detail}.", headers=headers, outcome=outcome)
     if not error.outcome_unknown:
         keys = isinstance(error, KeysUnavailable)
         who = "The keys that verify tokens can't be fetched" if keys else "The message store does not answer"

@@ -116,12 +116,13 @@ class Feed:
     async def after(self, position: Position) -> Stretch:
         """What comes after `position`: from the tail if it reaches back, else from the log, else a gap.
 
+        While somebody claims messages that are not proven yet (this process's own first one, say), the log is asked.
         A position past the log's end is read for once a second; if it still is after 3 s, its history is gone: `reset`.
         """
         give_up = self._loop.time() + CONFIRM
         while True:
             await self.ready()
-            if (held := self.peek(position)) is not None:
+            if (held := self.peek(position)) is not None and (held.frames or not self._claims):
                 return held
             late = self._loop.time() >= give_up
             if late or not self._tail.is_behind(position):
@@ -134,9 +135,9 @@ class Feed:
             await self._reread()
 
     def newest(self, count: int) -> Sequence[Frame] | None:
-        """The newest `count` messages where they are held here. Costs nothing."""
+        """The newest `count` messages where they are held here, and nobody claims newer ones. Costs nothing."""
         frames = self._tail.frames
-        if not self._fresh.is_set() or self.failure is not None:
+        if not self._fresh.is_set() or self.failure is not None or self._claims:
             return None
         return frames[-count:] if len(frames) >= count or self._tail.base.seq == 0 else None
 

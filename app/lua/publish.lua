@@ -88,7 +88,11 @@ for i = 1, n do
     entries[i] = string.format('%s %d %s %s %s ', epoch, seq + i, mark(i), before, now) .. body(i)
     before = mark(i)
 end
-local length = redis.call('RPUSH', log, unpack(entries))
+local length = redis.pcall('RPUSH', log, unpack(entries))
+if type(length) == 'table' then -- no room, no right: a key must not stand for what is not there
+    if keys == 1 then redis.call('DEL', KEYS[3]) end
+    return length
+end
 if keys > 1 then
     for k = 1, keys do redis.call('SET', KEYS[2 + k], remembered(k), 'PX', key_field(k, 4)) end
 end

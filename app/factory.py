@@ -24,7 +24,7 @@ from app.feed import FeedSettings
 from app.feeds import Feeds, Most
 from app.limits import OpenRate
 from app.models import Message
-from app.policy import LAMBDA, SERVER, Policy
+from app.policy import SERVER, Policy
 from app.routes import admin, health, history, page, problems, publish, stream, tickets
 from app.routes.deps import Service
 from app.routes.door import AccessLog, Door
@@ -112,6 +112,10 @@ def refuse_unsafe(settings: Settings, policy: Policy) -> None:
         raise StartupRefused(
             "This service has no keys and everybody can reach it. Set GAPLESS_PUBLIC=true if that is what you want."
         )
+    if policy.largest is not None and settings.max_body > policy.largest:
+        raise StartupRefused(
+            f"GAPLESS_MAX_BODY can be at most {policy.largest} here, where replies are handed over whole."
+        )
 
 
 def make_store(settings: Settings) -> Store:
@@ -176,7 +180,7 @@ class _Wiring:
     def _join(self, store: Store) -> Service:
         settings, policy = self._settings, self._policy
         recheck = store.recheck if settings.recheck is None else settings.recheck
-        linger = 0 if policy is LAMBDA else settings.linger
+        linger = 0 if policy.alone else settings.linger
         feeds = FeedSettings(recheck, linger, settings.retention, store.page, policy.freezes, store.lag)
         return Service(
             settings=settings,

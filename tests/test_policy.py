@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.policy import SERVER, Mode, Policy, jittered
+from app.policy import LAMBDA, LAMBDA_ADAPTER, LAMBDA_ADAPTER_BUFFERED, SERVER, VERCEL, Mode, Policy, choose, jittered
 
 dice = st.floats(0, 1)
 seconds = st.floats(0.2, 86_400)
@@ -41,6 +41,31 @@ def test_on_a_machine_of_ones_own_only_the_setting_counts(wanted: float) -> None
 def test_a_platforms_deadline_is_met_with_time_to_spare() -> None:
     assert Policy("p", reserve=1.5).lifetime(240, 30, 1.0) == 28.5
     assert Policy("p", reserve=1.5, ceiling=25).lifetime(240, 30, 1.0) == 25
+
+
+@given(st.floats(0, 25), remaining)
+def test_a_request_waits_no_longer_than_it_wants_nor_into_its_platforms_end(wanted: float, left: float | None) -> None:
+    patience = LAMBDA.patience(wanted, left)
+    assert 0 <= patience <= min(wanted, 20)
+    assert left is None or patience <= max(left - 1.5, 0)
+    assert SERVER.patience(wanted, None) == wanted
+
+
+def test_where_it_runs_is_said_by_what_the_platform_sets() -> None:
+    function = {"AWS_LAMBDA_FUNCTION_NAME": "f"}
+    adapter = function | {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap"}
+    assert choose({}) is SERVER and choose({"VERCEL": "", "AWS_REGION": "x"}) is SERVER
+    assert choose(function) is LAMBDA
+    assert choose(function | {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/other", "AWS_LWA_INVOKE_MODE": "x"}) is LAMBDA
+    assert choose(adapter) is LAMBDA_ADAPTER_BUFFERED
+    assert choose(adapter | {"AWS_LWA_INVOKE_MODE": "RESPONSE_STREAM"}) is LAMBDA_ADAPTER
+    assert choose(adapter | {"VERCEL": "1"}) is VERCEL
+
+
+def test_what_is_frozen_after_each_request_lets_nothing_linger() -> None:
+    alone = [policy for policy in (SERVER, VERCEL, LAMBDA, LAMBDA_ADAPTER, LAMBDA_ADAPTER_BUFFERED) if policy.alone]
+    assert alone == [LAMBDA, LAMBDA_ADAPTER, LAMBDA_ADAPTER_BUFFERED]
+    assert all(policy.freezes for policy in [*alone, VERCEL])
 
 
 @given(st.integers(1, 60_000), dice)

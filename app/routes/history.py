@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app import history as past
@@ -21,6 +21,7 @@ from app.history import Page, first_that_fit
 from app.routes.caller import ReaderDep
 from app.routes.deps import ChannelPath, Service, ServiceDep
 from app.routes.problems import describe
+from app.routes.remaining import remaining
 
 router = APIRouter(tags=["messages"])
 
@@ -58,6 +59,7 @@ _EXAMPLE = {
     },
 )
 async def history(
+    request: Request,
     channel: ChannelPath,
     grant: ReaderDep,
     service: ServiceDep,
@@ -77,7 +79,9 @@ async def history(
     if wait is not None and not after:
         raise Unprocessable("wait goes with after: it says for how long to wait for what comes next.")
     if after:
-        return _reply(channel, await _after(service, channel, after, limit, wait or 0))
+        left = remaining(request.scope, service.policy.platform, service.wall())
+        until = asyncio.get_running_loop().time() + service.policy.patience(wait or 0, left)
+        return _reply(channel, await _after(service, channel, after, limit, until))
     if before:
         position = parse_position(before)
         if position is None or not position.seq:
@@ -95,8 +99,8 @@ async def _newest(service: Service, channel: str, limit: int) -> Page:
     return await past.newest(service.store, channel, limit, service.wall())
 
 
-async def _after(service: Service, channel: str, text: str, limit: int, wait: float) -> Page:
-    """What comes after a position, as a stream would send it; waits for up to `wait` seconds where there is nothing."""
+async def _after(service: Service, channel: str, text: str, limit: int, until: float) -> Page:
+    """What comes after a position, as a stream would send it; waits until loop time `until` where there is nothing."""
     async with service.feeds.open([channel]) as [feed]:
         position = parse_position(text)
         if position is None:
@@ -104,8 +108,8 @@ async def _after(service: Service, channel: str, text: str, limit: int, wait: fl
             stretch = await feed.after(gap.resume)
             return _page(stretch.frames, limit, gap.resume, gap)
         stretch = await feed.after(position)
-        if wait and not stretch.frames and stretch.gap is None:
-            await _news(feed, position, wait)
+        if not stretch.frames and stretch.gap is None:
+            await _news(feed, position, until)
             stretch = await feed.after(position)
         if stretch.gap is not None:
             rest = await feed.after(stretch.gap.resume)
@@ -135,15 +139,15 @@ class _Waiter:
         self.bell.set()
 
 
-async def _news(feed: Feed, position: Position, wait: float) -> None:
-    """Return as soon as the feed has something, or after `wait` seconds."""
+async def _news(feed: Feed, position: Position, until: float) -> None:
+    """Return as soon as the feed has something, or at loop time `until`."""
     waiter = _Waiter(position)
     feed.readers[waiter] = None
     try:
         held = feed.peek(position)
         if held is not None and not held.frames:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout_at(until):
                     await waiter.bell.wait()
     finally:
         feed.readers.pop(waiter, None)

@@ -1,0 +1,217 @@
+"""GET /channels/{channel}/stream and GET /stream: where a stream begins, what it looks like, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.front.house import House, events, house, of_kind
+from tests.routes.problem import assert_problem
+from tests.support.event_stream import Event
+from tests.support.valkey import Valkey
+
+ONE, MANY = "/channels/a/stream", "/stream?channel=a"
+BOTH = pytest.mark.parametrize("path", [ONE, MANY], ids=["one channel", "by query"])
+
+
+async def publish(served: House, *data: Any, channel: str = "a") -> list[str]:
+    reply = await served.client.post(f"/channels/{channel}/messages", json=[{"data": one} for one in data])
+    return [one["id"] for one in reply.raise_for_status().json()]
+
+
+async def read(served: House, path: str, *, header: str | None = None, **query: Any) -> list[Event]:
+    """A whole stream, to its end."""
+    reply = await ask(served, path, header=header, **query)
+    assert reply.status_code == 200, reply.text
+    return events(reply.content)
+
+
+async def ask(
+    served: House, path: str, *, method: str = "GET", header: str | None = None, **query: Any
+) -> httpx.Response:
+    headers = {} if header is None else {"Last-Event-ID": header}
+    url = httpx.URL(path).copy_merge_params(query)
+    return await served.client.request(method, url, headers=headers)
+
+
+def data(read: list[Event]) -> list[Any]:
+    return [json.loads(told)["data"] for told in of_kind(read, "message")]
+
+
+# What it looks like
+
+
+@BOTH
+async def test_a_whole_stream_byte_by_byte(path: str, served: House) -> None:
+    ids = await publish(served, {"text": "hé\u2028\n"})
+    reply = await ask(served, path, history=1)
+    hello, message, end, rest = reply.content.decode().split("\n\n")
+    assert rest == ""
+    assert re.fullmatch(r"retry: 700\nid: \w{8}-0-0\nevent: hello\ndata: {.*}", hello)
+    said = json.loads(hello.partition("data: ")[2])
+    assert list(said) == ["cursor", "channels", "heartbeat", "lifetime", "mode"]
+    assert (said["channels"], said["heartbeat"], said["mode"]) == (["a"], 15, "streaming")
+    assert said["cursor"] == re.findall("id: (.*)", hello)[0]
+    assert 0.16 <= said["lifetime"] <= 0.2
+    assert re.fullmatch(
+        rf'id: {ids[0]}\ndata: {{"id":"{ids[0]}","channel":"a","event":"message","user":null,'
+        r'"data":{"text":"hé\\u2028\\n"},"localId":null,"timestamp":"[0-9T:.-]{23}Z"}',
+        message,
+    )
+    assert end == 'event: end\ndata: {"reason":"deadline"}'
+
+
+async def test_an_event_has_its_name(served: House) -> None:
+    await served.client.post(
+        "/channels/a/messages", json={"data": 1, "event": "chat.said", "user": "ann", "localId": "x"}
+    )
+    [_, event, _] = await read(served, ONE, history=1)
+    told = json.loads(event.data)
+    assert (event.type, told["event"], told["user"], told["localId"]) == ("chat.said", "chat.said", "ann", "x")
+
+
+@BOTH
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_headers(path: str, method: str, served: House) -> None:
+    reply = await ask(served, path, method=method)
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert (reply.headers["cache-control"], reply.headers["x-accel-buffering"]) == ("no-store", "no")
+    assert bool(reply.content) == (method == "GET")
+
+
+async def test_heartbeats_are_a_comment_and_nothing_more(valkey: Valkey) -> None:
+    async with house(valkey.url, heartbeat=0.05, lifetime=0.5) as served:
+        content = (await ask(served, ONE)).content
+    body = content.partition(b"\n\n")[2].partition(b"event: end")[0]
+    assert body == b":\n" * (len(body) // 2)
+    assert len(body) >= 2
+
+
+async def test_settings_of_a_stream(valkey: Valkey) -> None:
+    async with house(valkey.url, retry_ms=1234, heartbeat=2.5, lifetime=0.3) as served:
+        reply = await ask(served, ONE)
+    said = json.loads(of_kind(events(reply.content), "hello")[0])
+    assert reply.content.startswith(b"retry: 1234\n")
+    assert said["heartbeat"] == 2.5
+    assert 0.24 <= said["lifetime"] <= 0.3
+
+
+# Where it begins
+
+
+async def test_now(served: House) -> None:
+    ids = await publish(served, 1, 2)
+    hello, *rest = await read(served, ONE)
+    assert (hello.last_event_id, data(rest)) == (ids[-1], [])
+
+
+async def test_in_order_of_precedence(served: House) -> None:
+    """The header, which a browser sends when it comes back; then `after`; then its other name; then `history`."""
+    ids = await publish(served, 0, 1, 2, 3, 4)
+    later = {"after": ids[2], "lastEventId": ids[1], "history": 5}
+    assert data(await read(served, ONE, header=ids[3], **later)) == [4]
+    assert data(await read(served, ONE, **later)) == [3, 4]
+    assert data(await read(served, ONE, lastEventId=ids[1], history=5)) == [2, 3, 4]
+    assert data(await read(served, ONE, history=5)) == [0, 1, 2, 3, 4]
+
+
+async def test_what_is_empty_counts_as_absent(served: House) -> None:
+    ids = await publish(served, 0, 1, 2)
+    assert data(await read(served, ONE, header="", after=ids[1])) == [2]
+    assert data(await read(served, ONE, header="", after="", lastEventId=ids[0])) == [1, 2]
+    assert data(await read(served, ONE, header="", after="", lastEventId="", history=1)) == [2]
+    hello, *rest = await read(served, ONE, header="", after="")
+    assert (hello.last_event_id, data(rest)) == (ids[-1], [])
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"), [(0, []), (1, [4]), (3, [2, 3, 4]), (5, [0, 1, 2, 3, 4]), (200, None)]
+)
+async def test_the_last_so_many(history: int, expected: list[int] | None, served: House) -> None:
+    await publish(served, *range(5))
+    assert data(await read(served, ONE, history=history)) == (list(range(5)) if expected is None else expected)
+
+
+async def test_the_last_so_many_beyond_what_a_read_returns(served: House) -> None:
+    for start in (0, 100, 200):
+        await publish(served, *range(start, start + 100))
+    async with served.live(f"{ONE}?history=200") as stream:
+        got = await stream.until("message", 200)
+    assert [message["data"] for message in got] == list(range(100, 300))
+
+
+async def test_many_channels(served: House) -> None:
+    a, b = await publish(served, "a1", "a2"), await publish(served, "b1", "b2", channel="b")
+    path = "/stream?channel=b&channel=a"
+    hello, *rest = await read(served, path, history=1)
+    assert json.loads(hello.data)["channels"] == ["b", "a"]
+    assert hello.last_event_id == f"{b[0]}.{a[0]}"
+    assert sorted(data(rest)) == ["a2", "b2"]
+    assert rest[-1].last_event_id == f"{b[1]}.{a[1]}"
+    assert data(await read(served, path, header=f"{b[0]}.{a[1]}")) == ["b2"]
+
+
+async def test_channels_may_be_listed_with_commas(served: House) -> None:
+    hello, *_ = await read(served, "/stream?channel=a,b&channel=c")
+    assert json.loads(hello.data)["channels"] == ["a", "b", "c"]
+
+
+async def test_sixteen_channels(served: House) -> None:
+    hello, *_ = await read(served, "/stream?" + "&".join(f"channel=c{n}" for n in range(16)))
+    assert len(hello.last_event_id.split(".")) == 16
+
+
+# What is refused
+
+REFUSED = {
+    "no channel": ("/stream", "channel"),
+    "an empty channel": ("/stream?channel=", "is no channel"),
+    "17 channels": ("/stream?" + "&".join(f"channel=c{n}" for n in range(17)), "17 were named"),
+    "17 channels with commas": ("/stream?channel=" + ",".join(f"c{n}" for n in range(17)), "17 were named"),
+    "a channel twice": ("/stream?channel=a&channel=b&channel=a", "^Name each channel once"),
+    "a channel twice with commas": ("/stream?channel=a,a", "^Name each channel once"),
+    "a channel of 65": ("/stream?channel=" + "x" * 65, "is no channel"),
+    "a line break": ("/stream?channel=a%0A", "is no channel"),
+    "a space": ("/stream?channel=a%20b", "is no channel"),
+    "a bad one of two": ("/stream?channel=a&channel=-b", "'-b' is no channel"),
+    "a bad channel": ("/channels/-a/stream", "channel: "),
+    "a long channel": ("/channels/" + "x" * 65 + "/stream", "channel: "),
+    "history 201": (f"{ONE}?history=201", "history: "),
+    "history -1": (f"{ONE}?history=-1", "history: "),
+    "history all": (f"{ONE}?history=all", "history: "),
+    "history 201 of many": (f"{MANY}&history=201", "history: "),
+}
+
+
+@pytest.mark.parametrize(("path", "detail"), REFUSED.values(), ids=REFUSED)
+async def test_what_can_never_work(path: str, detail: str, served: House) -> None:
+    assert_problem(await served.client.get(path), 422, detail)
+
+
+@BOTH
+async def test_without_a_store_it_is_still_a_stream(path: str) -> None:
+    """An answer of 5xx would stop a browser's EventSource for ever."""
+    async with house("unix:///nowhere/at/all", lifetime=60) as served:
+        reply = await ask(served, path, header="t9x2k0ab-1-abcd")
+    assert reply.status_code == 200
+    assert re.fullmatch(r'retry: (\d+)\nevent: end\ndata: {"reason":"unavailable"}\n\n', reply.text)
+    assert 5000 <= int(reply.text.partition("\n")[0].removeprefix("retry: ")) <= 7500
+
+
+@BOTH
+async def test_too_many_streams(path: str, valkey: Valkey) -> None:
+    async with house(valkey.url, stream_rate=2) as served:
+        ends = [of_kind(events((await ask(served, path)).content), "end")[0] for _ in range(3)]
+    assert [json.loads(end)["reason"] for end in ends] == ["deadline", "deadline", "busy"]
+
+
+async def test_other_methods(served: House) -> None:
+    for path in (ONE, "/stream"):
+        reply = await served.client.post(path)
+        assert_problem(reply, 405, "it takes GET, HEAD")
+        assert reply.headers["allow"] == "GET, HEAD"

@@ -50,7 +50,7 @@ class Terminal:
     def _read(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
-            print(f"    {line.rstrip()}", flush=True)
+            print(f"    {line.rstrip()}\n", end="", flush=True)  # one write: other threads print, too
             self.lines.put(line)
         self.lines.put(None)
 
@@ -108,9 +108,9 @@ class Newcomer:
         running = self.terminal("make", "run", PORT=str(self.port))
         try:
             running.until(rf"http://127\.0\.0\.1:{self.port}\b", 300)
-            print(f"`make run` was ready after {time.monotonic() - start:.1f} s")
+            print(f"`make run` was ready after {time.monotonic() - start:.1f} s\n", end="")
             yield running
-            print(f"it ended {running.stop():.1f} s after SIGTERM")
+            print(f"it ended {running.stop():.1f} s after SIGTERM\n", end="")
             self.nothing_is_left_running()
         finally:
             with contextlib.suppress(ProcessLookupError):

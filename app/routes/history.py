@@ -25,7 +25,7 @@ from app.routes.remaining import remaining
 
 router = APIRouter(tags=["messages"])
 
-_ID = "^[0-9a-z]{8}-[1-9][0-9]{0,14}-[0-9a-z]{4}$"
+_ID = "^([0-9a-z]{8}-[1-9][0-9]{0,14}-[0-9a-z]{4})?$"
 _EXAMPLE = {
     "messages": [
         {

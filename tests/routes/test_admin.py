@@ -217,7 +217,7 @@ async def test_none_is_an_empty_page(found: House) -> None:
     assert reply.json() == {"channels": [], "next": None}
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "-1", "1.5", "9" * 21, str(2**64), "99999999999999999999", "0\n", "1%00"])
+@pytest.mark.parametrize("cursor", ["", "x", "-1", "1.5", "9" * 21, str(2**64), "99999999999999999999", "1\0"])
 async def test_a_cursor_that_is_none_is_refused(found: House, cursor: str) -> None:
     reply = await found.client.get("/channels", params={"cursor": cursor}, headers=admin())
     assert (reply.status_code, reply.headers["content-type"]) == (422, "application/problem+json")

@@ -1,0 +1,45 @@
+"""schemathesis reads the running service's own description and holds it to each word of it.
+
+Its settings, and each check that is off with its reason, are in `schemathesis.toml`; `schemathesis_hooks.py` tells it
+what OpenAPI can't say.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.front.forge import SECRET, Secret, claims_of
+from tests.support.isolation import isolated
+from tests.support.process import Process
+from tests.support.service import Service
+from tests.support.valkey import Valkey
+
+ROOT = Path(__file__).parents[2]
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.mark.real(seconds=30)
+@pytest.mark.parametrize("phases", ["examples,coverage", "fuzzing", "stateful"])
+def test_the_service_is_what_its_description_says(valkey: Valkey, tmp_path: Path, phases: str) -> None:
+    claims = claims_of(time.time(), exp=int(time.time()) + 600)
+    token = Secret().sign(claims | {"gapless": {**claims["gapless"], "admin": True}})
+    env = {"REDIS_URL": valkey.url, "GAPLESS_LIFETIME": "0.2", "GAPLESS_JWT_SECRET": SECRET}
+    with Service(env) as service:
+        argv = [str(Path(sys.executable).with_name("schemathesis")), f"--config-file={CONFIG}", "run"]
+        argv += [f"{service.url}/openapi.json", "--header", f"Authorization: Bearer {token}"]
+        argv += ["--checks=all", f"--phases={phases}", "--no-color"]
+        if os.environ.get("CI") == "true":
+            argv.append("--generation-deterministic")
+        hooks = {"SCHEMATHESIS_HOOKS": "tests.front.schemathesis_hooks", "PYTHONPATH": str(ROOT)}
+        with Process("schemathesis", argv, env=isolated(os.environ) | hooks, cwd=tmp_path) as run:
+            assert run.wait(alarm=170) == 0, run.log
+            skipped = "stateful" in phases  # operations that are linked to no other
+            assert skipped or re.search(r"Tested: +9\b", run.log), "every operation"
+        assert " 500 " not in service.log
+        assert "Traceback" not in service.log

@@ -19,6 +19,9 @@ CONNECT_TIMEOUT = 2.0
 REPLY_TIMEOUT = 3.0
 POOL = 32
 """Connections of one process to one server."""
+RESTED = 5.0
+"""Seconds of rest after which a connection must answer a PING before it is used: a process that was frozen, or a route
+that is gone, says nothing of a peer that has closed, and what is sent to it might have been written."""
 
 LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 
@@ -61,7 +64,7 @@ class Single:
         `asking`: says ASKING first, to a cluster's node that is about to take over the key.
         """
         try:
-            connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+            connection = await self._answering()
         except (*LOST, exceptions.ResponseError) as error:
             raise StoreUnavailable(f"Redis can't be reached: {error}") from None
         try:
@@ -76,6 +79,20 @@ class Single:
             raise StoreUnavailable(f"Redis did not answer: {error}", outcome_unknown=True) from None
         finally:
             await self._pool.release(connection)
+
+    async def _answering(self) -> Any:
+        """A connection of the pool that answers; raises what redis-py does."""
+        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            try:
+                await connection.check_health()
+            except LOST:
+                await connection.disconnect()
+                await connection.connect()
+        except BaseException:
+            await self._pool.release(connection)
+            raise
+        return connection
 
     async def scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
         """See Line."""
@@ -92,6 +109,7 @@ class Single:
     async def listen(self) -> Connection:
         """See Line."""
         connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        connection.health_check_interval = 0  # a reply would come among the notices
         await connection.connect()  # type: ignore[no-untyped-call]
         return connection
 
@@ -108,4 +126,5 @@ def _options(url: str) -> dict[str, Any]:
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
         "driver_info": None,
+        "health_check_interval": RESTED,
     }

@@ -1,0 +1,54 @@
+"""A connection that rested is asked before it is trusted with a write that nobody may repeat."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from app.stores import redis_lines
+from app.stores.redis_lines import Single
+from tests.support.fault_proxy import Blackhole, FaultProxy
+from tests.support.valkey import Valkey
+
+
+async def test_a_route_that_is_gone_costs_time_and_no_write(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_lines, "RESTED", 1e-9)
+    monkeypatch.setattr(redis_lines, "REPLY_TIMEOUT", 0.5)
+    async with FaultProxy(valkey.socket) as proxy:
+        line = Single(f"redis://127.0.0.1:{proxy.port}")
+        try:
+            assert await line.call(("RPUSH", "list", "1")) == 1
+            swallowed = proxy.arm(Blackhole(), connections=0)
+            began = time.monotonic()
+            assert await line.call(("RPUSH", "list", "2")) == 2
+            assert swallowed.hits == 1 and proxy.connections == 2 and time.monotonic() - began < 5
+        finally:
+            await line.close()
+    assert valkey.cli("LLEN", "list") == 2
+
+
+async def test_one_that_works_is_not_asked(valkey: Valkey) -> None:
+    line = Single(valkey.url)
+    try:
+        await line.call(("GET", "a"))
+        with valkey.count_commands(ignore=()) as counted:
+            for _ in range(5):
+                await line.call(("GET", "a"))
+        assert counted["get"] == 5 and counted["ping"] <= 1  # the count's own connection may say PING
+    finally:
+        await line.close()
+
+
+async def test_notices_are_not_mixed_with_replies_to_ping(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_lines, "RESTED", 1e-9)
+    line = Single(valkey.url)
+    try:
+        connection = await line.listen()
+        for name in (b"a", b"b"):
+            await connection.send_command("SUBSCRIBE", name)
+            told = await connection.read_response()
+            assert told[:2] == [b"subscribe", name]
+        await connection.disconnect()
+    finally:
+        await line.close()

@@ -14,13 +14,20 @@ from app.routes.problems import RETRY_AFTER, describe, problem
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", summary="The process is up")
+_REFUSED = describe(403, "This service has no keys, so it serves this machine only.")
+
+
+@router.get("/healthz", summary="The process is up", responses=_REFUSED)
 async def healthz() -> dict[str, str]:
     """Answers without asking the store."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="The store answers", responses=describe(503, "The message store does not answer now."))
+@router.get(
+    "/readyz",
+    summary="The store answers",
+    responses={**_REFUSED, **describe(503, "The message store does not answer now.")},
+)
 async def readyz(service: ServiceDep) -> Any:
     """Asks the store: `latencyMs` is what that took, `scripts` and `notices` say how the store works at the moment."""
     began = perf_counter()

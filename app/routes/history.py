@@ -34,14 +34,21 @@ _EXAMPLE = {
             "event": "message",
             "user": "ann",
             "data": {"text": "hi"},
-            "localId": None,
+            "localId": "4f1c",
             "timestamp": "2026-01-01T12:00:00.000Z",
         }
     ],
     "oldest": "t9x2k0ab-42-7qd1",
     "latest": "t9x2k0ab-42-7qd1",
     "cursor": "t9x2k0ab-42-7qd1",
-    "gap": None,
+    # Not null, which FastAPI leaves out of what it describes.
+    "gap": {
+        "channel": "general",
+        "reason": "trimmed",
+        "missed": 3,
+        "oldest": "t9x2k0ab-42-7qd1",
+        "latest": "t9x2k0ab-42-7qd1",
+    },
 }
 
 

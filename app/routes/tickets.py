@@ -53,6 +53,7 @@ class TicketRequest(BaseModel):
         **describe(413, "The body is larger than GAPLESS_MAX_BODY."),
         **describe(415, "The body is not declared as JSON."),
         **describe(422, "channels: Field required."),
+        **describe(503, "The keys that verify tokens can't be fetched now."),
     },
 )
 async def tickets(grant: WriterDep, raw: BodyDep, service: ServiceDep) -> JSONResponse:

@@ -113,16 +113,20 @@ class Newcomer:
             print(f"it ended {running.stop():.1f} s after SIGTERM\n", end="")
             self.nothing_is_left_running()
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(running.process.pid, signal.SIGKILL)
+            for pid in self.processes():
+                os.kill(pid, signal.SIGKILL)
 
     def nothing_is_left_running(self) -> None:
         """No process works in the clone any more, the embedded Valkey included."""
         end = time.monotonic() + 10
-        while left := [pid for pid, folder in working_folders() if folder.is_relative_to(self.folder)]:
+        while left := self.processes():
             if time.monotonic() > end:
                 sys.exit(f"left running: {[Path(f'/proc/{pid}/cmdline').read_text() for pid in left]}")
             time.sleep(0.05)
+
+    def processes(self) -> list[int]:
+        """Those that work in the clone: the service and its Valkey, whatever group or session they are in."""
+        return [pid for pid, folder in working_folders() if folder.is_relative_to(self.folder)]
 
     def reads_what_it_posts(self) -> Terminal:
         reader = self.terminal("curl", "-sN", f"{self.url}/channels/general/stream")
@@ -157,10 +161,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def working_folders() -> Iterator[tuple[str, Path]]:
+def working_folders() -> Iterator[tuple[int, Path]]:
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            yield process.name, (process / "cwd").readlink()
+            yield int(process.name), (process / "cwd").readlink()
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ redis-py's own retries are off: it can't know what may be repeated.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Protocol
 
 from redis import exceptions
@@ -82,9 +83,12 @@ class Single:
 
     async def _answering(self) -> Any:
         """A connection of the pool that answers; raises what redis-py does."""
-        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        await asyncio.sleep(0)  # after a freeze the loop has yet to hear what became of its sockets
+        connection: Any = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         try:
             try:
+                if connection._writer.is_closing():  # reset by the peer: redis-py's own look finds only an orderly end
+                    raise exceptions.ConnectionError("reset")
                 await connection.check_health()
             except LOST:
                 await connection.disconnect()

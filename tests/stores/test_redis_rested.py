@@ -8,6 +8,7 @@ import pytest
 
 from app.stores import redis_lines
 from app.stores.redis_lines import Single
+from tests.support.alarm import auntil
 from tests.support.fault_proxy import Blackhole, FaultProxy
 from tests.support.valkey import Valkey
 
@@ -26,6 +27,19 @@ async def test_a_route_that_is_gone_costs_time_and_no_write(valkey: Valkey, monk
         finally:
             await line.close()
     assert valkey.cli("LLEN", "list") == 2
+
+
+@pytest.mark.parametrize("how", ["cut_all", "reset_all"])
+async def test_one_that_ended_while_nobody_looked_is_not_written_to(valkey: Valkey, how: str) -> None:
+    async with FaultProxy(valkey.socket) as proxy:
+        line = Single(f"redis://127.0.0.1:{proxy.port}")
+        try:
+            for number in range(1, 5):
+                assert await line.call(("RPUSH", "list", number)) == number
+                assert getattr(proxy, how)() == 1
+                await auntil(lambda: proxy.open == 0, "the connection is gone")
+        finally:
+            await line.close()
 
 
 async def test_one_that_works_is_not_asked(valkey: Valkey) -> None:

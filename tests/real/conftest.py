@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """One client for all connections of a test."""
-    async with httpx.AsyncClient(transport=Wire(), timeout=10) as client:
+    """One client for all connections of a test. Its patience is five times what the service may take to say 503."""
+    async with httpx.AsyncClient(transport=Wire(), timeout=30) as client:
         yield client

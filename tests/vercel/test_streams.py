@@ -87,23 +87,6 @@ async def test_500_messages_across_ten_deadlines_come_once_and_in_order(
         assert all(instance.handled > 3 for instance in fn.instances)
 
 
-@pytest.mark.parametrize("at_deadline", ["cut", "kill"])
-async def test_streams_that_are_cut_off_in_mid_air_lose_nothing(
-    bundle: Bundle, env: dict[str, str], http: httpx.AsyncClient, at_deadline: Literal["cut", "kill"]
-) -> None:
-    env["GAPLESS_RETRY_MS"] = "50"
-    async with (
-        VercelFunction(bundle, env=env, max_duration=2, deadline_told=False, at_deadline=at_deadline) as fn,
-        listening("node", fn) as reader,
-    ):
-        published = 0
-        while fn.tally["cut"] < 4 or published < 100:
-            published += await publish_unless_cut_off(http, fn, published)
-        await reader.until(lambda seen: len(seen.messages) >= published, "all messages")
-        assert numbers(reader) == list(range(published))
-        assert reader.of("gap") == []
-
-
 async def test_fifty_streams_of_an_instance_share_one_upstream_a_channel(
     bundle: Bundle, env: dict[str, str], upstash: EmulatorProcess, http: httpx.AsyncClient
 ) -> None:

@@ -64,7 +64,9 @@ def _names_loopback(host: str) -> bool:
 
 def _is_loopback(address: str) -> bool:
     try:
-        return ipaddress.ip_address(address).is_loopback
+        parsed = ipaddress.ip_address(address)
+        mapped = getattr(parsed, "ipv4_mapped", None)  # older Pythons take ::ffff:127.0.0.1 for no loopback
+        return bool((mapped or parsed).is_loopback)
     except ValueError:
         return False
 

@@ -94,6 +94,7 @@ def serve_or_explain(policy: Policy) -> ASGIApp:
     try:
         settings = read_settings()
         refuse_unsafe(settings, policy)
+        refuse_upstash(settings)
         return create_app(settings, policy)
     except StartupRefused as error:
         if policy is SERVER:
@@ -116,6 +117,21 @@ def refuse_unsafe(settings: Settings, policy: Policy) -> None:
         raise StartupRefused(
             f"GAPLESS_MAX_BODY can be at most {policy.largest} here, where replies are handed over whole."
         )
+
+
+def refuse_upstash(settings: Settings) -> None:
+    """What can never work with Upstash, said before the first request; raises StartupRefused."""
+    if settings.upstash_url is None:
+        return
+    from app.stores.upstash import LARGEST_BODY  # noqa: PLC0415 - imported only where it is used
+    from app.stores.upstash_rest import check  # noqa: PLC0415
+
+    check(
+        settings.upstash_url.strip(),
+        settings.upstash_token.get_secret_value().strip() if settings.upstash_token else "",
+    )
+    if settings.max_body > LARGEST_BODY:
+        raise StartupRefused(f"GAPLESS_MAX_BODY can be at most {LARGEST_BODY} with Upstash, whose replies hold 10 MB.")
 
 
 def make_store(settings: Settings) -> Store:

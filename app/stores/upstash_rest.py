@@ -46,7 +46,7 @@ class Rest:
 
     def __init__(self, url: str, token: str) -> None:
         self.url, self.token = url.strip().rstrip("/"), token.strip()
-        _check(self.url, self.token)
+        check(self.url, self.token)
         self.name = f"Upstash at {urlsplit(self.url).hostname}"
         self._redis = Redis(self.url, self.token, rest_retries=0, allow_telemetry=False)
 
@@ -102,14 +102,14 @@ def _words(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _check(url: str, token: str) -> None:
-    """Refuse at the start what can never work."""
+def check(url: str, token: str) -> None:
+    """Refuse at the start what can never work; raises StartupRefused."""
     try:
         parts = httpx.URL(url)
         port = urlsplit(url).port
     except (httpx.InvalidURL, ValueError) as error:
         raise StartupRefused(f"UPSTASH_REDIS_REST_URL can't be read: {error}; {_LOOKS}.") from None
-    if parts.scheme not in ("https", "http") or not parts.host or port == 0:
+    if parts.scheme not in ("https", "http") or not parts.host or port == 0 or url.split() != [url]:
         raise StartupRefused(f"UPSTASH_REDIS_REST_URL is no REST URL: {_LOOKS} (not redis://).")
     if not token:
         raise StartupRefused("UPSTASH_REDIS_REST_TOKEN is missing: copy it from the database's page, beside the URL.")

@@ -1,0 +1,360 @@
+"""Ears over REST: SUBSCRIBE while it works, polling while it does not, and nothing that stays silent for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.errors import StoreUnavailable
+from app.stores import topic, upstash_ears, upstash_gate, upstash_poll, upstash_upstream
+from tests.stores.contract.press import Heard, entries, publication
+from tests.stores.upstash_use import emulated, until
+
+if TYPE_CHECKING:
+    from app.cursor import Position
+    from app.store import Store
+    from tests.support.valkey import Valkey
+
+POLL = (0.05, 0.2)
+TRY_AGAIN = (0.3, 1.2)
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same rules, ten times as fast."""
+    monkeypatch.setattr(upstash_poll, "POLL", POLL)
+    monkeypatch.setattr(upstash_gate, "TRY_AGAIN", TRY_AGAIN)
+    monkeypatch.setattr(upstash_upstream, "BACKOFF", (0.02, 0.2))
+    monkeypatch.setattr(upstash_upstream, "ACK_TIMEOUT", 0.6)
+    monkeypatch.setattr(topic, "DOUBT", (0.3, 0.1))
+
+
+async def post(store: Store, channel: str = "c") -> Position:
+    return entries(await store.publish(publication(channel)))[0].position
+
+
+# --- polling
+
+
+async def test_where_subscribe_is_refused_the_channel_is_polled_at_once(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        here, there, heard = open_store(), open_store(), Heard()
+        armed = emulator.faults.arm("refuse_subscribe")
+        await here.subscribe("c", heard)
+        assert armed.hits == 1, "one refusal says enough"
+        assert here.state()["notices"] == "poll"
+        posted = [await post(there) for _ in range(3)]
+        await until(lambda: set(posted) <= set(heard.positions), "it was told by polling")
+        assert "lost" not in heard.calls
+
+
+async def test_a_refusal_is_known_to_all_channels(valkey: Valkey) -> None:
+    """However many are opened then, SUBSCRIBE is tried by one of them at a time, after growing pauses."""
+    async with emulated(valkey) as (emulator, open_store):
+        here = open_store()
+        armed = emulator.faults.arm("refuse_subscribe")
+        await here.subscribe("first", Heard())
+        for number in range(12):
+            await here.subscribe(f"c{number}", Heard())
+        reads = emulator.counts["LRANGE"]
+        await until(lambda: armed.hits >= 3, "it is tried again")
+        assert emulator.counts["LRANGE"] - reads > 2 * 13, "they were all polled meanwhile"
+        assert armed.hits <= 4, "by one of thirteen"
+
+
+async def test_a_tick_costs_one_read_a_channel_however_many_listen(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        emulator.faults.arm("refuse_subscribe")
+        here = open_store()
+        for channel in ("c", "c", "c", "d"):
+            await here.subscribe(channel, Heard())
+        seen: Counter[str] = Counter()
+        emulator.faults.arm(
+            "delay", match=lambda one: seen.update(argv[1].decode() for argv in one.commands) or False, may_miss=True
+        )
+        await until(lambda: seen.total() >= 20, "ten ticks of two channels")
+        assert seen.keys() == {"gapless:{c}:log", "gapless:{d}:log"}
+        assert abs(seen["gapless:{c}:log"] - seen["gapless:{d}:log"]) <= 2
+
+
+async def test_a_quiet_channel_is_polled_more_and_more_slowly_and_a_loud_one_fast(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        emulator.faults.arm("refuse_subscribe")
+        here, there, heard = open_store(), open_store(), Heard()
+        loop = asyncio.get_running_loop()
+        times: list[float] = []
+        emulator.faults.arm("delay", match=lambda _: times.append(loop.time()) or False, may_miss=True)
+        await here.subscribe("c", heard)
+        await until(lambda: len(times) > 12, "it is polled for a while")
+        pauses = [later - earlier for earlier, later in pairwise(times[2:])]
+        assert max(pauses[-3:]) > 2 * min(pauses[:3]), pauses
+        posted = await post(there)
+        told = loop.time()
+        await until(lambda: posted in heard.positions, "it was told")
+        assert loop.time() - told < POLL[1] * 5
+
+
+async def test_a_log_that_is_gone_is_told_of_too(valkey: Valkey) -> None:
+    """PUBLISH reaches nobody here: whoever polls has to see for itself that the log is not there any more."""
+    async with emulated(valkey) as (emulator, open_store):
+        emulator.faults.arm("refuse_subscribe")
+        here, there, heard = open_store(), open_store(), Heard()
+        first = await post(there)
+        await here.subscribe("c", heard)
+        second = await post(there)
+        await until(lambda: second in heard.positions, "it is polled")
+        valkey.cli("DEL", "gapless:{c}:log")
+        await until(lambda: heard.positions[-1] not in (first, second), "something else is told")
+        assert isinstance(heard.told[-1], tuple), "a position that makes readers read"
+
+
+async def test_the_first_message_of_an_empty_channel_is_told(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        emulator.faults.arm("refuse_subscribe")
+        here, there, heard = open_store(), open_store(), Heard()
+        await here.subscribe("c", heard)
+        posted = await post(there)
+        await until(lambda: heard.positions == [posted], "it was told")
+
+
+async def test_while_reads_fail_too_nobody_is_said_to_hear(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        emulator.faults.arm("refuse_subscribe")
+        here, there, heard = open_store(), open_store(), Heard()
+        await here.subscribe("c", heard)
+        broken = emulator.faults.arm("server_error", match="LRANGE")
+        await until(lambda: heard.calls == ["lost"], "the loss is told")
+        posted = await post(there)
+        await until(lambda: broken.hits >= 3, "it goes on trying")
+        emulator.faults.disarm(broken)
+        await until(lambda: posted in heard.positions, "it was told")
+        assert [call for call in heard.calls if call != "notice"] == ["lost", "heard"]
+
+
+# --- SUBSCRIBE comes back
+
+
+async def test_subscribe_is_taken_up_again_when_it_comes_back(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        here, there = open_store(), open_store()
+        refused = emulator.faults.arm("refuse_subscribe")
+        heards = {channel: Heard() for channel in "abc"}
+        for channel, heard in heards.items():
+            await here.subscribe(channel, heard)
+        await until(lambda: refused.hits >= 2, "it was tried again")
+        emulator.faults.disarm(refused)
+        await emulator.wait_upstreams(3)
+        await until(lambda: here.state()["notices"] == "subscribe", "nothing is polled any more")
+        await until(lambda: not polls(), "the pollers have ended")
+        emulator.reset_counts()
+        for channel, heard in heards.items():
+            posted = await post(there, channel)
+            await until(lambda: posted in heard.positions, "it is told")  # noqa: B023
+            assert "lost" not in heard.calls, "it heard all the time"
+        assert not emulator.counts["LRANGE"]
+
+
+def polls() -> list[asyncio.Task[Any]]:
+    return [task for task in asyncio.all_tasks() if task.get_name().startswith("gapless poll")]
+
+
+async def test_nothing_is_missed_between_the_last_poll_and_the_first_notice(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstash_upstream, "STEADY", 0.0)
+    async with emulated(valkey) as (emulator, open_store):
+        here, there, heard = open_store(), open_store(), Heard()
+        posted: list[Position] = []
+        for _ in range(4):
+            refused = emulator.faults.arm("refuse_subscribe")
+            if not posted:
+                await here.subscribe("c", heard)
+            else:
+                emulator.upstreams.cut()
+                await until(lambda: here.state()["notices"] == "poll", "it is polled")
+            emulator.faults.disarm(refused)
+            while here.state()["notices"] == "poll":
+                posted.append(await post(there))
+            posted.append(await post(there))
+            await until(lambda: posted[-1] in heard.positions, "the newest was told")
+        # Polling reads the newest eight: what it leaves out, a feed reads; the last ones must be there each time.
+        told = set(heard.positions)
+        assert {position for position in posted if position not in told} <= set(posted[:-8])
+
+
+async def test_pauses_between_tries_grow_and_are_forgiven(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstash_upstream, "STEADY", 0.0)
+    loop = asyncio.get_running_loop()
+    async with emulated(valkey) as (emulator, open_store):
+        times: list[float] = []
+
+        def note(seen: Any) -> bool:
+            if seen.path.startswith("/subscribe"):
+                times.append(loop.time())
+            return True
+
+        here = open_store()
+        refused = emulator.faults.arm("refuse_subscribe", match=note)
+        await here.subscribe("c", Heard())
+        await until(lambda: refused.hits >= 4, "three times more")
+        pauses = [later - earlier for earlier, later in pairwise(times)]
+        assert pauses[0] >= TRY_AGAIN[0]
+        assert pauses[2] >= 2 * pauses[0]
+        emulator.faults.disarm(refused)
+        await emulator.wait_upstreams(1)
+        gate = here._ears._gate
+        assert gate._pause > TRY_AGAIN[0]
+        emulator.upstreams.cut()
+        await until(lambda: gate._pause == TRY_AGAIN[0], "a request that lasted makes up for them")
+
+
+# --- what fails without a word of refusal
+
+
+async def test_a_request_that_is_never_acknowledged_is_given_up_for_polling(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        here, there, heard = open_store(), open_store(), Heard()
+        emulator.faults.arm("hang", match="/subscribe/*", times=1)
+        await here.subscribe("c", heard)
+        assert here.state()["notices"] == "poll"
+        posted = await post(there)
+        await until(lambda: posted in heard.positions, "it was told")
+
+
+async def test_requests_that_end_as_soon_as_they_begin_are_given_up_for_polling(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        here, there, heard = open_store(), open_store(), Heard()
+        ended = emulator.faults.arm("cut_at_open")
+        await here.subscribe("c", heard)
+        await until(lambda: here.state()["notices"] == "poll", "it is polled")
+        assert ended.hits <= upstash_upstream.FAILURES + 1
+        posted = await post(there)
+        await until(lambda: posted in heard.positions, "it was told")
+
+
+async def test_a_database_that_is_away_is_no_refusal_for_ever(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        here = open_store()
+        away = [emulator.faults.arm("drop_reply", run="never"), emulator.faults.arm("cut_at_open", may_miss=True)]
+        with pytest.raises(StoreUnavailable):
+            await here.subscribe("c", Heard())
+        for armed in away:
+            emulator.faults.disarm(armed)
+        heard = Heard()
+        await here.subscribe("c", heard)
+        await until(lambda: here.state()["notices"] == "subscribe", "it listens again")
+
+
+# --- silence
+
+
+async def test_a_silent_upstream_is_found_by_what_this_process_publishes(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        store, heard = open_store(), Heard()
+        await store.subscribe("c", heard)
+        emulator.faults.arm("freeze", times=1)
+        await post(store)
+        await until(lambda: heard.calls == ["lost", "heard"], "a new request was opened")
+        posted = await post(store)
+        await until(lambda: posted in heard.positions, "it hears")
+        assert emulator.counts["SUBSCRIBE"] == 2
+
+
+async def test_a_silent_upstream_is_found_by_who_reads_the_log(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        here, there, heard = open_store(), open_store(), Heard()
+        subscription = await here.subscribe("c", heard)
+        emulator.faults.arm("freeze", times=1)
+        await post(there)
+        subscription.suspect()
+        await until(lambda: heard.calls == ["lost", "heard"], "a new request was opened")
+        posted = await post(there)
+        await until(lambda: posted in heard.positions, "it hears")
+
+
+async def test_who_is_suspected_wrongly_is_left_alone(valkey: Valkey) -> None:
+    """The log held a message whose notice was on its way."""
+    async with emulated(valkey) as (emulator, open_store):
+        here, there, heard = open_store(), open_store(), Heard()
+        subscription = await here.subscribe("c", heard)
+        emulator.faults.arm("notice_delay", times=1, lo_ms=150)
+        posted = await post(there)
+        subscription.suspect()
+        await until(lambda: posted in heard.positions, "it came")
+        subscription.suspect()
+        await post(there)
+        await until(lambda: len(heard.positions) == 2, "so did the next")
+        assert here._ears._topics["gapless:0:c"][0]._doubt is None
+        assert emulator.counts["SUBSCRIBE"] == 1
+        assert heard.calls == ["notice", "notice"]
+
+
+async def test_who_leaves_while_in_doubt_is_forgotten(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        store, heard = open_store(), Heard()
+        subscription = await store.subscribe("c", heard)
+        emulator.faults.arm("freeze", times=1)
+        await post(store)
+        await until(lambda: emulator.faults.hits["freeze"], "it is deaf")
+        await subscription.close()
+        other = Heard()
+        await store.subscribe("c", other)
+        posted = await post(store)
+        await until(lambda: posted in other.positions, "it hears")
+        assert heard.calls == []
+
+
+# --- many channels
+
+
+async def test_above_a_bound_one_request_hears_all_the_rest(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstash_ears, "MOST_UPSTREAMS", 3)
+    async with emulated(valkey) as (emulator, open_store):
+        here, there = open_store(), open_store()
+        heards = {f"c{number}": Heard() for number in range(12)}
+        ears = {channel: await here.subscribe(channel, heard) for channel, heard in heards.items()}
+        assert sorted(one.path.split(":")[0] for one in emulator.upstreams) == [
+            "/psubscribe/gapless",
+            *["/subscribe/gapless"] * 3,
+        ]
+        posted = {channel: await post(there, channel) for channel in heards}
+        await post(there, "nobody-reads-this")
+        for channel, heard in heards.items():
+            await until(lambda: heard.positions == [posted[channel]], "only its own was told")  # noqa: B023
+        assert emulator.upstreams.cut("/psubscribe/*") == 1
+        for channel in list(heards)[3:]:
+            await until(lambda: "heard" in heards[channel].calls, "it hears again")  # noqa: B023
+        for channel, ear in ears.items():
+            if channel != "c11":
+                await ear.close()
+        await emulator.wait_upstreams(1)
+        last = await post(there, "c11")
+        await until(lambda: last in heards["c11"].positions, "the last one still hears")
+        await ears["c11"].close()
+        await emulator.wait_upstreams(0)
+
+
+async def test_above_the_bound_each_channel_is_polled_by_itself(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstash_ears, "MOST_UPSTREAMS", 1)
+    async with emulated(valkey) as (emulator, open_store):
+        emulator.faults.arm("refuse_subscribe")
+        here, there = open_store(), open_store()
+        heards = {f"c{number}": Heard() for number in range(6)}
+        ears = [await here.subscribe(channel, heard) for channel, heard in heards.items()]
+        posted = {channel: await post(there, channel) for channel in heards}
+        for channel, heard in heards.items():
+            await until(lambda: heard.positions == [posted[channel]], "only its own was told")  # noqa: B023
+        assert len(polls()) == 6
+        for ear in ears[1:]:
+            await ear.close()
+        assert len(polls()) == 1
+        for armed in emulator.faults.armed("refuse_subscribe"):
+            emulator.faults.disarm(armed)
+        last = await post(there, "c0")
+        await until(lambda: last in heards["c0"].positions, "the one that stays is told")

@@ -1,0 +1,224 @@
+"""What Upstash's answers, and those that are none, mean: what is said, what is sent again, what is known of a write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.errors import CorruptLog, StartupRefused, StoreUnavailable
+from app.stores import upstash_rest
+from app.stores.attempts import Final
+from app.stores.upstash_rest import FlagRefused, KeysRefused, NoScript, Rest, translate
+from tests.stores.contract.press import entries, message, publication
+from tests.stores.upstash_use import emulated
+from tests.support.listener import Listener
+from tests.support.port import free_port
+from tests.support.upstash import READ_ONLY_TOKEN
+from tests.support.valkey import Valkey
+
+LOG = "gapless:{c}:log"
+
+
+async def unavailable(call: Any) -> StoreUnavailable:
+    with pytest.raises(StoreUnavailable) as error:
+        await call
+    return error.value
+
+
+# --- what is set up wrongly
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://name.upstash.io:6379", "not redis://"),
+        ("name.upstash.io", "looks like https://"),
+        ("https://", "looks like https://"),
+        ("https://name.upstash.io:port", "can't be read"),
+        ("https://[::1", "can't be read"),
+        ("https://name.upstash.io token", "looks like https://"),
+    ],
+)
+def test_a_url_that_can_never_work_is_refused_with_what_it_should_be(url: str, words: str) -> None:
+    with pytest.raises(StartupRefused, match="UPSTASH_REDIS_REST_URL") as refused:
+        Rest(url, "token")
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("token", ["", "  ", "two words", "line\nbreak", "t\u00f6ken"])
+def test_a_token_that_can_never_work_is_refused(token: str) -> None:
+    with pytest.raises(StartupRefused, match="UPSTASH_REDIS_REST_TOKEN"):
+        Rest("https://name.upstash.io", token)
+
+
+async def test_blanks_around_url_and_token_are_none_of_theirs(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, _):
+        rest = Rest(f" {emulator.url}/\n", f" {emulator.token}\n")
+        assert await rest.call("PING") == "PONG"
+        await rest.close()
+
+
+async def test_a_wrong_token_is_named_once_and_not_tried_again(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        for call in (lambda s: s.ping(), lambda s: s.publish(publication("c")), lambda s: s.tail("c", 1)):
+            error = await unavailable(call(open_store("another")))
+            assert isinstance(error, Final)
+            assert not error.outcome_unknown
+            assert "UPSTASH_REDIS_REST_TOKEN" in error.detail
+        armed = emulator.faults.arm("unauthorized")
+        await unavailable(open_store().publish(publication("c")))
+        assert armed.hits == 1
+
+
+async def test_a_read_only_token_is_found_by_the_first_ping(valkey: Valkey) -> None:
+    async with emulated(valkey) as (_, open_store):
+        store = open_store(READ_ONLY_TOKEN)
+        for call in (store.ping(), store.ping(), store.publish(publication("c"))):
+            error = await unavailable(call)
+            assert isinstance(error, Final)
+            assert "read-only token" in error.detail
+        assert await store.tail("c", 1) == []
+
+
+async def test_whether_a_token_may_write_is_asked_once(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        store = open_store()
+        for _ in range(3):
+            await store.ping()
+        assert emulator.counts == {"UNLINK": 1}
+        writer = open_store()
+        await writer.publish(publication("c"))
+        emulator.reset_counts()
+        await writer.ping()
+        assert emulator.counts == {}
+
+
+async def test_a_url_at_which_nobody_is_says_so() -> None:
+    rest = Rest(f"http://127.0.0.1:{free_port()}", "token")
+    error = await unavailable(rest.call("PING", repeatable=False))
+    assert not error.outcome_unknown
+    assert "127.0.0.1 can't be reached" in error.detail
+    await rest.close()
+
+
+ODD = {
+    "a page": b"<html>not here</html>",
+    "another service": b'{"detail":"Not Found"}',
+    "an error object": b'{"error":{"code":404,"message":"gone"}}',
+    "a list": b"[1,2]",
+    "a number": b"7",
+    "not base64": b'{"result":"abc"}',
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("body", ODD.values(), ids=ODD.keys())
+async def test_a_url_at_which_somebody_else_is_says_so(body: bytes) -> None:
+    async def answer(reader: Any, writer: Any) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(line for line in head.lower().splitlines() if line.startswith(b"content-length"))
+        await reader.readexactly(int(length.split(b":")[1]))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+
+    async with Listener(answer) as listener:
+        rest = Rest(f"http://127.0.0.1:{listener.port}", "token")
+        error = await unavailable(rest.call("PING"))
+        assert error.outcome_unknown
+        await rest.close()
+    assert "check the URL" in error.detail or "gone" in error.detail
+
+
+# --- what is known of a write
+
+
+@pytest.mark.parametrize("fault", ["server_error", "html", "drop_reply", "hang"])
+@pytest.mark.parametrize("ran", [True, False])
+async def test_a_write_that_may_have_happened_is_not_sent_again(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch, fault: Any, ran: bool
+) -> None:
+    monkeypatch.setattr(upstash_rest, "REPLY_TIMEOUT", 0.5)
+    async with emulated(valkey) as (emulator, open_store):
+        store = open_store()
+        await store.publish(publication("c"))
+        armed = emulator.faults.arm(fault, match="EVALSHA", run="first" if ran else "never", times=1)
+        error = await unavailable(store.publish(publication("c")))
+        assert error.outcome_unknown
+        assert armed.hits == 1
+        assert valkey.cli("LLEN", LOG) == 1 + ran
+
+
+@pytest.mark.parametrize("fault", ["server_error", "html", "drop_reply", "hang"])
+@pytest.mark.parametrize("run", ["first", "never", "late", "held"])
+async def test_a_write_with_a_key_is_sent_again_and_stored_once(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch, fault: Any, run: str
+) -> None:
+    monkeypatch.setattr(upstash_rest, "REPLY_TIMEOUT", 0.5)
+    async with emulated(valkey) as (emulator, open_store):
+        store = open_store()
+        await store.publish(publication("c"))
+        emulator.faults.arm(fault, match="EVALSHA", run=run, times=1, lo_ms=700)
+        outcome = await store.publish(publication("c", message(1, "id")))
+        again = await store.publish(publication("c", message(1, "id")))
+        released = await emulator.release()
+        assert released == (run == "held")
+        assert valkey.cli("LLEN", LOG) == 2
+        ids = getattr(outcome, "ids", None) or tuple(entry.position for entry in entries(outcome))
+        assert again.ids == ids  # type: ignore[union-attr]
+
+
+async def test_an_unknown_outcome_stays_unknown_though_the_repetition_is_refused(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        store = open_store()
+        await store.publish(publication("c"))
+        emulator.faults.arm("drop_reply", match="EVALSHA", times=1)
+        emulator.faults.arm("unauthorized", match=lambda seen: emulator.faults.hits["drop_reply"] == 1, times=1)
+        error = await unavailable(store.publish(publication("c", message(1, "id"))))
+        assert error.outcome_unknown
+        assert valkey.cli("LLEN", LOG) == 2
+
+
+async def test_what_a_plan_refuses_is_said_and_not_tried_again(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        armed = emulator.faults.arm("rate_limited")
+        error = await unavailable(open_store().publish(publication("c")))
+        assert isinstance(error, Final)
+        assert "max requests limit exceeded" in error.detail
+        assert armed.hits == 1
+
+
+async def test_a_script_that_is_not_known_costs_one_command_and_no_pause(valkey: Valkey) -> None:
+    async with emulated(valkey) as (emulator, open_store):
+        await open_store().publish(publication("c"))
+        assert (emulator.counts["EVALSHA"], emulator.counts["EVAL"]) == (1, 1)
+
+
+async def test_bytes_that_are_no_text_are_a_corrupt_log(valkey: Valkey) -> None:
+    async with emulated(valkey) as (_, open_store):
+        valkey.cli("RPUSH", LOG, b"t9x2k0ab 1 7qd1 0 5 \xff\xfe")
+        with pytest.raises(CorruptLog):
+            await open_store().tail("c", 1)
+
+
+REFUSALS = {
+    "NOSCRIPT No matching script. Please use EVAL.": NoScript,
+    "ERR Unexpected flag in script shebang: allow-key-locking": FlagRefused,
+    "ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'": FlagRefused,
+    "ERR Dynamic keys are not allowed in Lua scripts when 'allow-key-locking' flag is set": KeysRefused,
+    "WRONGTYPE Operation against a key holding the wrong kind of value": CorruptLog,
+    "WRONGPASS invalid or missing auth token": Final,
+    "NOPERM this user has no permissions to run the 'evalsha' command": Final,
+    "ERR max requests limit exceeded. Limit: 500000, Usage: 500000": Final,
+    "ERR max request size exceeded. Limit: 10485760 bytes": Final,
+    "OOM command not allowed when used memory > 'maxmemory'": StoreUnavailable,
+    "ERR internal error": StoreUnavailable,
+    "ERR Error running script: execution time limit": StoreUnavailable,
+}
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_only_what_is_known_to_have_stopped_before_the_first_write_wrote_nothing(text: str) -> None:
+    error = translate(text)
+    assert type(error) is REFUSALS[text]
+    if isinstance(error, StoreUnavailable):
+        assert error.outcome_unknown == text.startswith(("ERR internal", "ERR Error running", "ERR Dynamic"))

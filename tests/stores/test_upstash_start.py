@@ -1,0 +1,49 @@
+"""What can never work with Upstash is said before the first request, on a platform by the app itself."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from app.factory import serve_or_explain
+from app.policy import SERVER, VERCEL
+from app.stores.upstash import LARGEST_BODY
+
+GOOD = {
+    "UPSTASH_REDIS_REST_URL": "https://name-12345.upstash.io",
+    "UPSTASH_REDIS_REST_TOKEN": "token",
+    "GAPLESS_PUBLIC": "true",
+}
+WRONG = {
+    "a URL for TCP": ({"UPSTASH_REDIS_REST_URL": "rediss://name.upstash.io:6379"}, "UPSTASH_REDIS_REST_URL"),
+    "a torn token": ({"UPSTASH_REDIS_REST_TOKEN": "to ken"}, "UPSTASH_REDIS_REST_TOKEN"),
+    "messages too large to be read": ({"GAPLESS_MAX_BODY": str(LARGEST_BODY + 1)}, "GAPLESS_MAX_BODY"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_on_a_platform_every_request_is_told(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, word = WRONG[wrong]
+    for name, value in (GOOD | settings).items():
+        monkeypatch.setenv(name, value)
+    app = serve_or_explain(VERCEL)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+        reply = await client.get("/channels/general/stream")
+    assert reply.status_code == 503
+    assert word in reply.json()["detail"]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_elsewhere_the_process_ends_with_the_same_words(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, word = WRONG[wrong]
+    for name, value in (GOOD | settings).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=word):
+        serve_or_explain(SERVER)
+
+
+def test_what_can_work_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (GOOD | {"GAPLESS_MAX_BODY": str(LARGEST_BODY)}).items():
+        monkeypatch.setenv(name, value)
+    assert serve_or_explain(VERCEL) is not None
+    assert serve_or_explain(SERVER) is not None

@@ -1,0 +1,40 @@
+"""A method that a path does not take: 405, and every method that it does take, whichever route takes it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from app.routes import admin, health, history, page, publish, stream, tickets
+from tests.front.house import house
+from tests.support.valkey import Valkey
+
+ROUTES = [r for part in (admin, health, history, page, publish, stream, tickets) for r in part.router.routes]
+METHODS: dict[str, set[str]] = defaultdict(set, {"/static/page.js": {"GET", "HEAD"}, "/openapi.json": {"GET", "HEAD"}})
+for route in ROUTES:
+    METHODS[route.path] |= route.methods  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", METHODS)
+async def test_every_method_of_a_path_is_named(valkey: Valkey, path: str) -> None:
+    async with house(valkey.url) as found:
+        for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - METHODS[path]:
+            reply = await found.client.request(method, path.format(channel="a"))
+            assert reply.status_code == 405
+            assert reply.headers["allow"] == ", ".join(sorted(METHODS[path]))
+            assert reply.headers["content-type"] == "application/problem+json"
+            if method != "HEAD":
+                assert reply.headers["allow"] in reply.json()["detail"]
+
+
+def test_there_is_a_path_with_routes_of_several_files() -> None:
+    assert METHODS["/channels/{channel}/messages"] == {"GET", "POST"}
+    assert METHODS["/channels/{channel}/stream"] == {"GET", "HEAD"}
+
+
+async def test_a_path_that_is_none(valkey: Valkey) -> None:
+    async with house(valkey.url) as found:
+        for method in ("GET", "POST", "OPTIONS"):
+            reply = await found.client.request(method, "/nowhere")
+            assert (reply.status_code, reply.headers["content-type"]) == (404, "application/problem+json")

@@ -182,7 +182,7 @@ def test_a_second_ctrl_c_waits_for_nobody(folder: Path) -> None:
     with Serving(folder) as serving:
         host, port = serving.ready().removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as caller:
-            head = f"POST {CHANNEL} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            head = f"POST {CHANNEL} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
             caller.sendall(f"{head}content-length: 99\r\nexpect: 100-continue\r\n\r\n".encode())
             assert caller.recv(100).startswith(b"HTTP/1.1 100 ")  # so the app waits for a body that never comes
             serving.signal(signal.SIGINT)

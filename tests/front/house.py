@@ -27,6 +27,7 @@ class Live:
 
     def __init__(self) -> None:
         self.status = 0
+        self.body = b""
         self.events: list[Event] = []
         self.left = asyncio.Event()
         self._parser = EventStreamParser()
@@ -43,7 +44,9 @@ class Live:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         """The service's side."""
         self.status = message.get("status", self.status)
-        self.events += self._parser.feed(bytes(message.get("body", b"")))
+        piece = bytes(message.get("body", b""))
+        self.body += piece
+        self.events += self._parser.feed(piece)
 
     async def until(self, kind: str, count: int = 1, *, alarm: float = 10.0) -> list[Any]:
         """The data of the events of this name, once there are so many."""

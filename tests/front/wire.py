@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
 import struct
 from collections.abc import Iterable
+from typing import Any
 
 from tests.support.service import Service
 
@@ -78,3 +80,28 @@ def problem(reply: bytes) -> dict[str, object]:
     head, _, body = reply.partition(b"\r\n\r\n")
     assert b"application/problem+json" in head, reply
     return dict(json.loads(body))
+
+
+class Poster:
+    """Posts over one connection for each service, for a tenth of what a real client costs."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._open: dict[int, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
+
+    async def post(self, port: int, path: str, message: object) -> tuple[int, dict[str, str], Any]:
+        """Status, headers by small names, and the body."""
+        if port not in self._open:
+            self._open[port] = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = self._open[port]
+        body = json.dumps(message).encode()
+        lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {self._token}"]
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}", "", ""]
+        writer.write("\r\n".join(lines).encode() + body)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
+        return int(head[0].split(" ")[1]), headers, json.loads(await reader.readexactly(int(headers["content-length"])))
+
+    def close(self) -> None:
+        for _, writer in self._open.values():
+            writer.close()

@@ -1,0 +1,114 @@
+"""What other origins are told, header by header; `test_browser.py` shows that a browser does as it is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from tests.front.forge import SECRET, Secret, claims_of
+from tests.front.house import House, house
+from tests.support.valkey import Valkey
+
+APP, EVIL = "https://app.example.com", "https://evil.example"
+PATHS = ["/channels/a/messages", "/channels/a/stream", "/stream?channel=a", "/tickets", "/channels", "/nowhere", "/"]
+ALLOW = "access-control-allow-"
+
+
+@asynccontextmanager
+async def allowing(valkey: Valkey, origins: str) -> AsyncIterator[House]:
+    async with house(valkey.url, jwt_secret=SECRET, origins=origins) as found:
+        yield found
+
+
+def cors(reply: httpx.Response) -> dict[str, str]:
+    """What the reply says to other origins, without the beginning that all such headers share."""
+    return {name[len(ALLOW) :]: value for name, value in reply.headers.items() if name.startswith(ALLOW)}
+
+
+def headers(origin: str, **more: str) -> dict[str, str]:
+    token = Secret().sign(claims_of(time.time()))
+    return {"Origin": origin, "Authorization": f"Bearer {token}", **more}
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_an_allowed_origin_may_read_with_credentials_and_no_other_may(valkey: Valkey, path: str) -> None:
+    async with allowing(valkey, f"{APP}, https://two.example/") as found:
+        for origin in (APP, "https://two.example"):
+            reply = await found.client.get(path, headers=headers(origin))
+            assert cors(reply) == {"origin": origin, "credentials": "true"}
+            assert "Origin" in reply.headers["vary"]
+            assert reply.headers["access-control-expose-headers"] == "Retry-After"
+        for origin in (EVIL, "null", f"{APP}.evil.example", APP.replace("https", "http"), f"{APP}:444"):
+            assert "origin" not in cors(await found.client.get(path, headers=headers(origin)))
+
+
+async def test_refusals_too_are_readable(valkey: Valkey) -> None:
+    """A page can only act on a 401, 403, 422 or 429 that it is allowed to see."""
+    async with house(valkey.url, jwt_secret=SECRET, origins=APP, rate=0.001, burst=1) as found:
+        asked = [
+            (401, "/channels/a/messages", {"Authorization": "Bearer x"}, 1),
+            (422, "/channels/%20/messages", {}, 1),
+            (201, "/channels/a/messages", {}, 1),
+            (429, "/channels/a/messages", {}, 1),
+            (415, "/channels/a/messages", {"Content-Type": "text/plain"}, 1),
+            (405, "/channels", {}, 1),
+        ]
+        for status, path, more, body in asked:
+            sent = {"Content-Type": "application/json", **headers(APP, **more)}
+            reply = await found.client.post(path, content=f'{{"data":{body}}}', headers=sent)
+            assert reply.status_code == status
+            assert cors(reply)["origin"] == APP
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize("wanted", ["authorization", "last-event-id", "content-type,idempotency-key", "cache-control"])
+async def test_a_preflight_of_an_allowed_origin(valkey: Valkey, method: str, wanted: str) -> None:
+    asking = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": wanted}
+    async with allowing(valkey, APP) as found:
+        for path in PATHS:
+            reply = await found.client.options(path, headers={"Origin": APP, **asking})
+            assert reply.status_code == 200, "a preflight carries no token"
+            told = cors(reply)
+            assert (told["origin"], told["credentials"]) == (APP, "true")
+            assert method in told["methods"]
+            assert set(wanted.split(",")) <= {name.strip().lower() for name in told["headers"].split(",")}
+            assert int(reply.headers["access-control-max-age"]) >= 600
+            refused = await found.client.options(path, headers={"Origin": EVIL, **asking})
+            assert refused.status_code == 400
+            assert "origin" not in cors(refused)
+
+
+async def test_a_preflight_of_what_is_not_offered(valkey: Valkey) -> None:
+    async with allowing(valkey, APP) as found:
+        for method, wanted in (("PATCH", "authorization"), ("GET", "x-secret")):
+            asking = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": wanted}
+            reply = await found.client.options("/channels/a/messages", headers={"Origin": APP, **asking})
+            assert reply.status_code == 400
+
+
+@pytest.mark.parametrize("origins", ["*", f"*,{APP}"])
+async def test_all_origins_are_never_all_with_credentials(valkey: Valkey, origins: str) -> None:
+    async with allowing(valkey, origins) as found:
+        for origin in (APP, EVIL):
+            for cookie in ({}, {"Cookie": "gapless_token=x"}):
+                reply = await found.client.get("/channels/a/messages", headers=headers(origin, **cookie))
+                assert cors(reply)["origin"] in ("*", origin)
+                assert "credentials" not in cors(reply)
+            asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+            reply = await found.client.options("/channels/a/messages", headers={"Origin": origin, **asking})
+            assert reply.status_code == 200
+            assert "credentials" not in cors(reply)
+
+
+async def test_without_origins_nobody_elsewhere_is_told_anything(valkey: Valkey) -> None:
+    async with house(valkey.url, jwt_secret=SECRET) as found:
+        for origin in (APP, EVIL, "null"):
+            reply = await found.client.get("/channels/a/messages", headers=headers(origin))
+            assert reply.status_code == 200
+            assert cors(reply) == {}
+        asking = {"Origin": APP, "Access-Control-Request-Method": "POST"}
+        assert (await found.client.options("/channels/a/messages", headers=asking)).status_code == 405

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from app import frames
 from app.errors import StoreUnavailable
 from app.events import End
+from app.feed import Feed
 from app.frames import Frame
+from app.lane import Lane
 from app.policy import Mode, jittered
-from app.stream import RETRY_UNAVAILABLE, Lane, Stream, fit
+from app.reading import RETRY_UNAVAILABLE, Reading, Start, Terms, fit
 
 MOST_MESSAGES = 100
 MOST_BYTES = 196_608
@@ -25,15 +27,19 @@ RETRY = 80
 """Milliseconds before the client's next turn, and up to half as many again."""
 
 
-class Turn(Stream):
+class Turn(Reading):
     """One reader, one answer."""
 
     mode = Mode.BUFFERED
 
-    async def collect(self) -> bytes:
-        """The whole body: hello, what there is, and a short retry; or only `end` where the store can't be reached."""
+    def __init__(self, feeds: Sequence[Feed], start: Start, terms: Terms) -> None:
+        super().__init__(feeds, start, terms)
+        self._bell = asyncio.Event()
         self._body: list[bytes] = []
         self._size = 0
+
+    async def collect(self) -> bytes:
+        """The whole body: hello, what there is, and a short retry; or only `end` where the store can't be reached."""
         reason = End.DEADLINE
         try:
             async with asyncio.timeout(self._terms.lifetime):
@@ -51,6 +57,10 @@ class Turn(Stream):
 
     def deliver(self, lane: Lane, new: Sequence[Frame], block: bytes, now: float) -> None:
         """Something has come: gather it."""
+        self._bell.set()
+
+    def fall_behind(self) -> None:
+        """See lane.Carrier."""
         self._bell.set()
 
     async def _gather(self) -> None:

@@ -29,7 +29,7 @@ class Ear:
         self.got: list[int] = []
         self.gaps: list[Gap] = []
         self.woken = 0
-        feed.readers[self] = None
+        feed.audience.join(self)
 
     def push(self, frames: Sequence[Frame], block: bytes, now: float) -> None:
         assert block == b"".join(frame.block for frame in frames)
@@ -392,4 +392,16 @@ async def test_notices_between_subscribing_and_the_first_read_are_not_lost() -> 
     store.append("c", "1")
     await feed.ready()
     assert feed.head == store.logs["c"][-1].position
+    await feed.close()
+
+
+async def test_whoever_comes_after_this_process_own_first_message_begins_there(store: ModelStore) -> None:
+    """The reply of that publish is a notice which the chain can't prove yet: a read is under way."""
+    feed = await open_feed(store)
+    store.notify = False
+    [first] = store.append("c", "1")
+    feed.notice([first])
+    store.calls.clear()
+    assert await feed.back(0) == first.position
+    assert store.calls == {"tail": 1}
     await feed.close()

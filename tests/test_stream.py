@@ -14,7 +14,9 @@ from app.cursor import parse_cursor
 from app.events import End
 from app.feed import FeedSettings
 from app.feeds import Feeds
-from app.stream import CHUNK, PATIENCE, Start, Stream, Terms
+from app.lane import Lane
+from app.reading import Start, Terms
+from app.stream import CHUNK, PATIENCE, Stream
 from tests.support.clock import advance, settle
 from tests.support.model_store import ModelStore
 
@@ -315,3 +317,16 @@ async def test_a_hundred_streams_cost_what_one_does(store: ModelStore) -> None:
         await asyncio.gather(*tasks)
     await feeds.close()
     assert store.calls == {"subscribe": 1, "tail": 1}
+
+
+async def test_a_defect_of_ours_ends_a_stream_with_a_word(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception that escapes stops an EventSource for ever; one that is told lets it come back."""
+    store.append("c", "1")
+    async with reading(store) as session:
+        monkeypatch.setattr(Lane, "level", lambda _: 1 / 0)
+        session.stream.fall_behind()
+        assert await session.task is End.UNAVAILABLE
+        assert session.client.data("end") == [{"reason": "unavailable"}]
+        assert "a stream broke" in caplog.text

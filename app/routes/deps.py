@@ -16,9 +16,9 @@ from app.feeds import Feeds
 from app.limits import OpenRate
 from app.models import CHANNEL, MOST_CHANNELS
 from app.policy import Policy
+from app.reading import Start
 from app.settings import Settings
 from app.store import Store
-from app.stream import Start
 
 if TYPE_CHECKING:
     from app.keys import Keys  # a cold start without keys need not pay for an HTTP client

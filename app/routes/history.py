@@ -149,7 +149,7 @@ class _Waiter:
 async def _news(feed: Feed, position: Position, until: float) -> None:
     """Return as soon as the feed has something, or at loop time `until`."""
     waiter = _Waiter(position)
-    feed.readers[waiter] = None
+    feed.audience.join(waiter)
     try:
         held = feed.peek(position)
         if held is not None and not held.frames:
@@ -157,7 +157,7 @@ async def _news(feed: Feed, position: Position, until: float) -> None:
                 async with asyncio.timeout_at(until):
                     await waiter.bell.wait()
     finally:
-        feed.readers.pop(waiter, None)
+        feed.audience.leave(waiter)
 
 
 def _reply(channel: str, page: Page) -> Response:

@@ -20,7 +20,8 @@ from app.errors import Busy
 from app.events import End
 from app.feeds import Feeds
 from app.policy import jittered
-from app.stream import RETRY_UNAVAILABLE, Start, Stream, Terms
+from app.reading import RETRY_UNAVAILABLE, Start, Terms
+from app.stream import Stream
 
 GRACE = 5.0
 """Seconds that streams get to say goodbye at shutdown."""

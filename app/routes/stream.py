@@ -18,12 +18,12 @@ from app.events import End
 from app.frames import end
 from app.limits import network_of
 from app.policy import Mode, jittered
+from app.reading import RETRY_UNAVAILABLE, Start, Terms
 from app.routes.caller import AddressDep, ReaderDep
 from app.routes.deps import ChannelPath, ChannelsDep, Service, ServiceDep, start
 from app.routes.deps import service as service_of
 from app.routes.problems import describe
 from app.routes.remaining import remaining
-from app.stream import RETRY_UNAVAILABLE, Start, Terms
 from app.tokens import Grant
 from app.turn import Turn
 

@@ -116,7 +116,7 @@ class Reader:
         self.got: list[Position] = []
         self.gaps: list[object] = []
         self.tasks: set[asyncio.Task[None]] = set()
-        feed.readers[self] = None
+        feed.audience.join(self)
 
     def push(self, frames: Sequence[Frame], block: bytes, now: float) -> None:
         if frames[0].entry.before == self.position:

@@ -1,0 +1,58 @@
+"""Who reads a channel live, and the one place from which each message is handed to all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.cursor import Position
+from app.events import Gap
+from app.frames import Frame
+
+
+class Reader(Protocol):
+    """One who reads live. All three are called on the event loop and must not block or raise."""
+
+    position: Position
+
+    def push(self, frames: Sequence[Frame], block: bytes, now: float) -> None:
+        """These frames come next, all of them as one chunk in `block`. Whoever can't take them asks the feed later."""
+
+    def rewind(self, gap: Gap) -> None:
+        """History was rewritten behind you: tell of the gap and go on from its `resume`."""
+
+    def wake(self) -> None:
+        """The feed goes on elsewhere, or failed: ask it for what comes next, or why nothing will."""
+
+
+class Audience:
+    """The readers of a channel, in the order in which they came. Any of them may leave while it is told something."""
+
+    def __init__(self) -> None:
+        self._readers: dict[Reader, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def join(self, reader: Reader) -> None:
+        """From now on this reader is told."""
+        self._readers[reader] = None
+
+    def leave(self, reader: Reader) -> None:
+        """From now on it is not."""
+        self._readers.pop(reader, None)
+
+    def push(self, frames: Sequence[Frame], now: float) -> None:
+        """Encoded once, written to everyone."""
+        block = frames[0].block if len(frames) == 1 else b"".join([frame.block for frame in frames])
+        for reader in tuple(self._readers):
+            reader.push(frames, block, now)
+
+    def wake(self) -> None:
+        """Everyone finds out for itself."""
+        for reader in tuple(self._readers):
+            reader.wake()
+
+    def standing(self) -> list[tuple[Reader, Position]]:
+        """Where each of them stands now."""
+        return [(reader, reader.position) for reader in self._readers]

@@ -1,0 +1,228 @@
+"""Keeps a tail of a channel true to its log: hears notices, and reads where they prove nothing.
+
+    notice ──► proven by the chain? ──► append ──► one chunk of bytes ──► every reader of the channel
+                    │ no
+                    └──► read the log, one read at a time ──► the log decides
+
+One task reads for everybody, so a hundred readers with the same question cost one read. A follower that can no longer
+hear fails, and its readers' streams end: silence over a deaf feed would be the worst failure there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from contextvars import Context
+from dataclasses import dataclass
+
+from app.audience import Audience
+from app.claims import CONFIRM, Claims
+from app.cursor import Position, no_log
+from app.errors import CorruptLog, StoreUnavailable
+from app.events import Entry
+from app.fork import Behind, follow_rewritten
+from app.schedule import NEVER
+from app.store import Store, Subscription
+from app.tail import Relation, Tail
+from app.waking import Waking
+
+RETRY = 0.5
+"""Seconds before a read that failed is tried again."""
+
+_log = logging.getLogger("gapless.feed")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """`recheck`, `linger`, `retention` in seconds; `page`: entries a read; `freezes`: the process may sleep.
+
+    `lag`: seconds after which what a read was too early for is there, 0 where none is; see `Store.lag`.
+    """
+
+    recheck: float
+    linger: float
+    retention: float
+    page: int
+    freezes: bool = False
+    lag: float = 0.0
+
+
+class Follower:
+    """What this process knows of a channel, and how. A Listener of its store; `wall` tells Unix seconds."""
+
+    def __init__(
+        self, channel: str, store: Store, settings: FeedSettings, wall: Callable[[], float], audience: Audience
+    ) -> None:
+        self.tail = Tail(channel, no_log(wall()))
+        self.claims = Claims()
+        self.failure: StoreUnavailable | None = None
+        self.fresh = asyncio.Event()
+        self.waking = Waking(settings.recheck)
+        self._channel = channel
+        self._store = store
+        self._settings = settings
+        self._wall = wall
+        self._audience = audience
+        self._loop = asyncio.get_running_loop()
+        self._reads = 0
+        self._reading = self._suspects = False
+        self._lost_since = self._failing_since = self._settles_at = NEVER
+        self._behind = Behind()
+        self._subscription: Subscription | None = None
+        # Not in the context of the request that happens to be first: its deadline and its log are its own.
+        self._task = asyncio.create_task(self._tend(), name=f"gapless feed {channel}", context=Context())
+
+    def doubt(self) -> None:
+        """Read before serving again: the process may have slept through notices."""
+        self.fresh.clear()
+        self.waking.ask()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    # --- what the store tells (Listener)
+
+    def notice(self, told: Sequence[Entry] | Position) -> None:
+        """Messages were appended, somebody says."""
+        if not isinstance(told, Position):
+            self.take(told)
+        elif self.tail.find(told, 0) is None:
+            self._suspects = True
+            self.waking.ask()
+        self.waking.noticed()
+
+    def lost(self) -> None:
+        """The subscription is deaf. It has some seconds to come back."""
+        self._lost_since = self._loop.time()
+        self.fresh.clear()
+        self.waking.ask(CONFIRM)
+
+    def heard(self) -> None:
+        """The subscription hears again; what was missed is in the log."""
+        self._lost_since = NEVER
+        self.waking.ask()
+
+    # --- live: the chain decides
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        """Append what the chain proves, hand it to every reader, and ask the log about the rest."""
+        frames, claims = self.tail.extend(entries)
+        if frames:
+            self._audience.push(frames, self._loop.time())
+        if claims:
+            self.claims.add(self._loop.time(), self._reads, claims)
+            if not self._reading:
+                self.waking.ask()
+
+    # --- the task: the log decides
+
+    async def _tend(self) -> None:
+        """Subscribe first, read second, then read whenever there is a reason."""
+        try:
+            self._subscription = await self._store.subscribe(self._channel, self)
+            self._suspects = True
+            while True:
+                await self._read()
+                await self.waking.due()
+        except StoreUnavailable as error:
+            self._fail(error)
+        except Exception as error:  # a defect of ours must not leave a deaf feed behind
+            _log.exception("the feed of %s broke", self._channel)
+            self._fail(StoreUnavailable(f"the feed broke: {error}"))
+        finally:
+            if self._subscription is not None:
+                await self._subscription.close()
+
+    def _fail(self, error: StoreUnavailable) -> None:
+        self.failure = error
+        self.fresh.set()
+        self.waking.ended()
+        self._audience.wake()
+
+    async def _read(self) -> None:
+        """Read the log's end and let it decide. A passing failure is tried again; a lasting one ends the feed."""
+        began = self.waking.began()
+        if began - self._lost_since >= CONFIRM:
+            raise StoreUnavailable("the subscription was lost and did not come back")
+        anew, settles = not self.fresh.is_set(), began >= self._settles_at
+        suspects, self._suspects = self._suspects or settles or anew or len(self.claims) > 0, False
+        self._reads += 1
+        self._reading = True
+        try:
+            newest = await self._learn(self._settings.page if suspects else 1)
+        except StoreUnavailable as error:
+            self._bear(error)
+            return
+        finally:
+            self._reading = False
+        self._failing_since = NEVER
+        self.take(self.claims.settle(self._loop.time(), self._reads, newest, self.tail))
+        if self.claims:
+            self.waking.ask(0 if self.claims.unasked(self._reads) else RETRY)
+        self._settle(anew, settles)
+        if self._lost_since == NEVER:
+            self.fresh.set()
+        self.waking.ended()
+
+    def _bear(self, error: StoreUnavailable) -> None:
+        """Try again for a while, unless nothing was ever read or there is nothing to hope for."""
+        now = self._loop.time()
+        self._failing_since = min(self._failing_since, now)
+        if isinstance(error, CorruptLog) or not self.fresh.is_set() or now - self._failing_since >= CONFIRM:
+            raise error
+        self._suspects = True
+        self.waking.ask(RETRY)
+
+    def _settle(self, anew: bool, settles: bool) -> None:
+        """What was written before this feed heard, and read from a replica that lags, is in no notice: look again."""
+        if anew and self._settings.lag:
+            self._settles_at = self._loop.time() + self._settings.lag
+        elif settles:
+            self._settles_at = NEVER
+        if self._settles_at != NEVER:
+            self.waking.ask(self._settles_at - self._loop.time())
+
+    async def _learn(self, count: int) -> Position | None:
+        """Read `count` entries, compare with what is held, follow the log. Returns the log's newest position."""
+        entries = await self._store.tail(self._channel, count)
+        newest = entries[-1].position if entries else None
+        relation = self.tail.relate(entries)
+        if count == 1 and relation in (Relation.GREW, Relation.HOLE) and self._subscription is not None:
+            self._subscription.suspect()  # nothing was suspected, and yet there is more than any notice has told
+        if relation in (Relation.HOLE, Relation.FORKED) and count < self._settings.page:
+            return await self._learn(self._settings.page)
+        if relation is Relation.BEHIND:
+            if self._behind.note(self._loop.time(), newest, self.tail.head):
+                await self._rewrite(entries)
+            else:
+                self.waking.ask(RETRY)
+            return newest
+        self._behind.forget()
+        if relation is Relation.GREW:
+            self.take(entries)
+        elif relation is Relation.HOLE:
+            self._replace(Tail(self._channel, entries[0].before, entries))
+        elif relation is Relation.FORKED:
+            await self._rewrite(entries)
+        return newest
+
+    def _replace(self, tail: Tail) -> None:
+        """Go on with another tail; every reader finds its own way from its position."""
+        self.tail = tail
+        self._audience.wake()
+
+    async def _rewrite(self, entries: Sequence[Entry]) -> None:
+        """The log holds another history: go on with it, and tell those who went past the place where it parts."""
+        self._behind.forget()
+        old, nowhere = self.tail, no_log(self._wall())
+        found = await follow_rewritten(self._store, old, entries, self._settings.page, nowhere)
+        _log.warning("the log of %s was rewritten after %s", self._channel, found.shared)
+        past = [reader for reader, at in self._audience.standing() if found.is_past(old, at)]
+        self._replace(found.tail)
+        for reader in past:
+            reader.rewind(found.gap)

@@ -32,6 +32,7 @@ from app.settings import Settings
 from app.startup import read_settings
 from app.store import Store
 from app.stores.scripts import Layout
+from app.stores.upstash_start import LARGEST_BODY, check
 from app.tokens import Expected
 
 if TYPE_CHECKING:
@@ -123,13 +124,8 @@ def refuse_upstash(settings: Settings) -> None:
     """What can never work with Upstash, said before the first request; raises StartupRefused."""
     if settings.upstash_url is None:
         return
-    from app.stores.upstash import LARGEST_BODY  # noqa: PLC0415 - imported only where it is used
-    from app.stores.upstash_rest import check  # noqa: PLC0415
-
-    check(
-        settings.upstash_url.strip(),
-        settings.upstash_token.get_secret_value().strip() if settings.upstash_token else "",
-    )
+    token = settings.upstash_token.get_secret_value() if settings.upstash_token else ""
+    check(settings.upstash_url.strip(), token.strip())
     if settings.max_body > LARGEST_BODY:
         raise StartupRefused(f"GAPLESS_MAX_BODY can be at most {LARGEST_BODY} with Upstash, whose replies hold 10 MB.")
 

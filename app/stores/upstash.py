@@ -179,10 +179,6 @@ class UpstashStore:
         return keyspace.read_scan(await self._rest.call("SCAN", cursor, "MATCH", pattern, "COUNT", keyspace.PAGE))
 
 
-LARGEST_BODY = 2_000_000
-"""Bytes of a message of which three, as base64, still fit a reply of 10 MB: one and the log's two ends."""
-
-
 def fitting(page: int) -> int:
     """A page that fits Upstash's 10 MB when it is written as base64, beside the log's two ends (`slice.lua`)."""
     return max(1, page * 3 // 4 - 2)

@@ -15,12 +15,12 @@ import httpx
 from upstash_redis.asyncio import Redis
 from upstash_redis.errors import UpstashError
 
-from app.errors import CorruptLog, StartupRefused, StoreUnavailable
+from app.errors import CorruptLog, StoreUnavailable
 from app.stores.attempts import Final, persist
+from app.stores.upstash_start import LOOKS, check
 
 REPLY_TIMEOUT = 4.0
 
-_LOOKS = "it looks like https://name-12345.upstash.io"
 # Said by a server that has not begun: everything else may come from the middle of a script, which does not roll back.
 _NOT_BEGUN = (
     "NOPERM|OOM|READONLY|LOADING|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN"
@@ -71,7 +71,7 @@ class Rest:
         except UnicodeDecodeError:
             raise CorruptLog("something else is stored under our keys: it is no text") from None
         except (ValueError, KeyError, TypeError, AttributeError):  # HTML, or JSON that is no reply
-            detail = f"{self.name} answered, but not as Upstash does; if it goes on, check the URL: {_LOOKS}"
+            detail = f"{self.name} answered, but not as Upstash does; if it goes on, check the URL: {LOOKS}"
             raise StoreUnavailable(detail, outcome_unknown=True) from None
 
     async def close(self) -> None:
@@ -100,18 +100,3 @@ def translate(error: str) -> Exception:
 
 def _words(error: Exception) -> str:
     return str(error) or type(error).__name__
-
-
-def check(url: str, token: str) -> None:
-    """Refuse at the start what can never work; raises StartupRefused."""
-    try:
-        parts = httpx.URL(url)
-        port = urlsplit(url).port
-    except (httpx.InvalidURL, ValueError) as error:
-        raise StartupRefused(f"UPSTASH_REDIS_REST_URL can't be read: {error}; {_LOOKS}.") from None
-    if parts.scheme not in ("https", "http") or not parts.host or port == 0 or url.split() != [url]:
-        raise StartupRefused(f"UPSTASH_REDIS_REST_URL is no REST URL: {_LOOKS} (not redis://).")
-    if not token:
-        raise StartupRefused("UPSTASH_REDIS_REST_TOKEN is missing: copy it from the database's page, beside the URL.")
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise StartupRefused("UPSTASH_REDIS_REST_TOKEN holds what no token does: copy it again, without quotes.")

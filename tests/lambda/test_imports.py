@@ -29,7 +29,10 @@ def unwanted(modules: set[str]) -> set[str]:
 def test_the_handler_imports_no_server_no_other_store_no_command() -> None:
     modules = imported(HANDLER)
     assert unwanted(modules) == set()
-    assert {name for name in modules if name.startswith("app.stores.")} == {"app.stores.scripts"}
+    assert {name for name in modules if name.startswith("app.stores.")} == {
+        "app.stores.scripts",
+        "app.stores.upstash_start",
+    }
     assert "httpx" not in modules  # what talks to Upstash comes with the first request that does
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from app.errors import StartupRefused
 from app.factory import serve_or_explain
 from app.policy import SERVER, VERCEL
-from app.stores.upstash import LARGEST_BODY
+from app.stores.upstash_start import LARGEST_BODY, check
 
 GOOD = {
     "UPSTASH_REDIS_REST_URL": "https://name-12345.upstash.io",
@@ -47,3 +48,22 @@ def test_what_can_work_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     assert serve_or_explain(VERCEL) is not None
     assert serve_or_explain(SERVER) is not None
+
+
+AWKWARD = """
+https: https://:443 https://@ https://a@b@c //a https://a: https://a:0 https://a:99999 https://1.2.3 https://1.2.3.400
+https://[::g] https://[::1 https://[v1.a] https://xn-- https://a_b https://n\u00e4me.io https://a/\u00e4 https://%41 https://a%b
+https://a..b https://- https://a\\b https://a/\x7f https://127.0.0.1:80/x https://[::1]:80 https://u:p@a/x?y#z
+"""
+
+
+def test_what_the_start_lets_through_the_http_client_can_read() -> None:
+    passed = []
+    for url in ["", "https://a b", "https://a\tb", *AWKWARD.split()]:
+        try:
+            check(url, "token")
+        except StartupRefused:
+            continue
+        assert httpx.URL(url).host, url
+        passed.append(url)
+    assert {"https://127.0.0.1:80/x", "https://[::1]:80", "https://u:p@a/x?y#z", "https://a_b"} <= {*passed}

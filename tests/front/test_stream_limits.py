@@ -1,0 +1,62 @@
+"""How many streams may be opened and be open, and that a refusal is an event: a status would stop an EventSource."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.front.house import House, events, house
+from tests.support.valkey import Valkey
+
+MESSAGES = "/channels/general/messages"
+
+
+async def opened(found: House, path: str = "/channels/a/stream", address: str = "127.0.0.1") -> str:
+    """How a stream ended: the reason of its `end`. Whatever it is, an EventSource goes on."""
+    reply = await found.at(address).get(path)
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert reply.headers["cache-control"] == "no-store"
+    read = events(reply.content)
+    reason = read[-1].data.removeprefix('{"reason":"').removesuffix('"}')
+    if reason == "busy":
+        assert len(read) == 1
+        assert not read[0].has_id
+        assert reply.text.startswith("retry: ")
+        assert 5000 <= int(reply.text[7:].partition("\n")[0]) <= 7500
+    return reason
+
+
+async def test_streams_opened_too_fast_are_told_so(valkey: Valkey) -> None:
+    async with house(valkey.url, public=True, stream_rate=3) as found:
+        assert [await opened(found) for _ in range(3)] == ["deadline"] * 3
+        assert [await opened(found, path) for path in ("/channels/a/stream", "/stream?channel=a,b")] == ["busy"] * 2
+        assert await opened(found, address="203.0.113.7") == "deadline", "another address is another"
+        head = await found.client.head("/channels/a/stream")
+        assert head.status_code == 200, "to look costs nothing"
+        assert (await found.client.get("/channels/a/messages")).status_code == 200
+
+
+async def test_streams_open_at_once_are_bounded_and_exactly(valkey: Valkey) -> None:
+    async with house(valkey.url, streams=5) as found:
+        reasons = await asyncio.gather(*(opened(found, f"/channels/c{number}/stream") for number in range(40)))
+        assert sorted(reasons) == ["busy"] * 35 + ["deadline"] * 5
+        assert await opened(found) == "deadline", "and when they have gone there is room again"
+
+
+async def test_channels_of_a_process_are_bounded(valkey: Valkey) -> None:
+    async with house(valkey.url, channels=16, linger=300.0) as found:
+        many = [f"c{number}" for number in range(16)]
+        async with found.live("/stream?" + "&".join(f"channel={name}" for name in many)) as reader:
+            await reader.until("hello")
+            assert await opened(found, "/channels/another/stream") == "busy"
+            assert await opened(found, "/stream?channel=c1,another") == "busy"
+            assert await opened(found, "/stream?channel=c1,c2") == "deadline", "these are read already"
+        assert await opened(found, "/channels/another/stream") == "deadline", "a feed that lingers makes way"
+
+
+async def test_long_polls_count_as_readers(valkey: Valkey) -> None:
+    async with house(valkey.url, streams=1) as found, found.live("/channels/a/stream") as reader:
+        (hello,) = await reader.until("hello")
+        reply = await found.client.get(MESSAGES, params={"after": hello["cursor"], "wait": 20})
+        assert (reply.status_code, reply.headers["retry-after"]) == (429, "5")
+        assert (await found.client.get(MESSAGES)).status_code == 200, "history opens nothing"

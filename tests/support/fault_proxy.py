@@ -147,6 +147,10 @@ class FaultProxy:
         self._server = await asyncio.start_server(self._accept, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
+    def redirect(self, upstream: Upstream) -> None:
+        """Connections accepted from now on go there; those that are open stay where they are until they are cut."""
+        self._upstream = upstream
+
     def stop_listening(self) -> None:
         """The system refuses new connections from now on, uncounted; open ones go on."""
         assert self._server is not None

@@ -1,0 +1,33 @@
+"""A fault as it is played: it strikes, lasts, is healed, and says how often it hit."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.support.alarm import auntil
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.faults.stage import Scene
+
+
+@dataclass(frozen=True)
+class Blow:
+    """`strike` returns once all is healed; what it took out of logs it has written into the history.
+
+    `gaps`: the reasons for which readers may be told of a gap; none where nothing leaves a log.
+    """
+
+    name: str
+    strike: Callable[[Scene], Awaitable[int]]
+    gaps: frozenset[str] = frozenset()
+
+
+async def lasts(scene: Scene, low: float, high: float) -> None:
+    """For how long a fault lasts: seconds between these two, by the dice."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + scene.dice.uniform(low, high)
+    await auntil(lambda: loop.time() >= end, "time to pass", alarm=high * 10)

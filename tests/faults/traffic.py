@@ -1,0 +1,98 @@
+"""Who posts and who reads while a fault strikes: on one channel, at all services, each time at another."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from tests.real.press import Publisher
+from tests.support.alarm import auntil
+from tests.support.checker import Minimum, Verdict, check
+from tests.support.poller import LongPoller
+from tests.support.reader import EventSourceReader, Rotate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+
+    from tests.faults.stage import Scene
+
+PACE = 0.05
+"""Seconds between two posts of one publisher."""
+CAUGHT_UP = 60.0
+
+
+class Traffic:
+    """Three publishers, one without a `localId`; a stream at each service, one that moves about, a long poll."""
+
+    def __init__(self, scene: Scene, channel: str, client: httpx.AsyncClient) -> None:
+        self.scene, self.channel = scene, channel
+        history, urls = scene.history, scene.stage.urls
+        self.publishers = [
+            Publisher(history, client, urls, channel, f"publisher {n}", keyed=n > 0, seed=n) for n in range(3)
+        ]
+        streams = [f"{url}/channels/{channel}/stream" for url in urls]
+        places: list[tuple[str | list[str], Rotate | None]] = [(stream, None) for stream in streams]
+        self.readers: list[EventSourceReader | LongPoller] = [
+            EventSourceReader(
+                history.reader(f"{channel} stream {n}", channel, must_reach_head=True),
+                at,
+                client=client,
+                seed=n,
+                rotate=rotate,
+                retry_scale=0.1,
+            )
+            for n, (at, rotate) in enumerate([*places, (streams, Rotate(seconds=(0.2, 1)))])
+        ]
+        log = history.reader(f"{channel} poll", channel, must_reach_head=True)
+        self.readers.append(LongPoller(log, urls, client=client))
+
+    @property
+    def acked(self) -> int:
+        return sum(len(publisher.ids) for publisher in self.publishers)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """All have joined; at the end they are waited for, up to the newest message."""
+        async with AsyncExitStack() as stack:
+            for reader in self.readers:
+                await stack.enter_async_context(reader)
+            await auntil(lambda: all(reader.log.events for reader in self.readers), "all to have joined", alarm=30)
+            yield
+            log = self.scene.pair.log(self.channel)
+            head = {self.channel: log.entries()[-1].id}
+            late = lambda: [reader.log.name for reader in self.readers if reader.at != head]  # noqa: E731
+            await auntil(lambda: not late(), f"{self.channel}: all to be at {head}", alarm=CAUGHT_UP)
+        log.tell(self.scene.history)
+
+    @asynccontextmanager
+    async def publishing(self) -> AsyncIterator[None]:
+        """Until what is inside is done."""
+        stop = asyncio.Event()
+
+        async def publish(publisher: Publisher) -> None:
+            while not stop.is_set():
+                await publisher.publish(f"{publisher.user} {sum(publisher.answers.values())}")
+                await asyncio.sleep(PACE)
+
+        async with asyncio.TaskGroup() as group:
+            for publisher in self.publishers:
+                group.create_task(publish(publisher))
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def go_on(self, more: int = 15) -> None:
+        """Wait until so many more posts were answered."""
+        wanted = self.acked + more
+        await auntil(lambda: self.acked >= wanted, "posts to be answered", alarm=CAUGHT_UP)
+
+    def verdict(self) -> Verdict:
+        """The checker's, which has found nothing wrong."""
+        count = len(self.readers)
+        verdict = check(self.scene.history, Minimum(messages=20 * count, published=30, readers=count, messages_each=20))
+        verdict.require()
+        return verdict

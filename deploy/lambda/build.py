@@ -135,7 +135,7 @@ def pack(folder: Path, python: str, target: Path) -> None:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, or the permissions count for nothing
             entry.external_attr = (0o100755 if file.suffix == ".sh" else 0o100644) << 16
-            archive.writestr(entry, file.read_bytes(), compresslevel=9)
+            archive.writestr(entry, file.read_bytes(), compresslevel=6)
     sys.stdout.write(f"{target}: {target.stat().st_size / 2**20:.1f} MB\n")
 
 

@@ -31,11 +31,12 @@ async def serving(
     kind: Front = Front.HTTP_API_V2,
     *,
     setup: Setup | None = None,
+    handler: str = HANDLER,
     **function: Unpack[FunctionOptions],
 ) -> AsyncIterator[LambdaFront]:
     """The service behind a front. At the end: nothing failed, ran out of time, or outlived its reply."""
     function = {"cwd": TREE, **function, "env": OPEN | env}
-    async with LambdaFront(HANDLER, kind, setup=setup, watch_leftovers=True, **function) as front:
+    async with LambdaFront(handler, kind, setup=setup, watch_leftovers=True, **function) as front:
         yield front
         done = len(front.stats.invocations)
     assert (front.stats.timeouts, front.stats.failures, front.stats.faults) == (0, 0, []), front.stats.log

@@ -101,6 +101,18 @@ async def test_an_answer_is_cut_at_the_deadline_without_a_last_chunk(toy: Bundle
         assert len(fn.gone) == 0
 
 
+async def test_a_deadline_can_fall_between_any_two_bytes(toy: Bundle, http: httpx.AsyncClient) -> None:
+    async with VercelFunction(toy) as fn, http.stream("GET", f"{fn.url}/ticks") as stream:
+        raw = stream.aiter_raw()
+        assert await anext(raw) == b"data: 0\n\n"
+        assert fn.cut(after=9) == 1  # the size of the chunk takes three bytes
+        await http.post(f"{fn.url}/tick")
+        assert await anext(raw) == b"data: "
+        with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
+            await anext(raw)
+        assert (fn.tally["cut"], fn.tally["failed"]) == (1, 0)
+
+
 async def test_the_instance_can_die_with_a_request_that_was_too_long(toy: Bundle, http: httpx.AsyncClient) -> None:
     async with VercelFunction(toy, max_duration=2, at_deadline="kill") as fn:
         late = await http.get(f"{fn.url}/silent")

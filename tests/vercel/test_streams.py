@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -53,14 +54,15 @@ async def publish(http: httpx.AsyncClient, fn: VercelFunction, number: int) -> N
     assert answer.status_code == 201, answer.text
 
 
-async def publish_unless_cut_off(http: httpx.AsyncClient, fn: VercelFunction, number: int) -> bool:
-    """Whether the service says so. Repeated where it could not: by its `localId` it is still one message."""
-    try:
-        content = {"data": number, "localId": str(number)}
-        answer = await http.post(f"{fn.url}/channels/general/messages", json=content)
-    except httpx.TransportError:
-        return False
-    return answer.status_code in {200, 201}
+async def publish_at_last(http: httpx.AsyncClient, fn: VercelFunction, number: int) -> None:
+    """Repeated until the service says that it has it: by its `localId` it is still one message."""
+    content = {"data": number, "localId": str(number)}
+    for _ in range(5):
+        with contextlib.suppress(httpx.TransportError):
+            answer = await http.post(f"{fn.url}/channels/general/messages", json=content)
+            if answer.status_code in {200, 201}:
+                return
+    raise AssertionError(f"message {number} was not taken")
 
 
 def numbers(reader: NodeReader | PageStream) -> list[int]:
@@ -85,6 +87,32 @@ async def test_500_messages_across_ten_deadlines_come_once_and_in_order(
         assert {json.loads(event.data)["mode"] for event in reader.of("hello")} == {"streaming"}
         assert (reader.of("gap"), fn.tally["cut"], fn.tally["failed"]) == ([], 0, 0)
         assert all(instance.handled > 3 for instance in fn.instances)
+
+
+# Where in the bytes of a message: before them, in the size of its chunk, in its id, in its data, at its blank line.
+PLACES = {"cut": (1, 2, 8, 23, 60, 120, 200), "kill": (8, 120)}
+
+
+@pytest.mark.parametrize("at_deadline", ["cut", "kill"])
+async def test_streams_that_are_cut_off_in_mid_air_lose_nothing(
+    bundle: Bundle, env: dict[str, str], http: httpx.AsyncClient, at_deadline: Literal["cut", "kill"]
+) -> None:
+    """What happens at the deadline to a function that does not know it, at a moment that the test chooses."""
+    env["GAPLESS_RETRY_MS"] = "50"
+    async with (
+        VercelFunction(bundle, env=env, instances=2, deadline_told=False, at_deadline=at_deadline) as fn,
+        listening("node", fn) as reader,
+    ):
+        for turn, place in enumerate(PLACES[at_deadline]):
+            await publish_at_last(http, fn, 5 * turn)
+            await reader.until(lambda seen, turn=turn: len(seen.messages) == 5 * turn + 1, "a stream that delivers")
+            fn.cut(after=place)
+            for number in range(5 * turn + 1, 5 * turn + 5):
+                await publish_at_last(http, fn, number)
+            await reader.until(lambda seen, turn=turn: len(seen.messages) == 5 * turn + 5, "the next stream")
+            assert (fn.tally["cut"], reader.opens) == (turn + 1, turn + 2)
+        assert numbers(reader) == list(range(5 * len(PLACES[at_deadline])))
+        assert (reader.of("gap"), reader.of("end")) == ([], [])
 
 
 async def test_fifty_streams_of_an_instance_share_one_upstream_a_channel(

@@ -106,6 +106,11 @@ class VercelFunction:
         for instance in list(self.instances):
             await self.kill(instance)
 
+    def cut(self, *, after: int = 1) -> int:
+        """The deadline of every answer that has begun is now: each passes `after` more bytes, and is cut without
+        a last chunk, as `at_deadline` says. How many those are."""
+        return self._edge.cut(after)
+
     async def terminate(self, instance: Instance | None = None, *, grace: float = GRACE) -> Farewell:
         """What happens at a deployment or when Vercel scales down: no new requests, SIGTERM, SIGKILL after
         `grace` seconds. Without an argument, the first instance."""

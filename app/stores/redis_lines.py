@@ -27,6 +27,18 @@ that is gone, says nothing of a peer that has closed, and what is sent to it mig
 LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 
 
+class Unsent(exceptions.ConnectionError):
+    """The connection was closed a moment ago, so that nothing was sent."""
+
+
+async def send(connection: Any, *command: Any, **how: Any) -> None:
+    """`send_command`; raises Unsent where uvloop refuses to write, which it does in an error that says nothing."""
+    try:
+        await connection.send_command(*command, **how)
+    except RuntimeError as error:
+        raise Unsent(str(error)) from None
+
+
 class Line(Protocol):
     """How commands get to the server. Both raise StoreUnavailable; `call` lets redis-py's ResponseError through."""
 
@@ -70,10 +82,12 @@ class Single:
             raise StoreUnavailable(f"Redis can't be reached: {error}") from None
         try:
             if asking:
-                await connection.send_command("ASKING")
+                await send(connection, "ASKING")
                 await connection.read_response()
-            await connection.send_command(*command)
+            await send(connection, *command)
             return await connection.read_response()
+        except Unsent as error:
+            raise StoreUnavailable(f"Redis can't be reached: {error}") from None
         except exceptions.BusyLoadingError as error:
             raise StoreUnavailable(f"Redis is still loading its data: {error}") from None
         except LOST as error:
@@ -90,7 +104,7 @@ class Single:
                 if connection._writer.is_closing():  # reset by the peer: redis-py's own look finds only an orderly end
                     raise exceptions.ConnectionError("reset")
                 await connection.check_health()
-            except LOST:
+            except (*LOST, RuntimeError):  # uvloop, see `send`
                 await connection.disconnect()
                 await connection.connect()
         except BaseException:

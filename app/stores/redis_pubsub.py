@@ -18,6 +18,7 @@ from redis.asyncio import Connection
 
 from app.errors import StoreUnavailable
 from app.store import Listener
+from app.stores.redis_lines import send
 from app.stores.topic import Topic
 
 ACK_TIMEOUT = 3.0
@@ -103,7 +104,7 @@ class Ears:
         """Best effort: where the connection is gone, the next one subscribes to all that is wanted then."""
         if self._connection is not None:
             with contextlib.suppress(*_LOST):
-                await self._connection.send_command(*command)
+                await send(self._connection, *command)
 
     async def _run(self) -> None:
         """Connect, listen, tell of the loss, and again."""
@@ -111,7 +112,7 @@ class Ears:
         while True:
             try:
                 self._connection = await self._connect()
-                await self._connection.send_command("SUBSCRIBE", *self._topics)
+                await send(self._connection, "SUBSCRIBE", *self._topics)
                 pause = BACKOFF[0]
                 async with asyncio.timeout(None) as self._limit:
                     await self._listen(self._connection)
@@ -148,7 +149,7 @@ class Ears:
                 raise exceptions.TimeoutError("no answer")
             else:
                 silent = True
-                await connection.send_command("PING", check_health=False)
+                await send(connection, "PING", check_health=False)
 
     def _hear(self, message: Any) -> None:
         match message:

@@ -1,0 +1,55 @@
+"""uvloop refuses to write to a connection that was closed a moment ago: a loss like any other, and nothing was sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.errors import StoreUnavailable
+from app.stores.redis_lines import Single, Unsent, send
+from app.stores.redis_pubsub import Ears
+from tests.stores.contract.press import Heard
+from tests.support.alarm import auntil
+from tests.support.valkey import Valkey
+
+pytestmark = pytest.mark.parametrize("anyio_backend", [pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")])
+
+
+async def test_a_command_was_not_sent(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Single(valkey.url)
+    answering = line._answering
+
+    async def closed_at_once() -> Any:
+        connection = await answering()
+        connection._writer.transport.abort()
+        return connection
+
+    try:
+        assert await line.call(("RPUSH", "list", "1")) == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(line, "_answering", closed_at_once)
+            with pytest.raises(StoreUnavailable) as error:
+                await line.call(("RPUSH", "list", "2"))
+        assert not error.value.outcome_unknown
+        assert await line.call(("RPUSH", "list", "2")) == 2
+    finally:
+        await line.close()
+
+
+async def test_a_subscription_goes_on_elsewhere(valkey: Valkey) -> None:
+    line = Single(valkey.url)
+    ears = Ears(line.listen)
+    first, second = Heard(), Heard()
+    try:
+        await ears.subscribe("a", "a", first)
+        connection: Any = ears._connection
+        connection._writer.transport.abort()
+        with pytest.raises(Unsent):
+            await send(connection, "PING")
+        await ears.subscribe("b", "b", second)
+        await auntil(lambda: first.calls[-2:] == ["lost", "heard"], "the first hears again")
+        assert valkey.cli("PUBSUB", "NUMSUB", "a", "b") == ["a", 1, "b", 1]
+    finally:
+        await ears.close()
+        await line.close()

@@ -111,8 +111,9 @@ class Link:
             self.sever("fin")
             task.cancel()
             await asyncio.wait({task})
-        if not task.cancelled():
-            task.result()
+            broken = None if task.cancelled() else task.exception()
+        if broken is not None:
+            raise broken
 
     async def _swallow(self) -> None:
         while await self._sides[0].reader.read(CHUNK):

@@ -1,0 +1,197 @@
+"""One store's soak: its processes, its crowd, the hands that strike, the quiet at the end, and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from random import Random
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from anyio import to_thread
+
+from tests.faults.blow import Blow
+from tests.faults.rest import REST
+from tests.faults.route import ROUTE
+from tests.faults.services import SERVICES
+from tests.faults.stage import Kind, Scene, open_stage
+from tests.faults.store import STORE
+from tests.real.press import Publisher
+from tests.real.wire import Wire
+from tests.soak.crowd import Crowd
+from tests.soak.hand import Hand
+from tests.support.alarm import Alarm, auntil
+from tests.support.checker import Minimum, Verdict, check
+from tests.support.process import Process
+from tests.support.service import Service
+from tests.support.variant import Variant
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.soak.pace import Pace
+
+CAP = 400
+FLOOD = 6
+"""Batches of a hundred, more than a log keeps: whoever is away has missed some."""
+AHEAD = 60.0
+SETTINGS = {"GAPLESS_CAP": str(CAP), "GAPLESS_RECHECK": "3", "GAPLESS_RETRY_MS": "300", "GAPLESS_LIFETIME": "20"}
+PATIENCE = 3
+"""Times the given seconds, and two minutes, in which every fault must have struck."""
+CAUGHT_UP = 90.0
+"""Seconds after the last fault in which everybody must be at the head."""
+
+
+def services(env: dict[str, str]) -> list[Service]:
+    """Three that stream, one of which has a clock that is a minute ahead, and one that hands bodies over whole."""
+    return [Service(env), Service(env), Variant(env, ahead=AHEAD), Variant(env, buffered=True)]
+
+
+class World:
+    """`play` it, then ask for the `verdict` and the `report`."""
+
+    def __init__(self, kind: Kind, seconds: float, seed: int, pace: Pace, *, readers: int, publishers: int) -> None:
+        self.kind, self.seconds, self.seed, self.pace = kind, seconds, seed, pace
+        self.late: list[str] = []
+        """Who was not at the head in time."""
+        self._sizes = {"readers": readers, "publishers": publishers}
+        self._channels = [f"{kind}-{n}" for n in range(max(4, publishers // 2))]
+        self._played = 0.0
+
+    async def play(self, folder: Path) -> None:
+        """All of it; raises what broke in the soak itself."""
+        async with open_stage(folder, self.kind, services, seed=self.seed, **SETTINGS) as stage, _client() as client:
+            self.scene = Scene(stage, self._channels, dice=Random(f"{self.kind} {self.seed}"))
+            self.crowd = Crowd(self.scene, client, **self._sizes, seed=self.seed)
+            self.fast = Publisher(self.scene.history, client, stage.urls[2], self._channels[0], "a minute ahead")
+            self.crowd.publishers.append(self.fast)
+            self.closing = [Publisher(self.scene.history, client, stage.urls, name, "last") for name in self._channels]
+            async with self.crowd.reading():
+                await self._strike(client)
+                await self._heal()
+                await self._settle()
+            self._look_at_logs()
+
+    # --- while it goes on
+
+    async def _strike(self, client: httpx.AsyncClient) -> None:
+        """Everybody posts and reads while the hands strike, each for itself."""
+        began = monotonic()
+        over = lambda: monotonic() - began >= self.seconds  # noqa: E731
+        patience = lambda: monotonic() - began < PATIENCE * self.seconds + 120  # noqa: E731
+        self.hands = [self._hand(n, blows, (0.1, 1.0)) for n, blows in enumerate(self._blows(client))]
+        struck = False
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.crowd.publish(self.pace, lambda: struck))
+            await asyncio.gather(*(hand.play(over, patience) for hand in self.hands))
+            struck = True
+        self._played = monotonic() - began
+
+    def _hand(self, n: int, blows: list[Blow], pause: tuple[float, float]) -> Hand:
+        scene = Scene(self.scene.stage, self._channels, self.scene.history, Random(f"blows {n} {self.seed}"))
+        return Hand(blows, scene, Random(f"hand {n} {self.seed}"), pause)
+
+    def _blows(self, client: httpx.AsyncClient) -> list[list[Blow]]:
+        """What each hand plays: no two of one list at the same time."""
+        flood = Blow("a log flooded past its cap", lambda scene: self._flood(scene, client))
+        cut = Blow("all streams cut at once by their clients", self._cut)
+        blows = [[*STORE, flood], [*SERVICES, cut], ROUTE]
+        return [*blows, REST] if self.kind == "upstash" else blows
+
+    async def _flood(self, scene: Scene, client: httpx.AsyncClient) -> int:
+        """Returns how many more were posted than a log keeps."""
+        number = sum(publisher.user.startswith("flood") for publisher in self.closing)
+        ann = Publisher(scene.history, client, scene.stage.urls, scene.dice.choice(scene.channels), f"flood {number}")
+        self.closing.append(ann)
+        for batch in range(FLOOD):
+            await ann.publish(*(f"{batch} {n}" for n in range(100)))
+        return len(ann.ids) - CAP
+
+    async def _cut(self, _: Scene) -> int:
+        return self.crowd.cut()
+
+    # --- at the end
+
+    async def _heal(self) -> None:
+        """Whatever a blow that failed has left behind."""
+        stage = self.scene.stage
+        stage.pair.route.disarm_all()
+        if stage.up is not None:
+            await to_thread.run_sync(stage.up.disarm)
+        for service in stage.services:
+            service.resume()
+            if not service.alive:
+                await service.astart()
+
+    async def _settle(self) -> None:
+        """One last message on each channel; then everybody must come to be at the head."""
+        heads = dict(
+            zip(
+                self._channels,
+                [(await last.publish("the last"))[-1] for last in self.closing[: len(self._channels)]],
+                strict=True,
+            )
+        )
+        try:
+            await auntil(lambda: not self.crowd.late(heads), "all at the head", alarm=CAUGHT_UP)
+        except Alarm:
+            self.late = self.crowd.late(heads)
+
+    def _look_at_logs(self) -> None:
+        for name in self._channels:
+            self.scene.pair.log(name).tell(self.scene.history)
+
+    # --- what came of it
+
+    @property
+    def hits(self) -> dict[str, int]:
+        """By fault; the clock's are the messages that were posted where it is ahead."""
+        found = {name: hand.hits[name] for hand in self.hands for name in (blow.name for blow in hand.blows)}
+        return {**found, "a clock a minute ahead": len(self.fast.ids)}
+
+    def verdict(self) -> Verdict:
+        """The checker's."""
+        readers = len(self.crowd.readers)
+        least = Minimum(
+            messages=10 * readers, published=20, readers=readers, reconnects=readers // 2, cuts=readers // 4
+        )
+        return check(self.scene.history, least)
+
+    def report(self, verdict: Verdict) -> dict[str, Any]:
+        """JSON-able. `ok`: nothing was found, everybody came to the head, and every fault has hit."""
+        never = sorted(name for name, hits in self.hits.items() if not hits)
+        defects = [line for process in Process.started for line in traces(process)]
+        return {
+            "ok": verdict.ok and not never and not self.late and not defects,
+            "store": self.kind,
+            "seconds": round(self._played, 1),
+            "processes": len(self.scene.stage.services),
+            "publishers": len(self.crowd.publishers),
+            "channels": len(self._channels),
+            "reads": dict(self.crowd.kinds),
+            "answers": dict(sorted(self.crowd.answers.items())),
+            **verdict.counts,
+            "hits": self.hits,
+            "never hit": never,
+            "not at the head": self.late,
+            "defects": defects[:100],
+            "too little": verdict.too_little,
+            "stories": [verdict.story(finding) for finding in verdict.findings[:10]],
+        }
+
+
+def traces(process: Process) -> list[str]:
+    """Lines that only a defect of ours writes, with what comes after them."""
+    if not process.name.startswith("service"):
+        return []
+    lines = process.lines()
+    found = [n for n, line in enumerate(lines) if "Traceback" in line or " broke" in line or "could not begin" in line]
+    return [line for n in found[:1] for line in lines[max(0, n - 2) : n + 80]]
+
+
+@asynccontextmanager
+async def _client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=Wire(), timeout=20) as client:
+        yield client

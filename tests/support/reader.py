@@ -107,7 +107,7 @@ class EventSourceReader:
 
     def cut(self) -> bool:
         """Break off now, as a lost network does; False where no stream is open."""
-        if self._limit is None:
+        if self._limit is None or self._limit.expired():
             return False
         self._limit.reschedule(asyncio.get_running_loop().time())
         return True

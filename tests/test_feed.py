@@ -294,7 +294,8 @@ async def test_a_position_past_the_head_for_three_seconds_is_reset(store: ModelS
     feed = await open_feed(store)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    stretch = await feed.after(ahead or feed.head._replace(seq=99))
+    async with asyncio.timeout(60):
+        stretch = await feed.after(ahead or feed.head._replace(seq=99))
     assert stretch.gap is not None
     assert stretch.gap.reason is GapReason.RESET
     assert stretch.gap.resume == store.logs["c"][0].before

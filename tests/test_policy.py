@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,7 @@ def test_ends_are_spread_over_the_last_fifth(wanted: float, left: float | None, 
     longest = SERVER.lifetime(wanted, left, 1.0)
     early, late = sorted([a, b])
     assert longest * 0.8 <= SERVER.lifetime(wanted, left, early) <= SERVER.lifetime(wanted, left, late) <= longest
+    assert SERVER.lifetime(wanted, left, 0.0) == pytest.approx(longest * 0.8)
 
 
 @given(seconds)

@@ -32,10 +32,10 @@ class Unsent(exceptions.ConnectionError):
 
 
 async def send(connection: Any, *command: Any, **how: Any) -> None:
-    """`send_command`; raises Unsent where uvloop refuses to write, which it does in an error that says nothing."""
+    """`send_command`; raises Unsent where it is closed meanwhile, which uvloop and redis-py tell in errors of no kind."""
     try:
         await connection.send_command(*command, **how)
-    except RuntimeError as error:
+    except (RuntimeError, AttributeError) as error:
         raise Unsent(str(error)) from None
 
 

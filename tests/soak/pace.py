@@ -6,7 +6,7 @@ import asyncio
 
 TICK = 0.1
 """Seconds between two looks at how late the loop is."""
-LATE = 0.05
+LATE = 0.1
 """Seconds by which it may be late before everybody slows down."""
 LONGEST = 5.0
 
@@ -18,13 +18,16 @@ class Pace:
         self.seconds = shortest * 2
         self.worst = 0.0
         """By how much the loop was late at most, in seconds."""
+        self.mean = self.seconds
+        """Of late."""
         self._shortest = shortest
 
     def feel(self, late: float) -> None:
         """The loop was so late: slow down at once, or speed up little by little."""
         self.worst = max(self.worst, late)
-        factor = 1.3 if late > LATE else 0.98
+        factor = 1.3 if late > LATE else 0.95
         self.seconds = min(max(self.seconds * factor, self._shortest), LONGEST)
+        self.mean += (self.seconds - self.mean) / 1000
 
     async def keep(self) -> None:
         """Look, for ever."""

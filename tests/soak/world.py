@@ -162,7 +162,8 @@ class World:
     def report(self, verdict: Verdict) -> dict[str, Any]:
         """JSON-able. `ok`: nothing was found, everybody came to the head, and every fault has hit."""
         never = sorted(name for name, hits in self.hits.items() if not hits)
-        defects = [line for process in Process.started for line in traces(process)]
+        own = {f"service {service.port}" for service in self.scene.stage.services}
+        defects = [line for process in Process.started if process.name in own for line in traces(process)]
         return {
             "ok": verdict.ok and not never and not self.late and not defects,
             "store": self.kind,

@@ -32,7 +32,7 @@ class Unsent(exceptions.ConnectionError):
 
 
 async def send(connection: Any, *command: Any, **how: Any) -> None:
-    """`send_command`; raises Unsent where it is closed meanwhile, which uvloop and redis-py tell in errors of no kind."""
+    """`send_command`; raises Unsent where it was closed, which uvloop and redis-py tell in errors of their own."""
     try:
         await connection.send_command(*command, **how)
     except (RuntimeError, AttributeError) as error:

@@ -120,16 +120,14 @@ class Pair:
 
 
 def _start(folder: Path) -> Valkey:
-    return start_valkey(
-        folder,
-        "--repl-diskless-sync-delay",
-        "0",
-        "--maxmemory-eviction-tenacity",
-        "100",
-        port=None,
-        unixsocket=False,
-        appendonly=True,
-    )
+    options = {
+        "appendonly": "yes",
+        "appendfsync": "no",  # what is answered is written, if not to the disk: with `everysec` that may come later
+        "maxmemory-eviction-tenacity": "100",  # eviction has no time limit: see `evict`
+        "repl-diskless-sync-delay": "0",
+    }
+    args = [part for name, value in options.items() for part in (f"--{name}", value)]
+    return start_valkey(folder, *args, port=None, unixsocket=False)
 
 
 def _address(valkey: Valkey) -> tuple[str, int]:

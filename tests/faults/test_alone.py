@@ -1,6 +1,7 @@
-"""Each fault of a process or a store by itself: nothing is lost, doubled or reordered, and no gap is told falsely.
+"""Each fault of a process, of a store or of the way to it by itself, under traffic, over TCP and as on Upstash.
 
-Three publishers and four readers go on throughout, over TCP and as on Upstash. Every fault counts what it hit.
+Nothing is lost, doubled or reordered, no gap is told falsely, and none where nothing left the log. Three publishers and
+four readers go on throughout. Every fault counts what it hit.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.faults.rest import REST
+from tests.faults.route import ROUTE
 from tests.faults.services import SERVICES
 from tests.faults.stage import Kind, Scene, Stage, open_stage, two
 from tests.faults.store import STORE
@@ -33,8 +36,18 @@ async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         yield stage
 
 
-@pytest.mark.parametrize("blow", [*SERVICES, *STORE], ids=lambda blow: blow.name)
+@pytest.mark.parametrize("blow", [*SERVICES, *STORE, *ROUTE], ids=lambda blow: blow.name)
 async def test_a_fault_alone(blow: Blow, stage: Stage, client: httpx.AsyncClient) -> None:
+    await strike(blow, stage, client)
+
+
+@pytest.mark.parametrize("stage", ["upstash"], indirect=True)
+@pytest.mark.parametrize("blow", REST, ids=lambda blow: blow.name)
+async def test_a_fault_of_rest_alone(blow: Blow, stage: Stage, client: httpx.AsyncClient) -> None:
+    await strike(blow, stage, client)
+
+
+async def strike(blow: Blow, stage: Stage, client: httpx.AsyncClient) -> None:
     channel = uuid4().hex
     scene = Scene(stage, [channel], dice=Random(blow.name))
     traffic = Traffic(scene, channel, client)

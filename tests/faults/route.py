@@ -1,0 +1,106 @@
+"""What befalls the way to the store: TCP between it and the services, or the emulator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.faults.blow import Blow, lasts
+from tests.faults.stage import Scene
+from tests.support.fault_proxy import Blackhole, DropReply, Fault, Freeze, Jitter, MidFrame, Refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.faults import Connections
+
+
+async def cut(scene: Scene) -> int:
+    """A FIN to all that are open."""
+    return scene.pair.route.cut_all()
+
+
+async def reset(scene: Scene) -> int:
+    """A RST to all that are open."""
+    return scene.pair.route.reset_all()
+
+
+async def refuse(scene: Scene) -> int:
+    """All are cut, and for a while nobody gets through."""
+    armed = scene.pair.route.arm(Refuse())
+    try:
+        scene.pair.route.cut_all()
+        await armed.fired(2, alarm=30)
+        await lasts(scene, 0.1, 1.5)
+    finally:
+        armed.disarm()
+    return armed.hits
+
+
+def while_armed(fault: Callable[[Scene], Fault], low: float, high: float, connections: Connections = None) -> Blow:
+    """Armed for a while, and at least until it has hit."""
+
+    async def strike(scene: Scene) -> int:
+        armed = scene.pair.route.arm(fault(scene), connections=connections)
+        try:
+            await armed.fired(alarm=30)
+            await lasts(scene, low, high)
+        finally:
+            armed.disarm()
+        return armed.hits
+
+    return Blow(_NAMES[fault], strike)
+
+
+def a_few(fault: Callable[[Scene], Fault]) -> Blow:
+    """Armed until it has hit a few times."""
+
+    async def strike(scene: Scene) -> int:
+        times = scene.dice.randint(1, 4)
+        armed = scene.pair.route.arm(fault(scene), times=times)
+        try:
+            await armed.fired(times, alarm=30)
+        finally:
+            armed.disarm()
+        return armed.hits
+
+    return Blow(_NAMES[fault], strike)
+
+
+def _jitter(_: Scene) -> Fault:
+    return Jitter(0.005, 0.05)
+
+
+def _freeze(_: Scene) -> Fault:
+    return Freeze()
+
+
+def _hole(_: Scene) -> Fault:
+    return Blackhole()
+
+
+def _lost_reply(scene: Scene) -> Fault:
+    return DropReply(b"EVALSHA", reset=scene.dice.random() < 0.5)
+
+
+def _torn(scene: Scene) -> Fault:
+    return MidFrame(after=scene.dice.randint(1, 40), reset=scene.dice.random() < 0.5)
+
+
+_NAMES = {
+    _jitter: "the route is slow",
+    _freeze: "the route is down and heals",
+    _hole: "connections go silent for ever",
+    _lost_reply: "replies lost",
+    _torn: "replies torn",
+}
+
+ROUTE = [
+    Blow("the route cut", cut),
+    Blow("the route reset", reset),
+    Blow("the route refuses", refuse),
+    while_armed(_jitter, 0.3, 1.5),
+    while_armed(_freeze, 0.3, 4),
+    while_armed(_hole, 0.1, 1, connections=lambda index: index % 2 == 0),
+    a_few(_lost_reply),
+    a_few(_torn),
+]

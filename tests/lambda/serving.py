@@ -6,8 +6,10 @@ import itertools
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
+from urllib.parse import urlsplit
 
 from tests.support.browser import PageStream, chromium, empty_origin, event_source
+from tests.support.fault_proxy import FaultProxy
 from tests.support.lambda_runtime import Front, LambdaFront, Setup
 from tests.support.node import NodeReader, node_reader
 
@@ -43,6 +45,16 @@ async def serving(
     assert 0 < done <= len(front.stats.leftovers)
     assert not any(front.stats.leftovers.values()), front.stats.leftovers
     assert {record.ended for record in front.stats.environments} == {"closed"}, front.stats.log
+
+
+@asynccontextmanager
+async def through_a_proxy(store: dict[str, str]) -> AsyncIterator[tuple[dict[str, str], FaultProxy]]:
+    """The settings of a store that is reached through a proxy."""
+    name = next(name for name, value in store.items() if "://" in value)
+    parts = urlsplit(store[name])
+    assert parts.hostname and parts.port
+    async with FaultProxy((parts.hostname, parts.port)) as proxy:
+        yield store | {name: f"{parts.scheme}://127.0.0.1:{proxy.port}"}, proxy
 
 
 def upstash(store: EmulatorProcess) -> dict[str, str]:

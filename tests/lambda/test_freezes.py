@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.support.alarm import auntil
-from tests.support.fault_proxy import FaultProxy
 from tests.support.lambda_runtime import Front
 
-from .serving import reading, serving
+from .serving import reading, serving, through_a_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.support.lambda_runtime import LambdaFront
 
 pytestmark = pytest.mark.real(seconds=10)
-
-
-@asynccontextmanager
-async def through_a_proxy(store: dict[str, str]) -> AsyncIterator[tuple[dict[str, str], FaultProxy]]:
-    """The settings of a store that is reached through a proxy."""
-    name = next(name for name, value in store.items() if "://" in value)
-    parts = urlsplit(store[name])
-    assert parts.hostname and parts.port
-    async with FaultProxy((parts.hostname, parts.port)) as proxy:
-        yield store | {name: f"{parts.scheme}://127.0.0.1:{proxy.port}"}, proxy
 
 
 async def use(front: LambdaFront, http: httpx.AsyncClient, number: int) -> None:

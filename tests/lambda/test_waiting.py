@@ -1,0 +1,51 @@
+"""A client that waits: for a notice, not by asking again and again, and never into the function's timeout."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.support.alarm import auntil
+from tests.support.lambda_runtime import Front
+
+from .serving import publish, serving
+from .turns import take
+
+if TYPE_CHECKING:
+    from tests.support.valkey import Valkey
+
+pytestmark = pytest.mark.real(seconds=10)
+
+TIMEOUT = 8.0
+RESERVE = 1.5
+"""Seconds before its end in which the platform is given its answer."""
+
+
+async def test_what_waits_reads_next_to_nothing_and_answers_before_the_timeout(
+    store: dict[str, str], tcp_server: Valkey
+) -> None:
+    """Streams and long polls, all at once: each holds an environment of its own. Then one more hears at once."""
+    async with (
+        serving(store, Front.HTTP_API_V2, timeout=TIMEOUT) as front,
+        httpx.AsyncClient(base_url=front.url, timeout=30) as http,
+    ):
+        (sent,) = await publish(http, "c", ["before"], [1])
+        with tcp_server.count_commands() as counted:
+            turns = [take(http, "/channels/c/stream", sent.id) for _ in range(2)]
+            polls = [http.get(f"/channels/c/messages?after={sent.id}&wait=25") for _ in range(2)]
+            (*told, page, _) = await asyncio.gather(*turns, *polls)
+        assert [(turn.kinds, turn.end, turn.cursor) for turn in told] == [(["hello", "end"], "deadline", sent.id)] * 2
+        assert all(turn.retry is not None and 80 <= turn.retry <= 120 for turn in told)
+        assert page.json() == {"messages": [], "oldest": None, "latest": None, "cursor": sent.id, "gap": None}
+        waits = [one for one in front.stats.invocations if one.duration_ms > 1000]
+        assert len(waits) == 4 and all(one.duration_ms <= (TIMEOUT - RESERVE + 0.9) * 1000 for one in waits)
+        # Each reads when it begins, and once more 3 s later for what a replica may have kept back.
+        assert counted["lrange"] <= 4 * 3, counted
+
+        waiting = asyncio.create_task(take(http, "/channels/c/stream", sent.id))
+        await auntil(lambda: front.stats.busy, "it waits")
+        (late,) = await publish(http, "c", ["after"], [1])
+        assert [one["id"] for one in (await waiting).messages] == [late.id]

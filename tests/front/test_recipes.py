@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,18 +13,10 @@ import pytest
 
 from tests.front.forge import SECRET
 from tests.front.house import House, bearer, house
+from tests.front.recipe import block
 from tests.support.need import need
 from tests.support.node import FOLDER, node_binary
 from tests.support.valkey import Valkey
-
-PAGE = (Path(__file__).parents[2] / "docs" / "tokens.md").read_text(encoding="utf-8")
-
-
-def block(language: str, mark: str) -> str:
-    """The one code block of this language that holds these words."""
-    found = [code for code in re.findall(rf"(?ms)^```{language}\n(.*?)^```", PAGE) if mark in code]
-    assert len(found) == 1, f"one block with {mark!r}"
-    return str(found[0])
 
 
 @pytest.fixture

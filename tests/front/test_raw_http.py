@@ -16,7 +16,6 @@ from tests.front import strange
 from tests.front.wire import POST, break_off, connect, post, problem, request, speak, statuses
 from tests.support.service import Service
 
-pytestmark = pytest.mark.real(seconds=10)
 EASY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 

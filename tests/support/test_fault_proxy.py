@@ -489,6 +489,16 @@ async def test_a_closed_listener_comes_back_on_its_port() -> None:
             assert await other.ask(b"again", 5) == b"again"
 
 
+async def test_new_connections_go_where_it_is_redirected_and_open_ones_stay() -> None:
+    async with echoing() as (proxy, old), Listener((new := Echo()).answer) as elsewhere, connected(proxy) as client:
+        await client.ask(b"old", 3)
+        proxy.redirect(("127.0.0.1", elsewhere.port))
+        async with connected(proxy) as other:
+            await other.ask(b"new", 3)
+            await client.ask(b"old", 3)
+        assert (old.received, new.received) == (b"oldold", b"new")
+
+
 # Where and how often
 
 

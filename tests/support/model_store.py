@@ -15,7 +15,7 @@ from itertools import count
 from app.cursor import Position, base36, new_epoch
 from app.errors import StoreUnavailable
 from app.events import Draft, Entry
-from app.store import Accepted, ChannelInfo, Listener, Outcome, Publication, Slice
+from app.store import Accepted, ChannelInfo, KeyConflict, Listener, Outcome, Publication, Repeated, Slice
 from tests.support.clock import VirtualClock
 
 
@@ -54,6 +54,7 @@ class ModelStore:
     logs: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     ears: dict[str, list[_Ear]] = field(default_factory=lambda: defaultdict(list))
     calls: Counter[str] = field(default_factory=Counter)
+    keys: dict[str, dict[str, tuple[str, list[Position]]]] = field(default_factory=lambda: defaultdict(dict))
     made: dict[str, Entry] = field(default_factory=dict)
     """Every entry there ever was, by id."""
 
@@ -68,9 +69,18 @@ class ModelStore:
 
     async def publish(self, publication: Publication) -> Outcome:
         await self._reach("publish")
-        return Accepted(
-            tuple(self._append(publication.channel, publication.drafts, publication.marks, publication.epoch))
-        )
+        keys, known = publication.keys(), self.keys[publication.channel]
+        met = [(key, *known[key.name]) for key in keys if key.name in known]
+        if met:
+            same = sum(key.digest == digest for key, digest, _ in met)
+            if same < len(keys) or not publication.repeatable:
+                return KeyConflict(len(met), same)
+            return Repeated(tuple(position for _, _, ids in met for position in ids), int(self.clock.now() * 1000))
+        added = self._append(publication.channel, publication.drafts, publication.marks, publication.epoch)
+        for key in keys:
+            ids = [entry.position for entry in added[key.first - 1 : key.first - 1 + key.count]]
+            known[key.name] = key.digest, ids
+        return Accepted(tuple(added))
 
     async def tail(self, channel: str, count: int) -> list[Entry]:
         await self._reach("tail")
@@ -81,8 +91,9 @@ class ModelStore:
         log = self._seen(channel)
         if not log:
             return Slice()
+        last = min(last, first + self.page - 1)
         found = tuple(entry for entry in log if first <= entry.position.seq <= last)
-        return Slice(found[: self.page], log[0], log[-1])
+        return Slice(found, log[0], log[-1])
 
     async def subscribe(self, channel: str, listener: Listener) -> _Ear:
         await self._reach("subscribe")
@@ -93,6 +104,8 @@ class ModelStore:
     async def forget(self, channel: str) -> None:
         await self._reach("forget")
         self.wipe(channel)
+        self.keys[channel].clear()
+        self.tell(channel, Position("zzzzzzzz", 1, "zzzz"))
 
     async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
         await self._reach("channels")

@@ -1,4 +1,4 @@
-"""One channel, many streams: processor time a delivery, memory a stream, delay; beside two peers in the same run."""
+"""One channel, many streams: processor time a delivery, memory a stream, delay; beside its peers in the same run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import IO
 
 import httpx
 
+from benchmarks import nchan
 from benchmarks.server import Server, serving, valkey
 
 STREAMS, MESSAGES, EVERY = 1000, 200, 0.05
@@ -35,6 +36,9 @@ def main() -> None:
     for name in ("streaming", "sse_starlette"):
         with serving(f"benchmarks.peers:{name}") as server:
             found[name] = measure(server)
+    if nginx := nchan.found():
+        with nchan.serving(nginx) as server:
+            found["nchan (C)"] = measure(server)
     ours = found["gapless"]
     print(f"{STREAMS} streams, {MESSAGES} messages, Python {sys.version.split()[0]}")
     print(f"{'':16}{'µs CPU/delivery':>16}{'ratio':>8}{'KiB/stream':>12}{'p50 ms':>9}{'p99 ms':>9}")

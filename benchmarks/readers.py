@@ -35,11 +35,13 @@ class Reader(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        transport.write(f"GET {self._path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+        transport.write(f"GET {self._path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode())
 
     def data_received(self, data: bytes) -> None:
         now = time.time()
         if not self._greeted:
+            if not data.startswith(b"HTTP/1.1 200 "):
+                sys.exit(f"refused: {data[:300]!r}")
             self._greeted = True
             self._tally.ready += 1
         data = self._rest + data

@@ -45,7 +45,7 @@ def serving(app: str, env: dict[str, str] | None = None) -> Iterator[Server]:
     argv = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--no-access-log", "--log-level", "error"]
     process = subprocess.Popen(argv, env={**os.environ, **(env or {})}, stderr=subprocess.DEVNULL)
     try:
-        _wait(f"http://127.0.0.1:{port}/healthz")
+        wait(f"http://127.0.0.1:{port}/healthz")
         yield Server(process, f"http://127.0.0.1:{port}")
     finally:
         process.terminate()
@@ -63,7 +63,8 @@ def valkey() -> Iterator[str]:
             use.stop()
 
 
-def _wait(url: str) -> None:
+def wait(url: str) -> None:
+    """Return once the server answers."""
     until = time.monotonic() + 30
     while time.monotonic() < until:
         try:

@@ -7,7 +7,9 @@ document.getElementById("channel").textContent = channel;
 
 const source = new EventSource(`${base}/stream?history=50`);
 source.addEventListener("hello", () => (state.textContent = "live"));
-source.addEventListener("error", () => (state.textContent = "reconnecting…"));
+source.addEventListener("error", () => {
+  state.textContent = source.readyState === EventSource.CLOSED ? "refused: this page may not read here" : "reconnecting…";
+});
 source.addEventListener("gap", (event) => note(describeGap(JSON.parse(event.data))));
 source.addEventListener("message", (event) => show(JSON.parse(event.data)));
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ["fanout", "publish"]
+NAMES = ["fanout", "publish", "lambda_turns", "lambda_start"]
 
 
 def main(names: list[str]) -> int:

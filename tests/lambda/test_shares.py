@@ -35,7 +35,7 @@ def largest(most: int, number: int) -> str:
 async def test_a_backlog_of_the_largest_messages_passes(
     kind: Front, most: int, count: int, tcp: dict[str, str]
 ) -> None:
-    """A load balancer takes 1 MiB, the others what Lambda itself does: 6 MB. `serving` sees to it that no answer was too large."""
+    """A load balancer takes 1 MiB, the others what Lambda itself does: 6 MB. `serving` sees to it that none refuses."""
     async with (
         serving(tcp | {"GAPLESS_MAX_BODY": str(most)}, kind) as front,
         httpx.AsyncClient(base_url=front.url, timeout=30) as http,

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,8 +42,13 @@ class Package(NamedTuple):
 
     @property
     def template(self) -> dict[str, Any]:
-        """What `osls package` has made of `serverless.yml` under SETTINGS."""
-        return template(self.folder / "out")
+        """What `osls package` makes of `serverless.yml` under SETTINGS."""
+        out = self.folder / "out"
+        with _alone():
+            if not out.exists():
+                done = osls(self.folder, "package", "--package", out.name)
+                assert done.returncode == 0, done.stdout + done.stderr
+        return template(out)
 
     def zip(self, name: str) -> Path:
         """`api` or `stream`."""
@@ -56,10 +62,7 @@ class Package(NamedTuple):
 def package() -> Package:
     """The package for the Python and the machine that run this. Takes some 20 s of processor where it is not kept."""
     kept = _KEPT / _digest()
-    _KEPT.mkdir(parents=True, exist_ok=True)
-    # One of several test processes makes it, the others wait for it.
-    with (_KEPT / "one.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone():
         if not kept.exists():
             _forget_old()
             half = kept.with_suffix(".half")
@@ -102,8 +105,15 @@ def _make(folder: Path) -> None:
     for name in ("api", "stream"):
         with zipfile.ZipFile(made.zip(name)) as archive:
             archive.extractall(made.unpacked(name))
-    done = osls(folder, "package", "--package", "out")
-    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One of several test processes makes what they need, the others wait for it."""
+    _KEPT.mkdir(parents=True, exist_ok=True)
+    with (_KEPT / "one.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _digest() -> str:

@@ -13,13 +13,14 @@ from starlette.responses import Response
 
 from app import history as past
 from app.cursor import Position, parse_position
-from app.errors import Unprocessable
+from app.errors import StoreUnavailable, Unprocessable
 from app.events import Gap
 from app.feed import Feed
 from app.frames import Frame, gap_json
 from app.history import Page, first_that_fit
 from app.routes.caller import ReaderDep
 from app.routes.deps import ChannelPath, Service, ServiceDep
+from app.routes.leaving import Leaving, unless_leaving
 from app.routes.problems import describe
 from app.routes.remaining import remaining
 
@@ -88,7 +89,11 @@ async def history(
     if after:
         left = remaining(request.scope, service.policy.platform, service.wall())
         until = asyncio.get_running_loop().time() + service.policy.patience(wait or 0, left)
-        return _reply(channel, await _after(service, channel, after, limit, until))
+        try:
+            async with unless_leaving():
+                return _reply(channel, await _after(service, channel, after, limit, until))
+        except Leaving:
+            return _reply(channel, _nothing_yet(after))
     if before:
         position = parse_position(before)
         if position is None or not position.seq:
@@ -122,6 +127,14 @@ async def _after(service: Service, channel: str, text: str, limit: int, until: f
             rest = await feed.after(stretch.gap.resume)
             return _page(rest.frames, limit, stretch.gap.resume, stretch.gap)
         return _page(stretch.frames, limit, position, None)
+
+
+def _nothing_yet(text: str) -> Page:
+    """Whoever asks again asks another process. Raises StoreUnavailable where there is no position to ask from."""
+    position = parse_position(text)
+    if position is None:
+        raise StoreUnavailable("The service is about to stop; ask again.")
+    return Page([], position)
 
 
 def _page(found: Sequence[Frame], limit: int, position: Position, gap: Gap | None) -> Page:

@@ -22,6 +22,7 @@ from app.reading import RETRY_UNAVAILABLE, Start, Terms
 from app.routes.caller import AddressDep, ReaderDep
 from app.routes.deps import ChannelPath, ChannelsDep, Service, ServiceDep, start
 from app.routes.deps import service as service_of
+from app.routes.leaving import Leaving, unless_leaving
 from app.routes.problems import describe
 from app.routes.remaining import remaining
 from app.tokens import Grant
@@ -136,9 +137,12 @@ async def _open(request: Request, service: Service, asked: Asked) -> Response:
         from app.routes.live import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
         return LiveResponse(service.feeds, asked.channels, asked.begin, terms, request.scope)
-    async with service.feeds.open(asked.channels) as feeds:
-        turn = Turn(feeds, asked.begin, terms)
-        body = await turn.collect()
+    try:
+        async with unless_leaving(), service.feeds.open(asked.channels) as feeds:
+            turn = Turn(feeds, asked.begin, terms)
+            body = await turn.collect()
+    except Leaving:
+        return _whole(end(End.SHUTDOWN, retry=jittered(terms.retry_ms, terms.dice)))
     request.scope["gapless.note"] = f"turn messages={turn.messages}"
     return _whole(body)
 

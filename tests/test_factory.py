@@ -1,0 +1,71 @@
+"""Where the service must not start, it says why: by its exit on a server, by every reply on a platform."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from app.factory import serve_or_explain
+from app.policy import (
+    LAMBDA,
+    LAMBDA_ADAPTER,
+    LAMBDA_ADAPTER_BUFFERED,
+    LARGEST_BUFFERED,
+    SERVER,
+    VERCEL,
+    Policy,
+)
+
+STORE = {"REDIS_URL": "redis://store.example"}
+PUBLIC = {"GAPLESS_PUBLIC": "true"}
+SECRET = {"GAPLESS_JWT_SECRET": "0123456789abcdef0123456789abcdef"}
+TOO_LARGE = {"GAPLESS_MAX_BODY": str(LARGEST_BUFFERED + 1)}
+PLATFORMS = [LAMBDA, LAMBDA_ADAPTER, LAMBDA_ADAPTER_BUFFERED, VERCEL]
+BUFFERED = [LAMBDA, LAMBDA_ADAPTER_BUFFERED]
+
+REFUSED = {
+    "no store": (PUBLIC, ["UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "REDIS_URL"], PLATFORMS),
+    "open to the world": (STORE, ["GAPLESS_PUBLIC=true"], PLATFORMS),
+    "messages no reply can hold": (STORE | PUBLIC | TOO_LARGE, [f"at most {LARGEST_BUFFERED}"], BUFFERED),
+    "a setting that can't be read": (STORE | PUBLIC | {"GAPLESS_CAP": "5"}, ["GAPLESS_CAP", "'5'"], PLATFORMS),
+    "half an Upstash": ({"KV_REST_API_URL": "https://a.example"}, ["UPSTASH_REDIS_REST_TOKEN is not"], PLATFORMS),
+}
+STARTS: dict[str, tuple[dict[str, str], list[Policy]]] = {
+    "said to be public": (STORE | PUBLIC, PLATFORMS),
+    "with keys": (STORE | SECRET, PLATFORMS),
+    "large messages where replies stream": (STORE | PUBLIC | TOO_LARGE, [SERVER, LAMBDA_ADAPTER, VERCEL]),
+    "on a machine of one's own: loopback and its own Valkey do": ({}, [SERVER]),
+}
+
+
+async def ask(policy: Policy, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[httpx.Response]:
+    """What the service answers to a few routes, a stream among them; none of them needs the store."""
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    transport = httpx.ASGITransport(serve_or_explain(policy))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        return [await http.get("/healthz"), await http.head("/channels/general/stream")]
+
+
+@pytest.mark.parametrize("why", REFUSED)
+async def test_on_a_platform_every_reply_names_the_setting(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, words, platforms = REFUSED[why]
+    for policy in platforms:
+        replies = await ask(policy, settings, monkeypatch)
+        assert [reply.status_code for reply in replies] == [503, 503]
+        told = replies[0].json()
+        assert replies[0].headers["content-type"] == "application/problem+json"
+        assert told["title"] == "Service not configured" and all(word in told["detail"] for word in words)
+
+
+@pytest.mark.parametrize("why", STARTS)
+async def test_what_is_safe_starts(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, platforms = STARTS[why]
+    for policy in platforms:
+        assert (await ask(policy, settings, monkeypatch))[0].status_code == 200
+
+
+def test_a_server_ends_with_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAPLESS_CAP", "5")
+    with pytest.raises(SystemExit, match=r"^gapless: GAPLESS_CAP"):
+        serve_or_explain(SERVER)

@@ -36,6 +36,8 @@ class Crowd:
         *self._streaming, buffered = scene.stage.urls
         self._buffered = [buffered]
         self.kinds: Counter[str] = Counter()
+        self.refused: list[str] = []
+        """Answers to posts that nobody may give: a 500, say."""
         self.publishers = [self._publisher(n) for n in range(publishers)]
         wanted = [kind for kind, share in SHARES.items() for _ in range(max(1, round(share * readers)))]
         self.readers = [self._reader(kind, n) for n, kind in enumerate(wanted)]
@@ -86,12 +88,22 @@ class Crowd:
         async def go_on(publisher: Publisher, dice: Random) -> None:
             while not over():
                 posted = sum(publisher.answers.values())
-                await publisher.publish(*(f"{publisher.user} {posted} {n}" for n in range(dice.choice([1, 1, 1, 3]))))
+                data = [f"{publisher.user} {posted} {n}" for n in range(dice.choice([1, 1, 1, 3]))]
+                try:
+                    await publisher.publish(*data)
+                except AssertionError as error:
+                    self.refused.append(str(error))
                 await asyncio.sleep(dice.uniform(0.5, 1.5) * pace.seconds)
 
         async with asyncio.TaskGroup() as group:
             for publisher in self.publishers:
                 group.create_task(go_on(publisher, Random(self._seed())))
+
+    @property
+    def stopped(self) -> list[str]:
+        """Whoever met an answer that ends it all."""
+        readers = [f"{reader.log.name}: {reader.stopped}" for reader in self.readers if reader.stopped]
+        return readers + self.refused
 
     def cut(self) -> int:
         """Break off every open stream at once; how many there were."""

@@ -26,6 +26,8 @@ class Wanderer:
     ) -> None:
         self.log = log
         self.at: dict[str, str] = {}
+        self.stopped: str | None = None
+        """What it was answered that nobody comes back after."""
         self.changes: Counter[str] = Counter()
         """How often it began each way of reading."""
         [self._channel] = log.channels
@@ -47,7 +49,7 @@ class Wanderer:
             self._task.result()
 
     async def _run(self) -> None:
-        while True:
+        while self.stopped is None:
             way = self._dice.choice(["stream", "stream", "turns", "poll", "away"])
             self.changes[way] += 1
             if way == "away":
@@ -71,6 +73,7 @@ class Wanderer:
             await poller.poll()
             self._cursor = poller.cursor
             self.at |= poller.at
+            self.stopped = self.stopped or poller.stopped
 
     async def _stream(self, urls: Sequence[str]) -> None:
         streams = [f"{url}/channels/{self._channel}/stream" for url in urls]
@@ -86,3 +89,4 @@ class Wanderer:
         finally:
             self._cursor = reader.last_event_id
             self.at |= reader.at
+            self.stopped = reader.stopped

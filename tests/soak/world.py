@@ -165,7 +165,7 @@ class World:
         own = {f"service {service.port}" for service in self.scene.stage.services}
         defects = [line for process in Process.started if process.name in own for line in traces(process)]
         return {
-            "ok": verdict.ok and not never and not self.late and not defects,
+            "ok": verdict.ok and not (never or self.late or defects or self.crowd.stopped),
             "store": self.kind,
             "seconds": round(self._played, 1),
             "processes": len(self.scene.stage.services),
@@ -177,6 +177,7 @@ class World:
             "hits": self.hits,
             "never hit": never,
             "not at the head": self.late,
+            "stopped": self.crowd.stopped,
             "defects": defects[:100],
             "too little": verdict.too_little,
             "stories": [verdict.story(finding) for finding in verdict.findings[:10]],

@@ -39,6 +39,8 @@ class LongPoller:
         self.at: dict[str, str] = {}
         """The id of the last message seen, as an EventSourceReader has it."""
         self.messages = 0
+        self.stopped: str | None = None
+        """Why it will never ask again; None while it goes on."""
         self.refused = 0
         """Questions that were answered with a 503 or a 429, or not at all."""
         [self._channel] = log.channels
@@ -59,7 +61,7 @@ class LongPoller:
             self._task.result()
 
     async def _run(self) -> None:
-        while True:
+        while self.stopped is None:
             await self.poll()
 
     async def poll(self) -> None:
@@ -74,8 +76,11 @@ class LongPoller:
             self.refused += 1
             await asyncio.sleep(self._pause)
             return
-        assert reply.status_code == 200, (reply.status_code, reply.text)
-        self._note(reply.json())
+        if reply.status_code == 200:
+            self._note(reply.json())
+        else:
+            self.stopped = f"{reply.status_code} {reply.text}"
+            self.log.end(f"stopped by {self.stopped}")
 
     def _note(self, page: dict[str, Any]) -> None:
         messages, gap, cursor = page["messages"], page["gap"], page["cursor"]

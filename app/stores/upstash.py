@@ -156,19 +156,19 @@ class UpstashStore:
         topic = self._layout.topic(publication.channel)
         match outcome:
             case Accepted(entries) if not notified:
-                await self._send(topic, format_notice(entries, NOTICE_LIMIT))
+                await self._send(topic, format_notice(entries, NOTICE_LIMIT), entries[-1].position)
             case Repeated(ids) if not self._way.tells or _own(publication, ids):
                 # An attempt that lost its reply has appended them, and perhaps not come as far as to tell.
-                await self._send(topic, HINT + "{} {} {}".format(*ids[-1]).encode())
-            case Accepted():
-                self._ears.expect(topic)
+                await self._send(topic, HINT + "{} {} {}".format(*ids[-1]).encode(), ids[-1])
+            case Accepted(entries):
+                self._ears.expect(topic, entries[-1].position)
 
-    async def _send(self, topic: str, notice: bytes) -> None:
+    async def _send(self, topic: str, notice: bytes, position: Position) -> None:
         try:
             await self._rest.call("PUBLISH", topic, notice.decode())
         except StoreUnavailable:
             return
-        self._ears.expect(topic)
+        self._ears.expect(topic, position)
 
     async def _newest(self, channel: str) -> list[Entry]:
         """What polling reads at each tick."""

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
+from app.cursor import Position
 from app.store import Listener
 from app.stores.topic import Topic
 from app.stores.upstash_gate import Gate
@@ -66,11 +67,15 @@ class Ears:
         self._topics[name] = topic, upstream
         return topic, upstream
 
-    def expect(self, name: str) -> None:
-        """Something was appended that this topic, if it is listened to, must soon be told: else it is deaf."""
-        if name in self._topics:
-            topic, upstream = self._topics[name]
-            topic.doubt(upstream.deaf)
+    def expect(self, name: str, position: Position | None = None) -> None:
+        """Something was appended that this topic, if it is listened to, must soon be told: else it is deaf.
+
+        Up to `position`, where that is known: its notice may have come before the reply that says so.
+        """
+        topic, upstream = self._topics.get(name, (None, None))
+        if topic is None or upstream is None or (position is not None and topic.knows(position)):
+            return
+        topic.doubt(upstream.deaf)
 
     async def forget(self, name: str, listener: Listener) -> None:
         """The last listener ends its topic, and the last topic its upstream."""

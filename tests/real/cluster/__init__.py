@@ -1,0 +1,1 @@
+"""The real product on a Redis Cluster, and over TLS."""

@@ -26,6 +26,9 @@ from app.stream import Stream
 GRACE = 5.0
 """Seconds that streams get to say goodbye at shutdown."""
 
+# A proxy that compresses holds back what it has until there is enough of it. Next.js does, for its rewrites.
+_HEADERS = {"Cache-Control": "no-store, no-transform"}
+
 
 class LiveResponse(EventSourceResponse):
     """Serves one stream. Writes how it ended into the request's scope, for the log."""
@@ -33,7 +36,7 @@ class LiveResponse(EventSourceResponse):
     def __init__(
         self, feeds: Feeds, channels: Sequence[str], begin: Start, terms: Terms, scope: MutableMapping[str, Any]
     ) -> None:
-        super().__init__(_nothing(), ping=0)
+        super().__init__(_nothing(), headers=_HEADERS, ping=0)
         self._feeds = feeds
         self._channels = channels
         self._begin = begin

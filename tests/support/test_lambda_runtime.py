@@ -235,12 +235,12 @@ async def test_outside_the_stage_there_is_nothing(client: httpx.AsyncClient) -> 
     assert front.stats.faults == [Fault.NO_ROUTE]
 
 
-async def test_names_the_tasks_that_outlive_a_reply(client: httpx.AsyncClient) -> None:
+async def test_names_the_tasks_and_timers_that_outlive_a_reply(client: httpx.AsyncClient) -> None:
     async with plain(watch_leftovers=True) as front:
         await client.get(f"{front.url}/pid")
         await client.get(f"{front.url}/leave")
         clean, left = (front.stats.leftovers[run.request_id] for run in front.stats.invocations)
-    assert clean == [] and len(left) == 1 and "left-behind" in left[0]
+    assert clean == [] and len(left) == 2 and "left-behind" in left[0] and "_wait" in left[1]
 
 
 @pytest.mark.parametrize("isolated", [True, False])

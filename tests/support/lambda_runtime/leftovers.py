@@ -1,6 +1,6 @@
-"""Runs inside the function's process, around its handler: writes to the log which tasks outlived each reply.
+"""Runs inside the function's process, around its handler: writes to the log which tasks and timers outlived each reply.
 
-A task that is left over freezes with the environment and wakes in another request's time. The file stands alone: it
+What is left over freezes with the environment and wakes in another request's time. The file stands alone: it
 is put on the path of a process that may have nothing else of this project.
 """
 
@@ -21,7 +21,11 @@ def _pending() -> list[str]:
         loop = asyncio.get_event_loop()
     except RuntimeError:
         return []
-    return [repr(task) for task in asyncio.all_tasks(loop)]
+    timers: list[asyncio.TimerHandle] = loop._scheduled  # type: ignore[attr-defined]  # nothing public names them
+    return [
+        *(repr(task) for task in asyncio.all_tasks(loop)),
+        *(repr(timer) for timer in timers if not timer.cancelled()),
+    ]
 
 
 def handler(event: Any, context: Any) -> Any:

@@ -102,7 +102,7 @@ class Stats:
 
     @property
     def leftovers(self) -> dict[str, list[str]]:
-        """Tasks still pending when the handler had returned, by request id: only with `watch_leftovers=True`.
+        """Tasks and timers still pending when a handler had returned, by request id: only with `watch_leftovers=True`.
 
         Every finished invocation has an entry; a clean one is empty.
         """

@@ -56,7 +56,7 @@ def _tick(query: dict[str, str]) -> str:
 
 
 def _leave(query: dict[str, str]) -> str:
-    """A task that outlives the reply."""
+    """A task and a timer that outlive the reply; one timer that is cancelled does not."""
 
     async def never() -> None:
         await asyncio.Event().wait()
@@ -64,6 +64,8 @@ def _leave(query: dict[str, str]) -> str:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     _tasks.append(loop.create_task(never(), name="left-behind"))
+    loop.call_later(60, _wait, {})
+    loop.call_later(60, _hang, {}).cancel()
     return "left"
 
 

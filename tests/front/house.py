@@ -78,6 +78,22 @@ class House:
             async with asyncio.timeout(5):
                 await task
 
+    async def first(self, path: str, kind: str) -> Any:
+        """The data of a stream's first event of this name. See `whole`."""
+        while True:
+            async with self.live(path) as stream:
+                await auntil(lambda: {kind, "end"} & {event.type for event in stream.events}, kind)
+                if found := of_kind(stream.events, kind):
+                    return json.loads(found[0])
+
+    async def whole(self, path: str, headers: Mapping[str, str] | None = None) -> list[Event]:
+        """A stream to its end. Where the machine is held up, that may come before its hello: then it is the next's."""
+        while True:
+            reply = await self.client.get(path, headers=headers)
+            assert reply.status_code == 200, reply.text
+            if (told := events(reply.content))[0].type != "end":
+                return told
+
     def at(self, address: str, **options: Any) -> httpx.AsyncClient:
         """A client at another address. It holds nothing that would have to be closed."""
         return _client(self.app, address, **options)

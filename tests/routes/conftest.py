@@ -22,6 +22,5 @@ async def assert_well(served: House) -> None:
     """It publishes, and its streams bring what was published."""
     sent = await served.client.post("/channels/well/messages", json={"data": "well"})
     assert sent.status_code == 201, sent.text
-    async with served.live("/channels/well/stream?history=1") as stream:
-        [message] = await stream.until("message")
-        assert message["id"] == sent.json()["id"]
+    message = await served.first("/channels/well/stream?history=1", "message")
+    assert message["id"] == sent.json()["id"]

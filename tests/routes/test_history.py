@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.front.house import House, events, house, of_kind
+from tests.front.house import House, house, of_kind
 from tests.routes.problem import assert_problem
 from tests.support.valkey import Valkey
 
@@ -55,8 +55,7 @@ async def anyhow(request: pytest.FixtureRequest, valkey: Valkey) -> AsyncIterato
     """The service where no feed outlives a request, and where one knows the channel all the time."""
     async with house(valkey.url, linger=60.0 if request.param == "warm" else 0.0, rate=0) as served:
         if request.param == "warm":
-            async with served.live(STREAM) as stream:
-                await stream.until("hello")
+            await served.first(STREAM, "hello")
         yield served
 
 
@@ -222,8 +221,7 @@ async def publish_singly(served: House, count: int) -> None:
 
 
 async def by_stream(served: House, after: str) -> list[Page]:
-    reply = await served.client.get(STREAM, params={"after": after})
-    return [json.loads(told) for told in of_kind(events(reply.content), "message")]
+    return [json.loads(told) for told in of_kind(await served.whole(f"{STREAM}?after={after}"), "message")]
 
 
 async def by_history(served: House, after: str) -> list[Page]:
@@ -257,7 +255,7 @@ async def test_a_client_may_move_between_them(
 
 async def test_the_cursors_of_hello_and_of_pages_are_positions_alike(anyhow: House) -> None:
     await publish(anyhow, 0)
-    [hello] = of_kind(events((await anyhow.client.get(STREAM)).content), "hello")
+    [hello] = of_kind(await anyhow.whole(STREAM), "hello")
     page = await read(anyhow)
     assert json.loads(hello)["cursor"] == page["cursor"]
     await publish(anyhow, 1)
@@ -303,8 +301,8 @@ async def test_empty_queries_are_none(served: House) -> None:
 
 
 async def test_without_a_store() -> None:
+    queries: list[dict[str, str]] = [{}, {"after": "t9x2k0ab-1-abcd"}, {"after": "x"}, {"before": "t9x2k0ab-1-abcd"}]
     async with house("unix:///nowhere/at/all") as served:
-        for query in ({}, {"after": "t9x2k0ab-1-abcd"}, {"after": "x"}, {"before": "t9x2k0ab-1-abcd"}):
-            reply = await served.client.get(PATH, params=query)
+        for reply in await asyncio.gather(*(served.client.get(PATH, params=query) for query in queries)):
             assert_problem(reply, 503, "^The message store does not answer now")
             assert reply.headers["retry-after"] == "2"

@@ -25,9 +25,8 @@ async def publish(served: House, *data: Any, channel: str = "a") -> list[str]:
 
 async def read(served: House, path: str, *, header: str | None = None, **query: Any) -> list[Event]:
     """A whole stream, to its end."""
-    reply = await ask(served, path, header=header, **query)
-    assert reply.status_code == 200, reply.text
-    return events(reply.content)
+    headers = {} if header is None else {"Last-Event-ID": header}
+    return await served.whole(str(httpx.URL(path).copy_merge_params(query)), headers)
 
 
 async def ask(
@@ -193,23 +192,6 @@ REFUSED = {
 @pytest.mark.parametrize(("path", "detail"), REFUSED.values(), ids=REFUSED)
 async def test_what_can_never_work(path: str, detail: str, served: House) -> None:
     assert_problem(await served.client.get(path), 422, detail)
-
-
-@BOTH
-async def test_without_a_store_it_is_still_a_stream(path: str) -> None:
-    """An answer of 5xx would stop a browser's EventSource for ever."""
-    async with house("unix:///nowhere/at/all", lifetime=60) as served:
-        reply = await ask(served, path, header="t9x2k0ab-1-abcd")
-    assert reply.status_code == 200
-    assert re.fullmatch(r'retry: (\d+)\nevent: end\ndata: {"reason":"unavailable"}\n\n', reply.text)
-    assert 5000 <= int(reply.text.partition("\n")[0].removeprefix("retry: ")) <= 7500
-
-
-@BOTH
-async def test_too_many_streams(path: str, valkey: Valkey) -> None:
-    async with house(valkey.url, stream_rate=2) as served:
-        ends = [of_kind(events((await ask(served, path)).content), "end")[0] for _ in range(3)]
-    assert [json.loads(end)["reason"] for end in ends] == ["deadline", "deadline", "busy"]
 
 
 async def test_other_methods(served: House) -> None:

@@ -101,7 +101,7 @@ def serve_or_explain(policy: Policy) -> ASGIApp:
         if policy is SERVER:
             raise SystemExit(f"gapless: {error}") from None
         _log.error("%s", error)
-        return problems.explaining(str(error))
+        return problems.explaining(str(error), random.SystemRandom().random)
 
 
 def refuse_unsafe(settings: Settings, policy: Policy) -> None:

@@ -44,18 +44,24 @@ async def ask(policy: Policy, settings: dict[str, str], monkeypatch: pytest.Monk
         monkeypatch.setenv(name, value)
     transport = httpx.ASGITransport(serve_or_explain(policy))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
-        return [await http.get("/healthz"), await http.head("/channels/general/stream")]
+        return [await http.get(path) for path in ("/healthz", "/channels/+/stream")]
 
 
 @pytest.mark.parametrize("why", REFUSED)
 async def test_on_a_platform_every_reply_names_the_setting(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, words, platforms = REFUSED[why]
     for policy in platforms:
-        replies = await ask(policy, settings, monkeypatch)
-        assert [reply.status_code for reply in replies] == [503, 503]
-        told = replies[0].json()
-        assert replies[0].headers["content-type"] == "application/problem+json"
-        assert told["title"] == "Service not configured" and all(word in told["detail"] for word in words)
+        reply, stream = await ask(policy, settings, monkeypatch)
+        assert reply.status_code == 503
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert reply.json()["title"] == "Service not configured"
+        assert all(word in reply.json()["detail"] for word in words)
+        # An EventSource that is open when such a deployment is made must outlive it.
+        assert (stream.status_code, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        comment, _, rest = stream.text.partition("retry: ")
+        assert comment.startswith(": ") and all(word in comment for word in words)
+        assert 5000 <= int(rest.partition("\n")[0]) <= 7500
+        assert rest.endswith('\nevent: end\ndata: {"reason":"unavailable"}\n\n') and "id:" not in rest
 
 
 @pytest.mark.parametrize("why", STARTS)

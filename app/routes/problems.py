@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +18,11 @@ from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import KeysUnavailable, Refused, StoreMisconfigured, StoreUnavailable, TimedOut, TooMany, Unauthorized
+from app.events import End
+from app.frames import end
 from app.models import explain
+from app.policy import jittered
+from app.reading import RETRY_UNAVAILABLE
 
 RETRY_AFTER = 2
 """Seconds after which a client may ask again when the store does not answer."""
@@ -47,12 +51,22 @@ def describe(status: int, meaning: str) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": meaning, "content": {"application/problem+json": {"example": example}}}}
 
 
-def explaining(message: str) -> ASGIApp:
-    """An app that answers every request with why the service did not start."""
+def explaining(message: str, dice: Callable[[], float]) -> ASGIApp:
+    """An app that answers every request with why the service did not start.
+
+    Streams too, in a comment: a status would stop every open EventSource for ever, and the setting will be made.
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await problem(503, "Service not configured", message)(scope, receive, send)
+        if scope["type"] != "http":
+            return
+        if scope["path"].endswith("/stream"):
+            last_word = end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, dice()))
+            comment = "".join(f": {line}\n" for line in message.splitlines()).encode()
+            reply = Response(comment + last_word, 200, {"Cache-Control": "no-store"}, "text/event-stream")
+        else:
+            reply = problem(503, "Service not configured", message)
+        await reply(scope, receive, send)
 
     return app
 

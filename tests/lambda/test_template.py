@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.lambda_runtime.package import MACHINE, MINOR, SETTINGS, Package, osls, package
+from tests.support.lambda_runtime.package import MACHINE, MINOR, SETTINGS, TREE, Package, osls, package
 from tests.support.lambda_runtime.package import template as made_in
 
 if TYPE_CHECKING:
@@ -112,17 +112,33 @@ def test_the_functions_may_write_their_logs_and_no_more(template: dict[str, Any]
         assert all(":log-group:/aws/lambda/gapless-prod" in each["Fn::Sub"] for each in statement["Resource"])
 
 
-def test_region_stage_and_bounds_are_options_and_settings_come_from_dot_env_too(project: Path) -> None:
-    (project / ".env").write_text("REDIS_URL=rediss://store.example:6379\nOTHER=1\n")
+def test_what_else_the_docs_say_is_taken(project: Path) -> None:
+    """Region, stage and bounds as options, settings from .env, other fronts; in one run, which takes a while."""
     words = ("--region", "us-east-1", "--stage", "beta", "--param=api=7", "--param=stream=0")
-    done = osls(project, "package", "--package", "elsewhere", *words, env={})
+    streams = 'http: {path: "/{proxy+}", method: any, timeoutInMillis: 300000, response: {transferMode: STREAM}}'
+    buffered = "http: {path: /, method: any}"
+    docs = (TREE / "docs" / "deploy-lambda.md").read_text()
+    assert all(text in docs for text in (streams, buffered, "url: true", *words[:3:2], "--param=stream="))
+    theirs = (project / "serverless.yml").read_text()
+    theirs = theirs.replace('      - httpApi: "*"\n', f"      - {buffered}\n    url: true\n")
+    theirs = theirs.replace("    url:\n      invokeMode: RESPONSE_STREAM\n", f"    events:\n      - {streams}\n")
+    (project / "other.yml").write_text(theirs)
+    (project / ".env").write_text("REDIS_URL=rediss://store.example:6379\nOTHER=1\n")
+    done = osls(project, "package", "--config", "other.yml", "--package", "elsewhere", *words, env={})
     assert done.returncode == 0, done.stderr
-    functions = resources(made_in(project / "elsewhere"), "AWS::Lambda::Function")
+    made = made_in(project / "elsewhere")
+    functions = resources(made, "AWS::Lambda::Function")
     bounds = {each["FunctionName"]: each["ReservedConcurrentExecutions"] for each in functions.values()}
     assert bounds == {"gapless-beta-api": 7, "gapless-beta-stream": 0}
     assert ":us-east-1:" in functions["StreamLambdaFunction"]["Layers"][0]
     settings = functions["ApiLambdaFunction"]["Environment"]["Variables"]
     assert settings == {"REDIS_URL": "rediss://store.example:6379"}
+    methods = [each["Integration"] for each in resources(made, "AWS::ApiGateway::Method").values()]
+    (stream,) = (each for each in methods if each.get("ResponseTransferMode") == "STREAM")
+    assert stream["TimeoutInMillis"] == functions["StreamLambdaFunction"]["Timeout"] * 1000
+    assert "StreamLambdaFunction" in str(stream["Uri"]) and "/response-streaming-invocations" in str(stream["Uri"])
+    (url,) = resources(made, "AWS::Lambda::Url").values()
+    assert url["TargetFunctionArn"] == {"Fn::GetAtt": ["ApiLambdaFunction", "Arn"]} and "InvokeMode" not in url
 
 
 # --- what it refuses

@@ -20,9 +20,11 @@ pytestmark = pytest.mark.real(seconds=3)
     ],
 )
 async def test_every_route_names_the_setting(env: dict[str, str], word: str) -> None:
+    """A stream does so in a comment: a status would stop every open EventSource for ever."""
     async with LambdaFront(HANDLER, cwd=TREE, env=env) as front, httpx.AsyncClient(base_url=front.url) as http:
-        for path in ("/healthz", "/channels/c/stream"):
-            reply = await http.get(path)
-            assert (reply.status_code, reply.headers["content-type"]) == (503, "application/problem+json")
-            assert word in reply.json()["detail"]
+        reply, stream = await http.get("/healthz"), await http.get("/channels/c/stream")
+        assert (reply.status_code, reply.headers["content-type"]) == (503, "application/problem+json")
+        assert word in reply.json()["detail"]
+        assert stream.status_code == 200 and stream.headers["content-type"].startswith("text/event-stream")
+        assert word in stream.text and "event: end" in stream.text and "\nid:" not in stream.text
         assert word in front.stats.log and front.stats.cold_starts == 1

@@ -19,6 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from app import __version__
+from app.ending import end
 from app.errors import StartupRefused, StoreUnavailable
 from app.feed import FeedSettings
 from app.feeds import Feeds, Most
@@ -215,8 +216,7 @@ class _Wiring:
         try:
             yield
         finally:
-            looking.cancel()
-            await asyncio.wait([looking])
+            await end(looking)
             self._service = None
             await service.feeds.close()
             await service.store.close()

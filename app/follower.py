@@ -11,7 +11,6 @@ hear fails, and its readers' streams end: silence over a deaf feed would be the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from contextvars import Context
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from app.audience import Audience
 from app.claims import CONFIRM, Claims
 from app.cursor import Position, no_log
+from app.ending import end
 from app.errors import CorruptLog, StoreUnavailable
 from app.events import Entry
 from app.fork import Behind, follow_rewritten
@@ -81,9 +81,7 @@ class Follower:
 
     async def close(self) -> None:
         """Stop listening."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end(self._task)
 
     # --- what the store tells (Listener)
 

@@ -16,6 +16,7 @@ from typing import Any
 from redis import exceptions
 from redis.asyncio import Connection
 
+from app.ending import end
 from app.errors import StoreUnavailable
 from app.store import Listener
 from app.stores.redis_lines import send
@@ -73,7 +74,7 @@ class Ears:
     async def close(self) -> None:
         """Stop listening to everything."""
         for topic in self._topics.values():
-            topic.trust()
+            topic.end()
         self._topics.clear()
         await self._stop()
 
@@ -96,9 +97,7 @@ class Ears:
     async def _stop(self) -> None:
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end(task)
 
     async def _send(self, *command: Any) -> None:
         """Best effort: where the connection is gone, the next one subscribes to all that is wanted then."""

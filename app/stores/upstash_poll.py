@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from app.cursor import Position
+from app.ending import end
 from app.errors import StoreUnavailable
 from app.events import Entry
 from app.stores.keyspace import LOOK
@@ -43,9 +44,7 @@ class Poller:
 
     async def close(self) -> None:
         """Stop."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end(self._task)
 
     async def _run(self) -> None:
         pause = POLL[0]

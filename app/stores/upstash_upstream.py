@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import httpx
 
+from app.ending import end
 from app.stores.topic import Topic
 from app.stores.upstash_gate import Gate
 from app.stores.upstash_poll import Newest, Poller
@@ -71,9 +72,7 @@ class Upstream:
 
     async def close(self) -> None:
         """Stop."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end(self._task)
         for topic in self.topics.values():
             topic.trust()
         for poller in self._pollers.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import Any
 
@@ -69,3 +70,25 @@ async def test_a_subscription_goes_on_elsewhere(valkey: Valkey) -> None:
     finally:
         await ears.close()
         await line.close()
+
+
+async def test_who_closes_waits_for_no_cancellation_that_was_swallowed(valkey: Valkey) -> None:
+    """As `wait_for` does before Python 3.12, where the connection is made at that very moment."""
+    line = Single(valkey.url)
+
+    async def connect() -> Any:
+        if not connecting.is_set():
+            connecting.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return await line.listen()
+
+    connecting, ears = asyncio.Event(), Ears(connect)
+    subscribing = asyncio.create_task(ears.subscribe("a", "a", Heard()))
+    await connecting.wait()
+    subscribing.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.wait([subscribing])
+        await ears.close()
+    assert valkey.cli("PUBSUB", "NUMSUB", "a") == ["a", 0]
+    await line.close()

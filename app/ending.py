@@ -1,0 +1,22 @@
+"""The end of a task, for certain.
+
+Before Python 3.12 `asyncio.wait_for`, which redis-py calls at every command, swallows a cancellation that comes just as
+its work is done. The task then goes on for ever, and whoever waits for its end waits as long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+AGAIN = 1.0
+"""Seconds that a task has to put things away before it is cancelled once more."""
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel it until it has ended. Raises what it raised instead."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=AGAIN)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error

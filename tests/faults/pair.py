@@ -48,11 +48,7 @@ class Pair:
 
     def count(self, section: str, field: str) -> int:
         """A number of the primary's own statistics, 0 where it is not there: `errorstats`, `errorstat_OOM`."""
-        for line in str(self.primary.cli("INFO", section)).splitlines():
-            name, _, value = line.partition(":")
-            if name == field:
-                return int(value.removeprefix("count="))
-        return 0
+        return int(_info(self.primary, section).get(field, "0").removeprefix("count="))
 
     def take(self, channels: Iterable[str], *command: str) -> dict[str, list[str]]:
         """Run a command, and return what the channels' logs held at that very moment: ids, oldest first."""
@@ -100,23 +96,26 @@ class Pair:
         self.replica.cli("REPLICAOF", "127.0.0.1", self.link.port)
 
     async def _level(self) -> None:
-        """Return when the replica has all that the primary had at this moment."""
+        """Return when the replica has all that the primary had now, and writes to its disk what comes after."""
         wanted = self.count("replication", "master_repl_offset")
 
         def level() -> bool:
-            told = dict(
-                line.split(":", 1) for line in self.replica.cli("INFO", "replication").splitlines() if ":" in line
-            )
-            return (
-                told["role"] == "slave"
-                and told["master_link_status"] == "up"
-                and int(told["slave_repl_offset"]) >= wanted
-            )
+            told = _info(self.replica, "replication") | _info(self.replica, "persistence")
+            linked = told["role"] == "slave" and told["master_link_status"] == "up"
+            return linked and int(told["slave_repl_offset"]) >= wanted and all(told[k] == v for k, v in _WRITES.items())
 
         async def look() -> bool:
             return await to_thread.run_sync(level)
 
         await auntil(look, "the replica to follow", alarm=30)
+
+
+_WRITES = {"aof_enabled": "1", "aof_rewrite_in_progress": "0", "aof_rewrite_scheduled": "0"}
+"""After a replica was given all data anew, its append-only file begins only once these were written down."""
+
+
+def _info(valkey: Valkey, section: str) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in valkey.cli("INFO", section).splitlines() if ":" in line)
 
 
 def _start(folder: Path) -> Valkey:

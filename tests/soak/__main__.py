@@ -12,6 +12,7 @@ import asyncio
 import gc
 import json
 import os
+import pickle
 import platform
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--readers", type=int, default=240, help="in all")
     parser.add_argument("--publishers", type=int, default=48, help="in all")
     parser.add_argument("--json", type=Path, help="a file for what is printed, too")
+    parser.add_argument("--keep", type=Path, help="a file for all that was seen (a pickle of the checker's histories)")
     return parser.parse_args()
 
 
@@ -53,6 +55,8 @@ async def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     keeping.cancel()
     _say(f"played for {monotonic() - began:.0f} s; the checker looks")
     reports = [world.report(world.verdict()) for world in worlds]
+    if options.keep:
+        options.keep.write_bytes(pickle.dumps([world.scene.history for world in worlds]))
     return {
         "ok": all(report["ok"] for report in reports),
         "seed": options.seed,

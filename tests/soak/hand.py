@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 
 class Hand:
-    """`hits` counts by name what was hit, `missed` the times when nothing was."""
+    """`hits` counts by name what was hit, `missed` when nothing was. `tell`: of each blow, when it is over."""
 
-    def __init__(self, blows: Sequence[Blow], scene: Scene, dice: Random, pause: tuple[float, float]) -> None:
+    def __init__(
+        self, blows: Sequence[Blow], scene: Scene, dice: Random, pause: tuple[float, float], tell: Callable[[str], None]
+    ) -> None:
         self.hits: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
-        self.blows, self._scene, self._dice, self._pause = blows, scene, dice, pause
+        self.blows, self._scene, self._dice, self._pause, self._tell = blows, scene, dice, pause, tell
 
     @property
     def idle(self) -> list[str]:
@@ -47,3 +49,4 @@ class Hand:
             hits = 0
         self.hits[blow.name] += hits
         self.missed[blow.name] += not hits
+        self._tell(f"{blow.name}: {hits}")

@@ -34,7 +34,7 @@ def blow(name: str, hits: Iterator[int | None], struck: list[str]) -> Blow:
 
 
 def hand(*blows: Blow) -> Hand:
-    return Hand(blows, cast("Any", None), Random(7), (0.1, 0.2))
+    return Hand(blows, cast("Any", None), Random(7), (0.1, 0.2), lambda _: None)
 
 
 async def test_each_strikes_once_in_every_round() -> None:

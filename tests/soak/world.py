@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import asynccontextmanager
 from random import Random
-from time import monotonic
+from time import monotonic, strftime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -91,7 +92,11 @@ class World:
 
     def _hand(self, n: int, blows: list[Blow], pause: tuple[float, float]) -> Hand:
         scene = Scene(self.scene.stage, self._channels, self.scene.history, Random(f"blows {n} {self.seed}"))
-        return Hand(blows, scene, Random(f"hand {n} {self.seed}"), pause)
+        return Hand(blows, scene, Random(f"hand {n} {self.seed}"), pause, self._tell)
+
+    def _tell(self, what: str) -> None:
+        """For whoever looks on, and for whoever has to find out."""
+        print(f"{strftime('%H:%M:%S')} {self.kind}: {what}", file=sys.stderr, flush=True)
 
     def _blows(self, client: httpx.AsyncClient) -> list[list[Blow]]:
         """What each hand plays: no two of one list at the same time."""

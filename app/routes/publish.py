@@ -16,7 +16,7 @@ from app.models import Message, read_messages
 from app.routes.caller import AddressDep, WriterDep
 from app.routes.deps import BodyDep, ChannelPath, Service, ServiceDep
 from app.routes.problems import describe
-from app.store import Accepted, KeyConflict, Limited, Publication, Rate, Repeated
+from app.store import Accepted, KeyConflict, Limited, Outcome, Publication, Rate, Repeated
 from app.tokens import Grant
 
 router = APIRouter(tags=["messages"])
@@ -93,31 +93,23 @@ async def publish(
 ) -> JSONResponse:
     """Append messages to a channel. When 201 is returned they are in the log, numbered and told to every reader."""
     grant.must_publish(channel)
-    messages, batch = read_messages(raw, service.settings.cap)
-    if grant.user is not None:
-        messages = [message.model_copy(update={"user": grant.user}) for message in messages]
-    if idempotency_key and not batch:
-        messages = [_keyed(messages[0], idempotency_key)]
+    messages, batch = _messages(raw, service.settings.cap, grant.user, idempotency_key)
     rate = _rate(service, grant, address, len(messages))
     publication = _publication(service, channel, messages, idempotency_key if batch else None, rate)
-    match await service.store.publish(publication):
-        case Accepted(entries):
-            service.feeds.offer(channel, entries)
-            told = [
-                _told(channel, message, str(entry.position), publication.now)
-                for message, entry in zip(messages, entries, strict=True)
-            ]
-            return _reply(told, batch, 201)
-        case Repeated(ids, time):
-            own = tuple(position.mark for position in ids) == publication.marks
-            told = [
-                _told(channel, message, str(position), time) for message, position in zip(messages, ids, strict=True)
-            ]
-            return _reply(told, batch, 201) if own else _reply([{**one, "duplicate": True} for one in told], batch, 200)
-        case KeyConflict(known, same):
-            raise Conflict(_conflict(known, same))
-        case Limited(wait):
-            raise TooMany("Too many messages on this channel; wait and send again.", wait / 1000, retryAfterMs=wait)
+    outcome = await service.store.publish(publication)
+    if isinstance(outcome, Accepted):
+        service.feeds.offer(channel, outcome.entries)
+    return _answer(outcome, publication, messages, batch)
+
+
+def _messages(raw: bytes, cap: int, user: str | None, key: str | None) -> tuple[list[Message], bool]:
+    """The messages as they will be stored, and whether they came as a batch. `user`: the token's, if there is one."""
+    messages, batch = read_messages(raw, cap)
+    if user is not None:
+        messages = [message.model_copy(update={"user": user}) for message in messages]
+    if key and not batch:
+        messages = [_keyed(messages[0], key)]
+    return messages, batch
 
 
 def _keyed(message: Message, key: str) -> Message:
@@ -155,6 +147,25 @@ def _publication(
     )
 
 
+def _answer(outcome: Outcome, sent: Publication, messages: list[Message], batch: bool) -> JSONResponse:
+    """201 for what is new, 200 for what was known; raises Conflict and TooMany."""
+    match outcome:
+        case Accepted(entries):
+            ids, time, duplicate = tuple(entry.position for entry in entries), sent.now, False
+        case Repeated(ids, time):
+            # With our own marks it is this very request, whose first reply we have not had.
+            duplicate = tuple(position.mark for position in ids) != sent.marks
+        case KeyConflict(known, same):
+            raise Conflict(_conflict(known, same))
+        case Limited(wait):
+            raise TooMany("Too many messages on this channel; wait and send again.", wait / 1000, retryAfterMs=wait)
+    told = [
+        _told(sent.channel, message, str(position), time) | ({"duplicate": True} if duplicate else {})
+        for message, position in zip(messages, ids, strict=True)
+    ]
+    return JSONResponse(told if batch else told[0], 200 if duplicate else 201)
+
+
 def _told(channel: str, message: Message, position: str, time: int) -> dict[str, Any]:
     return {
         "id": position,
@@ -164,10 +175,6 @@ def _told(channel: str, message: Message, position: str, time: int) -> dict[str,
         "localId": message.localId,
         "timestamp": timestamp(time),
     }
-
-
-def _reply(told: list[dict[str, Any]], batch: bool, status: int) -> JSONResponse:
-    return JSONResponse(told if batch else told[0], status)
 
 
 def _conflict(known: int, same: int) -> str:

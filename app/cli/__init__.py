@@ -29,25 +29,27 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gapless", description="Messages by POST, read with EventSource.")
     parser.add_argument("--version", action="version", version=f"gapless {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
-    serve = commands.add_parser("serve", help="run the service", description="Run the service.")
+    _describe_serve(commands.add_parser("serve", help="run the service", description="Run the service."))
+    described = "Make a token with GAPLESS_JWT_SECRET."
+    _describe_token(commands.add_parser("token", help="make a token", description=described))
+    return parser
+
+
+def _describe_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", help="address to listen on (HOST; default 127.0.0.1)")
     serve.add_argument("--port", type=_port, help="port to listen on, 0 for any free one (PORT; default 8000)")
     serve.add_argument("--workers", type=_workers, default=1, help="processes that serve (default 1)")
     serve.set_defaults(run=_serve)
-    token = commands.add_parser("token", help="make a token", description="Make a token with GAPLESS_JWT_SECRET.")
+
+
+def _describe_token(token: argparse.ArgumentParser) -> None:
     token.add_argument("--user", required=True, type=_user, help="whom it is for: its claim sub")
     for right, what in (("publish", "publish to"), ("subscribe", "read")):
-        token.add_argument(
-            f"--{right}",
-            action="append",
-            default=[],
-            metavar="PATTERNS",
-            help=f"channels it may {what}: 'a,chat.*', '*'",
-        )
+        channels = f"channels it may {what}: 'a,chat.*', '*'"
+        token.add_argument(f"--{right}", action="append", default=[], metavar="PATTERNS", help=channels)
     token.add_argument("--minutes", type=_minutes, default=60, help="for how long (default 60)")
     token.add_argument("--admin", action="store_true", help="may list and delete channels")
     token.set_defaults(run=_token)
-    return parser
 
 
 def _port(text: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,9 @@ from app.stores.attempts import Final, persist
 from app.stores.upstash_start import LOOKS, check
 
 REPLY_TIMEOUT = 4.0
+AT_ONCE = 50
+"""Commands under way together. More wait in line here: in httpx's pool each one that waits makes every other dearer, so
+that a thousand channels that read at the same moment kept the process busy until all of them had timed out."""
 
 # Said by a server that has not begun: everything else may come from the middle of a script, which does not roll back.
 _NOT_BEGUN = (
@@ -49,6 +53,7 @@ class Rest:
         check(self.url, self.token)
         self.name = f"Upstash at {urlsplit(self.url).hostname}"
         self._redis = Redis(self.url, self.token, rest_retries=0, allow_telemetry=False)
+        self._places = asyncio.Semaphore(AT_ONCE)
 
     async def call(self, *command: Any, repeatable: bool = True) -> Any:
         """The reply to a command, sent again after a failure where that is harmless (`attempts.py`).
@@ -58,7 +63,18 @@ class Rest:
         return await persist(lambda: self.attempt(*command), repeatable=repeatable)
 
     async def attempt(self, *command: Any) -> Any:
-        """As `call`, sent once."""
+        """As `call`, sent once, when its turn comes."""
+        try:
+            async with asyncio.timeout(REPLY_TIMEOUT):
+                await self._places.acquire()
+        except TimeoutError:
+            raise StoreUnavailable(f"{self.name} is asked for more than it can answer") from None
+        try:
+            return await self._send(command)
+        finally:
+            self._places.release()
+
+    async def _send(self, command: Sequence[Any]) -> Any:
         try:
             async with asyncio.timeout(REPLY_TIMEOUT):
                 return await self._redis.execute(list(command))

@@ -143,38 +143,35 @@ def test_it_serves_says_where_and_leaves_nothing_behind(folder: Path) -> None:
             f"  store: embedded Valkey (started, pid {pid}); its data are in {folder}",
             "  open to this machine only, without keys",
         ]
+        has_one_line_for_a_request(serving, url)
         post(url, "kept")
         assert serving.terminate() == 0
     assert servers(folder) == []
     with Serving(folder) as serving:
-        assert history(serving.ready()) == ["kept"]
-        assert serving.terminate() == 0
-
-
-@pytest.mark.real
-def test_a_request_has_one_line_and_no_header_of_the_server(folder: Path) -> None:
-    with Serving(folder) as serving:
         url = serving.ready()
-        before = serving.log
-        reply = httpx.get(f"{url}/channels/once/messages?limit=7", trust_env=False)
-        assert "server" not in reply.headers
-        assert serving.terminate() == 0
-        (line,) = serving.log.removeprefix(before).strip().splitlines()
-        assert "GET /channels/once/messages 200" in line
-
-
-@pytest.mark.real
-def test_streams_say_goodbye_at_sigterm(folder: Path) -> None:
-    with Serving(folder) as serving:
-        url = serving.ready()
-        with httpx.stream("GET", f"{url}/channels/general/stream", trust_env=False, timeout=10) as stream:
-            lines = stream.iter_lines()
-            assert "event: hello" in (next(lines), next(lines), next(lines))
-            serving.signal(signal.SIGTERM)
-            rest = list(lines)
-        assert json.loads(rest[rest.index("event: end") + 1].removeprefix("data: ")) == {"reason": "shutdown"}
+        assert history(url) == ["kept"]
+        says_goodbye_at_sigterm(serving, url)
         assert serving.wait() == 0
     assert servers(folder) == []
+
+
+def has_one_line_for_a_request(serving: Serving, url: str) -> None:
+    """And no header of the server."""
+    before = serving.log
+    reply = httpx.get(f"{url}/channels/once/messages?limit=7", trust_env=False)
+    assert "server" not in reply.headers
+    line = until(lambda: serving.log.removeprefix(before).strip(), "its line")
+    assert re.fullmatch(r".* GET /channels/once/messages 200 [\d.]+s", line)
+
+
+def says_goodbye_at_sigterm(serving: Serving, url: str) -> None:
+    """To a stream that is open."""
+    with httpx.stream("GET", f"{url}/channels/general/stream", trust_env=False, timeout=10) as stream:
+        lines = stream.iter_lines()
+        assert "event: hello" in (next(lines), next(lines), next(lines))
+        serving.signal(signal.SIGTERM)
+        rest = list(lines)
+    assert json.loads(rest[rest.index("event: end") + 1].removeprefix("data: ")) == {"reason": "shutdown"}
 
 
 @pytest.mark.real

@@ -55,7 +55,7 @@ def a_few(fault: Callable[[Scene], Fault]) -> Blow:
     """Armed until it has hit a few times."""
 
     async def strike(scene: Scene) -> int:
-        times = scene.dice.randint(1, 4)
+        times = scene.dice.randint(3, 6)
         armed = scene.pair.route.arm(fault(scene), times=times)
         try:
             await armed.fired(times, alarm=30)

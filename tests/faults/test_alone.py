@@ -1,6 +1,6 @@
 """Each fault of a process, of a store or of the way to it by itself, under traffic, over TCP and as on Upstash.
 
-Nothing is lost, doubled or reordered, no gap is told falsely, and none where nothing left the log. Three publishers and
+Nothing is lost, doubled or reordered, no gap is told falsely, and none where nothing left the log. Four publishers and
 four readers go on throughout. Every fault counts what it hit.
 """
 

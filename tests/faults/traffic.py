@@ -25,13 +25,13 @@ CAUGHT_UP = 60.0
 
 
 class Traffic:
-    """Three publishers, one without a `localId`; a stream at each service, one that moves about, a long poll."""
+    """Four publishers, two without a `localId`; a stream at each service, one that moves about, a long poll."""
 
     def __init__(self, scene: Scene, channel: str, client: httpx.AsyncClient) -> None:
         self.scene, self.channel = scene, channel
         history, urls = scene.history, scene.stage.urls
         self.publishers = [
-            Publisher(history, client, urls, channel, f"publisher {n}", keyed=n > 0, seed=n) for n in range(3)
+            Publisher(history, client, urls, channel, f"publisher {n}", keyed=n > 1, seed=n) for n in range(4)
         ]
         streams = [f"{url}/channels/{channel}/stream" for url in urls]
         places: list[tuple[str | list[str], Rotate | None]] = [(stream, None) for stream in streams]

@@ -1,0 +1,20 @@
+"""One client to publish with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.real.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """One client for all connections of a test. Its patience is five times what the service may take to say 503."""
+    async with httpx.AsyncClient(transport=Wire(), timeout=30) as client:
+        yield client

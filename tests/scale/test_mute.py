@@ -1,0 +1,72 @@
+"""Two hundred readers who never read a byte: they cost a bounded amount, and the others notice nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.scale.cost import memory, raise_limits
+from tests.scale.crowd import Crowd, crowd
+from tests.support.service import Service
+from tests.support.valkey import start_valkey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+pytestmark = [pytest.mark.real(seconds=15), pytest.mark.timeout(180)]
+
+MUTE, OTHERS = 200, 50
+CHANNEL = "general"
+SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_HEARTBEAT": "60"}
+LARGE = "x" * 60_000
+FLOOD = 100
+"""Large messages: several times what the system takes in for a reader who takes nothing."""
+A_READER = 320
+"""KiB that a reader who takes nothing may hold in the process: the server's buffer of 64 KiB, a chunk, a frame."""
+WANTED = 0.1
+"""Seconds: the delay that 99 of 100 deliveries to the others stay below on a machine that has nothing else to do."""
+
+
+async def post(client: httpx.AsyncClient, service: Service, count: int, text: str = "") -> None:
+    """One after the other, each with the time at which it was sent."""
+    for _ in range(count):
+        body = {"data": {"text": text, "sent": time.time()}}
+        reply = await client.post(f"{service.url}/channels/{CHANNEL}/messages", json=body)
+        assert reply.status_code == 201, reply.text
+
+
+async def delay(people: Crowd, client: httpx.AsyncClient, service: Service, begin: int) -> float:
+    """The 99th percentile of a hundred messages to everybody who reads."""
+    people.delays.clear()
+    await post(client, service, 100)
+    await people.until_at(begin + 100)
+    found = sorted(people.delays)
+    assert len(found) == 100 * OTHERS
+    return found[len(found) * 99 // 100]
+
+
+async def test_readers_that_never_read(tmp_path: Path, client: httpx.AsyncClient) -> None:
+    raise_limits()
+    with start_valkey(tmp_path) as store:
+        async with Service(SETTINGS | {"REDIS_URL": store.url}) as service, crowd(service.port) as people:
+            await post(client, service, 1)
+            await people.join([CHANNEL] * OTHERS)
+            await post(client, service, FLOOD, LARGE)
+            await people.until_at(1 + FLOOD)
+            alone = await delay(people, client, service, 1 + FLOOD)
+            before = memory(service)
+            mute = await people.join([CHANNEL] * MUTE, mute=True)
+            await post(client, service, FLOOD, LARGE)
+            await people.until_at(101 + 2 * FLOOD)
+            held = (memory(service) - before) / MUTE
+            beside = await delay(people, client, service, 101 + 2 * FLOOD)
+            later = (memory(service) - before) / MUTE
+    print(f"p99 {alone * 1e3:.1f} ms alone, {beside * 1e3:.1f} ms beside {MUTE} who never read; {held:.0f} KiB each")
+    assert not any(ear.numbers or ear.greeted for ear in mute)
+    assert 32 <= held <= A_READER, "with less than that the system took it all, and nobody was in anybody's way"
+    assert later <= A_READER
+    assert beside <= 5 * max(alone, WANTED)

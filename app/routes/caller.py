@@ -87,7 +87,7 @@ def _values(scope: MutableMapping[str, Any], header: bytes) -> list[str]:
     return [value.decode("latin-1") for name, value in scope["headers"] if name == header]
 
 
-def address_of(request: Request, service: ServiceDep) -> str | None:
+async def address_of(request: Request, service: ServiceDep) -> str | None:
     """The address of this request's client."""
     return address(request.scope, service.policy.platform, service.settings.proxies)
 

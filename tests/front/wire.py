@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import secrets
 import socket
 import struct
 from collections.abc import Iterable
@@ -89,18 +90,25 @@ class Poster:
         self._token = token
         self._open: dict[int, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
 
-    async def post(self, port: int, path: str, message: object) -> tuple[int, dict[str, str], Any]:
-        """Status, headers by small names, and the body."""
+    async def post(self, port: int, path: str, message: object, key: str = "") -> tuple[int, dict[str, str], Any]:
+        """Status, headers by small names, and the body. `key`: its Idempotency-Key."""
         if port not in self._open:
             self._open[port] = await asyncio.open_connection("127.0.0.1", port)
         reader, writer = self._open[port]
         body = json.dumps(message).encode()
         lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {self._token}"]
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}", "", ""]
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}", f"Idempotency-Key: {key}", "", ""]
         writer.write("\r\n".join(lines).encode() + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
         return int(head[0].split(" ")[1]), headers, json.loads(await reader.readexactly(int(headers["content-length"])))
+
+    async def post_surely(self, port: int, path: str, message: object) -> tuple[int, dict[str, str], Any]:
+        """As often as it takes until it is known what became of it, where the machine is held up."""
+        key = secrets.token_hex(8)
+        while (reply := await self.post(port, path, message, key))[0] == 503:
+            pass
+        return reply
 
     def close(self) -> None:
         for _, writer in self._open.values():

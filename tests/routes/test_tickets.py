@@ -94,12 +94,16 @@ async def test_it_ends(found: House) -> None:
     assert await read(found.client, "/channels/a/stream", late) == 401
 
 
-async def test_it_ends_with_its_token_and_so_does_its_stream(found: House) -> None:
-    mine = await ticket(found, "a", exp=int(time.time()) + 1)
-    async with house(found.app.state.wiring.service.settings.redis_url, jwt_secret=SECRET, lifetime=60) as patient:
-        stream = await patient.client.get("/channels/a/stream", params={"ticket": mine})
+async def test_it_ends_with_its_token_and_so_does_its_stream(valkey: Valkey) -> None:
+    now = [time.time()]
+    async with house(valkey.url, jwt_secret=SECRET, lifetime=60, wall=lambda: now[0]) as found:
+        ends = int(now[0]) + 60
+        mine = await ticket(found, "a", exp=ends)
+        now[0] = ends - 0.2
+        stream = await found.client.get("/channels/a/stream", params={"ticket": mine})
         assert of_kind(events(stream.content), "end") == ['{"reason":"auth"}']
-        assert await read(patient.client, "/channels/a/stream", mine) == 401
+        now[0] = ends
+        assert await read(found.client, "/channels/a/stream", mine) == 401
 
 
 async def test_a_token_past_its_end_makes_none(found: House) -> None:

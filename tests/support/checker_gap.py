@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.checker_truth import NEVER
 from tests.support.positions import parse_message_id
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def _needless_reset(at: Position, oldest: Position | None, truth: ChannelTruth) 
     if at.nowhere:
         late = oldest is not None and oldest.second - at.second >= truth.retention
         return None if late or truth.was_wiped() else f"reset, though the log began soon after {at.id}"
-    if truth.removal(at) == NEVER:
+    if not truth.was_ever_removed(at):
         return f"reset, though {at.id} was not removed from the log"
     return None
 

@@ -31,11 +31,12 @@ class ChannelTruth:
         self.logged = {entry.id for entry in log or ()}
         self.numbers: dict[tuple[str, int], dict[str, None]] = defaultdict(dict)
         self._before = {b.id: a.id for a, b in _neighbours(self.places)}
-        self._listed: dict[str, int] = {}
+        # A publish that is sent again may be written again, under its id: it is removed when it is removed last.
+        self._listed: dict[str, list[int]] = defaultdict(list)
         for number, fact in enumerate(facts):
             ids = () if isinstance(fact, Trimmed) else fact.ids
             for id_ in ids:
-                self._listed.setdefault(id_, number)
+                self._listed[id_].append(number)
         for id_ in [*self._listed, *self.logged]:
             self.meet(id_)
 
@@ -56,15 +57,18 @@ class ChannelTruth:
 
         The place before an epoch's first message is removed with the epoch.
         """
-        if place.id in self._listed:
-            return self._listed[place.id]
         if place.id in self.logged:
             return NEVER
+        if place.id in self._listed:
+            return self._listed[place.id][-1]
+        removed: float | bool | None = False
         for number, fact in enumerate(self.facts):
             if isinstance(fact, Rewritten) and self._cut_off(fact, place):
                 return number if self._covered(place) else None
             if isinstance(fact, Wiped) and (how := self._wiped(fact, number, place)) is not False:
-                return how
+                removed = how  # by the last that may have: an epoch may begin once more, see above
+        if removed is not False:
+            return removed
         if self.log is None or self._trimmed_or_start(place):
             return NEVER
         return None
@@ -101,6 +105,8 @@ class ChannelTruth:
 
     def shared_bound(self, place: Position) -> int:
         """The last seq before the removal that took `place` away; -1 where its epoch went as a whole or nothing did."""
+        if place.id in self._listed:
+            return max(_kept(self.facts[number], place.epoch) for number in self._listed[place.id])
         number = self.removal(place)
         if number is None:
             candidates = [b for f in self.facts if (b := _kept(f, place.epoch)) >= 0]
@@ -114,6 +120,10 @@ class ChannelTruth:
             return known == before.id
         gone, later = self.removal(before), self.removal(after)
         return gone is None or later is None or later <= gone
+
+    def was_ever_removed(self, place: Position) -> bool:
+        """True where it is not there, or was away for a while and then written again, or nobody can tell."""
+        return place.id in self._listed or self.removal(place) != NEVER
 
     def was_wiped(self) -> bool:
         """True where the log is known to have been removed or rewritten at least once."""

@@ -204,6 +204,26 @@ def test_a_wiped_log_begins_a_new_epoch_after_a_reset() -> None:
     assert kinds(history) == {}
 
 
+def test_a_publish_that_is_sent_again_after_a_wipe_is_written_again_under_its_ids() -> None:
+    """The first attempt began the log, lost its reply, and was wiped away; the second begins it again as it was."""
+    history = published(3, log=False)
+    history.wiped("c", [mid(1), mid(2)])
+    history.wiped("c", [mid(1), mid(2), mid(3)])
+    history.publish("c", "ann", "x1", "acked", mid(1, B))
+    history.final_log("c", [(mid(1, B), "x1")])
+    for seen_before in ([1, 2], [1], []):
+        log = reader(history, *seen_before)
+        see(log, *range(len(seen_before) + 1, 4))
+        log.gap("c", "reset", None, mid(1, B), mid(1, B), f"{B}-0-0")
+        see(log, 1, epoch=B)
+    told_while_it_was_gone = reader(history, 1, 2)
+    told_while_it_was_gone.gap("c", "reset", None, None, None, START)
+    see(told_while_it_was_gone, 1, 2, 3)
+    told_while_it_was_gone.gap("c", "reset", None, mid(1, B), mid(1, B), f"{B}-0-0")
+    see(told_while_it_was_gone, 1, epoch=B)
+    assert kinds(history) == {}
+
+
 def test_a_log_that_began_a_retention_after_nothing_was_there_is_told_by_reset() -> None:
     history = published(1)
     history.retention = 10

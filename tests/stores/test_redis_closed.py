@@ -54,6 +54,19 @@ async def test_one_that_another_task_closes_meanwhile(valkey: Valkey) -> None:
         await line.close()
 
 
+async def test_one_that_is_closed_is_not_opened_again(valkey: Valkey) -> None:
+    """redis-py would, and then two would read from it: whoever listened to the old one, and the new one's greeting."""
+    line = Single(valkey.url)
+    try:
+        connection: Any = await line.listen()
+        await connection.disconnect()
+        with pytest.raises(Unsent):
+            await send(connection, "UNSUBSCRIBE", b"a")
+        assert not connection.is_connected
+    finally:
+        await line.close()
+
+
 async def test_a_subscription_goes_on_elsewhere(valkey: Valkey) -> None:
     line = Single(valkey.url)
     ears = Ears(line.listen)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["pytester"]
 
+# Here, because more than tests/stores imports it: its asserts explain themselves, too.
+pytest.register_assert_rewrite("tests.stores.contract")
+
 CI = os.environ.get("CI") == "true"
 
 # Load is the machine's business: no deadline, no complaint about slow examples.

@@ -30,6 +30,10 @@ class Connection:
         self.sent: list[tuple[Any, ...]] = []
         self.open = True
 
+    @property
+    def is_connected(self) -> bool:
+        return self.open
+
     async def send_command(self, *command: Any, **_: object) -> None:
         if not self.open:
             raise exceptions.ConnectionError("not connected")

@@ -74,7 +74,7 @@ class Ears:
     async def close(self) -> None:
         """Stop listening to everything."""
         for topic in self._topics.values():
-            topic.end()
+            topic.trust()
         self._topics.clear()
         await self._stop()
 

@@ -20,7 +20,7 @@ from tests.faults.store import STORE
 from tests.faults.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     import httpx
 
@@ -36,26 +36,31 @@ async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         yield stage
 
 
-@pytest.mark.parametrize("blow", [*SERVICES, *STORE, *ROUTE], ids=lambda blow: blow.name)
+@pytest.mark.parametrize("blow", [*SERVICES, *STORE], ids=lambda blow: blow.name)
 async def test_a_fault_alone(blow: Blow, stage: Stage, client: httpx.AsyncClient) -> None:
-    await strike(blow, stage, client)
+    await strike([blow], stage, client)
+
+
+async def test_each_fault_of_the_route(stage: Stage, client: httpx.AsyncClient) -> None:
+    """One after the other, for they are soon over."""
+    await strike(ROUTE, stage, client)
 
 
 @pytest.mark.parametrize("stage", ["upstash"], indirect=True)
-@pytest.mark.parametrize("blow", REST, ids=lambda blow: blow.name)
-async def test_a_fault_of_rest_alone(blow: Blow, stage: Stage, client: httpx.AsyncClient) -> None:
-    await strike(blow, stage, client)
+async def test_each_fault_of_rest(stage: Stage, client: httpx.AsyncClient) -> None:
+    await strike(REST, stage, client)
 
 
-async def strike(blow: Blow, stage: Stage, client: httpx.AsyncClient) -> None:
+async def strike(blows: Sequence[Blow], stage: Stage, client: httpx.AsyncClient) -> None:
     channel = uuid4().hex
-    scene = Scene(stage, [channel], dice=Random(blow.name))
-    traffic = Traffic(scene, channel, client)
+    scene = Scene(stage, [channel], dice=Random(blows[0].name))
+    traffic, hits = Traffic(scene, channel, client), {}
     async with traffic.reading(), traffic.publishing():
         await traffic.go_on()
-        hits = await blow.strike(scene)
-        await traffic.go_on()
+        for blow in blows:
+            hits[blow.name] = await blow.strike(scene)
+            await traffic.go_on(10)
     counts = traffic.verdict().counts
-    assert hits > 0, "it never struck"
-    assert set(counts["gaps"]) == blow.gaps, counts["gaps"]
+    assert all(hits.values()), f"never struck: {hits}"
+    assert set(counts["gaps"]) == blows[0].gaps, counts["gaps"]
     assert all("Traceback" not in service.log for service in stage.services)

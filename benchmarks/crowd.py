@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 
 import httpx
 from redis.asyncio import Redis
@@ -54,7 +54,7 @@ async def storm(server: Server, redis_url: str) -> None:
         reads = await commands(redis) - before - 4 * 10
         after = server.memory
     print(
-        f"{STREAMS} streams: {(full - empty) / STREAMS:.1f} KiB each; {after / full:.2f} of the memory after the storm"
+        f"{STREAMS} streams: {(full - empty) / STREAMS:.1f} KiB each; after the storm {after / full:.2f} of the memory"
     )
     print(f"all back and level after {took:.1f} s, {reads} reads of Redis, {spent:.0f} µs CPU each")
     print(f"  = {spent / request:.1f} times a health check ({request:.0f} µs)")
@@ -71,9 +71,8 @@ async def mute(server: Server, _: str) -> None:
         await us.until_at(300)
         held = (server.memory - before) / MUTE
         beside = await delay(us, http, 300)
-    print(
-        f"{MUTE} who never read: {held:.0f} KiB each; the others' p99 {beside:.1f} ms, {beside / alone:.2f} of {alone:.1f}"
-    )
+    print(f"{MUTE} who never read: {held:.0f} KiB each")
+    print(f"the others' p99 beside them: {beside:.1f} ms = {beside / alone:.2f} times what it was ({alone:.1f} ms)")
 
 
 async def channels(server: Server, redis_url: str) -> None:
@@ -85,9 +84,8 @@ async def channels(server: Server, redis_url: str) -> None:
         each = (server.memory - before) / CHANNELS
         connections = len(await redis.client_list()) - 1
     took = time.monotonic() - began
-    print(
-        f"{CHANNELS} channels with a stream each: {each:.1f} KiB, {connections} connections to Redis, {took:.1f} s to open"
-    )
+    print(f"{CHANNELS} channels with a stream each: {each:.1f} KiB, opened in {took:.1f} s")
+    print(f"{connections} connections to Redis")
 
 
 async def plain(server: Server, http: httpx.AsyncClient) -> float:

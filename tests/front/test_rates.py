@@ -38,10 +38,15 @@ class Tally:
     refused: int = 0
 
     @property
+    def greedy(self) -> float:
+        """By how much it has more than burst, rate and one message."""
+        return self.accepted - (BURST + RATE * (self.ended - self.began) + 1)
+
+    @property
     def fair(self) -> bool:
         """At least 95 % of what it could have had, and all but a part of a message; at most one more than that."""
         could = BURST + RATE * (self.last - self.first)
-        return max(0.95 * could, could - 1) <= self.accepted <= BURST + RATE * (self.ended - self.began) + 1
+        return max(0.95 * could, could - 1) <= self.accepted and self.greedy <= 0
 
 
 async def hammer(ports: Sequence[int], sub: str) -> Tally:
@@ -56,6 +61,7 @@ async def hammer(ports: Sequence[int], sub: str) -> Tally:
             tally.first = tally.first or tally.ended
             if status in (200, 201):
                 tally.accepted += size
+                assert tally.greedy <= 0, "more than its share"
                 continue
             assert status == 429, body
             wait = told_to_wait(headers, body)

@@ -10,6 +10,8 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 
+from app.ending import end
+
 
 class Leaving(Exception):
     """The server has begun to stop."""
@@ -18,6 +20,9 @@ class Leaving(Exception):
 @contextlib.asynccontextmanager
 async def unless_leaving() -> AsyncIterator[None]:
     """Raises Leaving where the server begins to stop before what is inside is done, which is then cancelled."""
+    if "uvicorn" not in sys.modules:  # nobody is there who could stop, as on Lambda
+        yield
+        return
     loop = asyncio.get_running_loop()
     limit = asyncio.timeout(None)
 
@@ -36,13 +41,11 @@ async def unless_leaving() -> AsyncIterator[None]:
             raise
         raise Leaving from None
     finally:
-        watching.cancel()
+        await end(watching)
 
 
 async def _leaving() -> None:
-    """Return when the server begins to stop; never where none runs that could, as on Lambda."""
-    if "uvicorn" not in sys.modules:
-        await asyncio.Event().wait()
+    """Return when the server begins to stop."""
     from sse_starlette import EventSourceResponse  # noqa: PLC0415 - imports uvicorn, too
 
     await EventSourceResponse._listen_for_exit_signal()

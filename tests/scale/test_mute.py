@@ -25,7 +25,7 @@ SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_HEARTBEAT"
 LARGE = "x" * 60_000
 FLOOD = 100
 """Large messages: several times what the system takes in for a reader who takes nothing."""
-A_READER = 320
+A_READER = 256
 """KiB that a reader who takes nothing may hold in the process: the server's buffer of 64 KiB, a chunk, a frame."""
 WANTED = 0.1
 """Seconds: the delay that 99 of 100 deliveries to the others stay below on a machine that has nothing else to do."""

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 
 from app.errors import KeysUnavailable, Unauthorized
-from app.tokens import Expected, Grant, Unverified, algorithms_of, key_id, verify_published, verify_shared
+from app.grant import Grant
+from app.tokens import Expected, Unverified, algorithms_of, key_id, verify_published, verify_shared
 
 KEEP = 600.0
 """Seconds after which a JWKS is fetched anew."""

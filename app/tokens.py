@@ -14,10 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.errors import Forbidden, Unauthorized
+from app.errors import Unauthorized
+from app.grant import SKEW, Grant
 
-SKEW = 30.0
-"""Seconds by which clocks may differ. A stream ends when its token would be refused, so that no client loops."""
 TICKET_SECONDS = 900
 """The longest life of a ticket; it never outlives the token it was made with."""
 
@@ -30,41 +29,6 @@ _USER = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 
 class Unverified(Unauthorized):
     """This key did not sign the token; another one may have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What its bearer may do. Patterns: a channel, or a prefix and `*`. `expires`: Unix seconds, None: never."""
-
-    user: str | None = None
-    publish: tuple[str, ...] = ()
-    subscribe: tuple[str, ...] = ()
-    admin: bool = False
-    expires: float | None = None
-
-    def must_publish(self, channel: str) -> None:
-        """Raises Forbidden where the bearer may not publish there."""
-        if not _covers(self.publish, channel):
-            raise Forbidden(f"This token may not publish to '{channel}': its claim gapless.publish does not name it.")
-
-    def must_subscribe(self, channels: Sequence[str]) -> None:
-        """Raises Forbidden where the bearer may not read one of these."""
-        for channel in channels:
-            if not _covers(self.subscribe, channel):
-                raise Forbidden(f"This token may not read '{channel}': its claim gapless.subscribe does not name it.")
-
-    def must_administer(self) -> None:
-        """Raises Forbidden where the bearer is no administrator."""
-        if not self.admin:
-            raise Forbidden("This needs a token with the claim gapless.admin.")
-
-    def seconds_left(self, now: float) -> float | None:
-        """Seconds until this would be refused; None: never."""
-        return None if self.expires is None else max(0.0, self.expires + SKEW - now)
-
-
-EVERYBODY = Grant(None, ("*",), ("*",), admin=False)
-"""A service without keys: everybody may read and write; nobody may delete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +160,6 @@ def _time(claim: Any) -> float | None:
 def _patterns(own: Mapping[str, Any], right: str) -> tuple[str, ...]:
     listed = own.get(right)
     return tuple(p for p in listed if isinstance(p, str)) if isinstance(listed, list) else ()
-
-
-def _covers(patterns: Sequence[str], channel: str) -> bool:
-    return any(channel.startswith(p[:-1]) if p.endswith("*") else channel == p for p in patterns)
 
 
 def _ticket_key(secret: str) -> str:

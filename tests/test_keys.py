@@ -12,8 +12,9 @@ import pytest
 
 from app import keys as keys_module
 from app.errors import KeysUnavailable, StoreUnavailable, Unauthorized
+from app.grant import Grant
 from app.keys import AGAIN, KEEP, MOST_BYTES, RETRY, Keys, read_keys
-from app.tokens import Expected, Grant
+from app.tokens import Expected
 from tests.front.forge import SECRET, Published, Secret, Signer, claims_of, unsigned
 from tests.front.key_server import KeyServer, reply
 from tests.support.alarm import auntil

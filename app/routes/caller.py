@@ -9,8 +9,9 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
 
 from app.errors import Forbidden, Unauthorized
+from app.grant import EVERYBODY, Grant
 from app.routes.deps import Service, ServiceDep
-from app.tokens import EVERYBODY, Grant, verify_ticket
+from app.tokens import verify_ticket
 
 _READING = ("GET", "HEAD")
 

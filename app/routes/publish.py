@@ -11,13 +11,13 @@ from starlette.responses import JSONResponse
 from app.cursor import new_epoch
 from app.errors import Conflict, TooMany, Unprocessable
 from app.frames import timestamp
+from app.grant import Grant
 from app.limits import subject_of
 from app.models import Message, read_messages
 from app.routes.caller import AddressDep, WriterDep
 from app.routes.deps import BodyDep, ChannelPath, Service, ServiceDep
 from app.routes.problems import describe
 from app.store import Accepted, KeyConflict, Limited, Outcome, Publication, Rate, Repeated
-from app.tokens import Grant
 
 router = APIRouter(tags=["messages"])
 

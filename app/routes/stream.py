@@ -16,6 +16,7 @@ from starlette.responses import Response
 from app.errors import Busy, Refused, StoreUnavailable
 from app.events import End
 from app.frames import end
+from app.grant import Grant
 from app.limits import network_of
 from app.policy import Mode, jittered
 from app.reading import RETRY_UNAVAILABLE, Start, Terms
@@ -25,7 +26,6 @@ from app.routes.deps import service as service_of
 from app.routes.leaving import Leaving, unless_leaving
 from app.routes.problems import describe
 from app.routes.remaining import remaining
-from app.tokens import Grant
 from app.turn import Turn
 
 _log = logging.getLogger("gapless.problems")

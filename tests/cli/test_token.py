@@ -7,7 +7,8 @@ import time
 import pytest
 
 from app.cli import main
-from app.tokens import Expected, Grant, verify_shared
+from app.grant import Grant
+from app.tokens import Expected, verify_shared
 
 SECRET = "a secret of the tests, long enough"
 

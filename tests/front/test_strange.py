@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.tokens import Grant, make_ticket
+from app.grant import Grant
+from app.tokens import make_ticket
 from tests.front import strange
 from tests.front.forge import SECRET, Secret, claims_of
 from tests.front.house import URL, House, house

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
+import httpx
+
 from tests.support.service import Service
 
 ALARM = 10.0
@@ -40,6 +42,10 @@ def post(body: bytes, *headers: str | bytes, target: str = POST) -> bytes:
     )
 
 
+CHUNKED = request("POST", POST, "Content-Type: application/json", "Transfer-Encoding: chunked", body=b"")
+CHUNKS = b'5\r\n{"dat\r\n5;x=y\r\na":1}\r\n0\r\nTrailer: x\r\n\r\n'
+
+
 def speak(service: Service, *pieces: bytes, finish: bool = False) -> bytes:
     """All that the service answers to these bytes until it closes. `finish`: we close our side after the last piece."""
     with connect(service) as sock:
@@ -51,6 +57,14 @@ def speak(service: Service, *pieces: bytes, finish: bool = False) -> bytes:
         except OSError:
             pass  # it has heard enough, and may have said why
         return b"".join(_received(sock))
+
+
+def works(service: Service) -> bool:
+    """It takes a message and gives it back."""
+    url = f"{service.url}/channels/check/messages"
+    posted = httpx.post(url, json={"data": "still here"}, trust_env=False)
+    read = httpx.get(url, trust_env=False)
+    return posted.status_code == 201 and posted.json()["id"] in read.text
 
 
 def _received(sock: socket.socket) -> Iterable[bytes]:

@@ -34,11 +34,13 @@ def until(check: Callable[[], T], what: str, *, alarm: float = 10.0) -> T:
 
 
 @overload
-async def auntil(check: Callable[[], Awaitable[T]], what: str, *, alarm: float = 10.0) -> T: ...
+async def auntil(check: Callable[[], Awaitable[T]], what: str, *, alarm: float = 10.0, look: float = _LOOK) -> T: ...
 @overload
-async def auntil(check: Callable[[], T], what: str, *, alarm: float = 10.0) -> T: ...
-async def auntil(check: Callable[[], object], what: str, *, alarm: float = 10.0) -> object:
+async def auntil(check: Callable[[], T], what: str, *, alarm: float = 10.0, look: float = _LOOK) -> T: ...
+async def auntil(check: Callable[[], object], what: str, *, alarm: float = 10.0, look: float = _LOOK) -> object:
     """`until` for async tests: `check` may be a plain function or a coroutine function.
+
+    `look`: seconds between two looks, longer where each is dear.
 
     The alarm follows the running loop's clock, so on virtual time it is virtual seconds.
     """
@@ -51,4 +53,4 @@ async def auntil(check: Callable[[], object], what: str, *, alarm: float = 10.0)
             return value
         if loop.time() > end:
             raise Alarm(f"not within {alarm:g} s: {what} (last seen: {value!r})")
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(look)

@@ -46,6 +46,10 @@ _READ = """(from) => {
 }"""
 
 
+# A look goes through three processes and costs each some milliseconds.
+_LOOK = 0.05
+
+
 @dataclass
 class PageStream(Sight):
     """An EventSource in `page`. What it saw is as of the last `look` (`until` and `close` look too).
@@ -68,7 +72,7 @@ class PageStream(Sight):
             await self.look()
             return true(self)
 
-        await auntil(check, what, alarm=alarm)
+        await auntil(check, what, alarm=alarm, look=_LOOK)
 
     async def close(self) -> None:
         """Close the EventSource; what it had seen by then is fetched."""

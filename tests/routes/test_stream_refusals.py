@@ -73,7 +73,7 @@ async def test_a_defect_of_ours(valkey: Valkey, path: str, monkeypatch: pytest.M
 
 
 async def test_no_room_for_a_turn(valkey: Valkey) -> None:
-    """Sixteen channels are read already, by a turn that waits; `tests/front/test_stream_limits.py` has the same of streams."""
+    """Sixteen channels are read already, by a turn that waits. For streams: `tests/front/test_stream_limits.py`."""
     names = [f"c{number}" for number in range(16)]
     place = format_cursor([no_log(time.time())] * 16)
     async with house(valkey.url, policy=LAMBDA, public=True, channels=16, lifetime=30) as found:

@@ -6,6 +6,7 @@ Commands go over a line (`redis_lines.py`); all channels of a process share one 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from redis import exceptions
 from redis.asyncio import Connection
 
+from app.ending import end
 from app.errors import CorruptLog, StoreUnavailable
 from app.events import Entry
 from app.store import ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
@@ -22,6 +24,7 @@ from app.stores.redis_cluster import Cluster
 from app.stores.redis_lines import Line, Single
 from app.stores.redis_pubsub import Ears
 from app.stores.scripts import Layout, Script, load, read_entries, read_outcome, read_slice
+from app.stores.topic import CLOSED
 
 
 class RedisStore:
@@ -83,7 +86,8 @@ class RedisStore:
         """See the port."""
         await self._ears.close()
         if self._finding is not None:
-            self._finding.cancel()
+            with contextlib.suppress(StoreUnavailable):
+                await end(self._finding)
         if self._line is not None and self._line is not self._single:
             await self._line.close()
         await self._single.close()
@@ -120,10 +124,13 @@ class RedisStore:
         if self._finding is None:
             self._finding = asyncio.create_task(self._ask())
             self._finding.add_done_callback(self._found)
-        try:
-            return await asyncio.shield(self._finding)
-        except StoreUnavailable as error:
-            raise StoreUnavailable(error.detail) from None
+        finding = self._finding
+        await asyncio.wait([finding])
+        if finding.cancelled():
+            raise StoreUnavailable(CLOSED)
+        if isinstance(error := finding.exception(), StoreUnavailable):
+            raise StoreUnavailable(error.detail)
+        return finding.result()
 
     async def _ask(self) -> Line:
         cluster = not self._url.startswith("unix:") and await self._single.is_cluster()

@@ -21,6 +21,7 @@ from app.ending import end
 from app.errors import StoreUnavailable
 from app.stores.keyspace import PAGE, read_scan
 from app.stores.redis_lines import Single
+from app.stores.topic import CLOSED
 
 REDIRECTIONS = 5
 """How often a command is sent elsewhere before the nodes are taken to disagree."""
@@ -60,6 +61,7 @@ class Cluster:
         self._looked_at = -RELEARN
         self._looking: asyncio.Task[None] | None = None
         self._turns = count()
+        self._closed = False
 
     async def call(self, command: tuple[Any, ...]) -> Any:
         """See Line. A node that redirects has done nothing."""
@@ -99,6 +101,7 @@ class Cluster:
 
     async def close(self) -> None:
         """See Line."""
+        self._closed = True
         if self._looking is not None:
             await end(self._looking)
         for line in self._lines.values():
@@ -166,6 +169,8 @@ class Cluster:
 
     def _at(self, address: Address) -> Single:
         """The way to a node."""
+        if self._closed:
+            raise StoreUnavailable(CLOSED)
         if address not in self._lines:
             self._lines[address] = Single(_url_of(self._url, address))
         return self._lines[address]

@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 
 from app.errors import StartupRefused, StoreUnavailable
 from app.stores.keyspace import PAGE, read_scan
+from app.stores.topic import CLOSED
 
 CONNECT_TIMEOUT = 2.0
 REPLY_TIMEOUT = 3.0
@@ -67,6 +68,7 @@ class Single:
             )
         except ValueError:  # its words may quote a password
             raise StartupRefused("REDIS_URL can't be read. It looks like redis://user:password@host:6379/0.") from None
+        self._closed = False
 
     @property
     def database(self) -> int:
@@ -98,7 +100,8 @@ class Single:
             await self._pool.release(connection)
 
     async def _answering(self) -> Any:
-        """A connection of the pool that answers; raises what redis-py does."""
+        """A connection of the pool that answers; raises what redis-py does. None is opened after the end."""
+        self._require_open()
         await asyncio.sleep(0)  # after a freeze the loop has yet to hear what became of its sockets
         connection: Any = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         try:
@@ -109,7 +112,10 @@ class Single:
             except (*LOST, RuntimeError):  # uvloop, see `send`
                 await connection.disconnect()
                 await connection.connect()
+            self._require_open()
         except BaseException:
+            if self._closed:  # the pool has closed what it had
+                await connection.disconnect(nowait=True)
             await self._pool.release(connection)
             raise
         return connection
@@ -128,13 +134,24 @@ class Single:
 
     async def listen(self) -> Connection:
         """See Line."""
+        self._require_open()
         connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         connection.health_check_interval = 0  # a reply would come among the notices
-        await connection.connect()  # type: ignore[no-untyped-call]
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+            self._require_open()
+        except BaseException:  # half way through a greeting it is open already
+            await connection.disconnect(nowait=True)
+            raise
         return connection
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise exceptions.ConnectionError(CLOSED)
 
     async def close(self) -> None:
         """See Line."""
+        self._closed = True
         await self._pool.aclose()
 
 

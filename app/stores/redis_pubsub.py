@@ -20,7 +20,7 @@ from app.ending import end
 from app.errors import StoreUnavailable
 from app.store import Listener
 from app.stores.redis_lines import send
-from app.stores.topic import Topic
+from app.stores.topic import CLOSED, Topic
 
 ACK_TIMEOUT = 3.0
 PING_EVERY = 15.0
@@ -41,9 +41,12 @@ class Ears:
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._limit: asyncio.Timeout | None = None
+        self._closed = False
 
     async def subscribe(self, name: str, channel: str, listener: Listener) -> _Ear:
         """Listen to a topic; returns once the server has acknowledged, or raises StoreUnavailable."""
+        if self._closed:
+            raise StoreUnavailable(CLOSED)
         key = name.encode()
         known = self._topics.get(key)
         topic = self._topics[key] = known or Topic(channel)
@@ -52,7 +55,7 @@ class Ears:
         try:
             if known is None:
                 await self._send("SUBSCRIBE", key)
-            if self._task is None:
+            if self._task is None and not self._closed:
                 self._task = asyncio.create_task(self._run(), name="gapless ears")
             await topic.opened(ACK_TIMEOUT)
         except BaseException:
@@ -73,8 +76,9 @@ class Ears:
 
     async def close(self) -> None:
         """Stop listening to everything."""
+        self._closed = True
         for topic in self._topics.values():
-            topic.trust()
+            topic.end()
         self._topics.clear()
         await self._stop()
 

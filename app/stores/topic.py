@@ -15,6 +15,8 @@ DOUBT = (2.0, 1.0)
 """Seconds in which a notice that must be on its way has to arrive: in two parts, so that a process that was held up
 gets to read what came meanwhile before it judges."""
 
+CLOSED = "the store is closed"
+
 _log = logging.getLogger("gapless.store")
 
 
@@ -26,7 +28,7 @@ class Topic:
         self.listeners: list[Listener] = []
         self._told: Position | None = None
         self._open = asyncio.Event()
-        self._was_lost = False
+        self._was_lost = self._ended = False
         self._doubt: asyncio.TimerHandle | None = None
 
     async def opened(self, seconds: float) -> None:
@@ -36,6 +38,14 @@ class Topic:
                 await self._open.wait()
         except TimeoutError:
             raise StoreUnavailable("the store did not acknowledge a subscription") from None
+        if self._ended:
+            raise StoreUnavailable(CLOSED)
+
+    def end(self) -> None:
+        """The store is closed: nobody waits or doubts any more."""
+        self.trust()
+        self._ended = True
+        self._open.set()
 
     def hear(self) -> None:
         """The subscription is acknowledged."""

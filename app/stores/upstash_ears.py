@@ -14,8 +14,9 @@ from urllib.parse import quote
 import httpx
 
 from app.cursor import Position
+from app.errors import StoreUnavailable
 from app.store import Listener
-from app.stores.topic import Topic
+from app.stores.topic import CLOSED, Topic
 from app.stores.upstash_gate import Gate
 from app.stores.upstash_poll import Newest
 from app.stores.upstash_upstream import ACK_TIMEOUT, Refused, Upstream
@@ -38,6 +39,7 @@ class Ears:
         self._client: httpx.AsyncClient | None = None
         self._upstreams: dict[str, Upstream] = {}
         self._topics: dict[str, tuple[Topic, Upstream]] = {}
+        self._closed = False
 
     @property
     def how(self) -> str:
@@ -46,6 +48,8 @@ class Ears:
 
     async def subscribe(self, name: str, channel: str, listener: Listener) -> _Ear:
         """Listen to a topic; returns once it hears or polls, or raises StoreUnavailable."""
+        if self._closed:
+            raise StoreUnavailable(CLOSED)
         topic, _ = self._topics.get(name) or self._begin(name, channel)
         topic.listeners.append(listener)
         ear = _Ear(self, name, listener)
@@ -93,6 +97,9 @@ class Ears:
 
     async def close(self) -> None:
         """Stop listening to everything."""
+        self._closed = True
+        for topic, _ in self._topics.values():
+            topic.end()
         upstreams, self._upstreams, self._topics = list(self._upstreams.values()), {}, {}
         for upstream in upstreams:
             await upstream.close()

@@ -18,6 +18,7 @@ from upstash_redis.errors import UpstashError
 
 from app.errors import CorruptLog, StoreUnavailable
 from app.stores.attempts import Final, persist
+from app.stores.topic import CLOSED
 from app.stores.upstash_start import LOOKS, check
 
 REPLY_TIMEOUT = 4.0
@@ -54,6 +55,7 @@ class Rest:
         self.name = f"Upstash at {urlsplit(self.url).hostname}"
         self._redis = Redis(self.url, self.token, rest_retries=0, allow_telemetry=False)
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._closed = False
 
     async def call(self, *command: Any, repeatable: bool = True) -> Any:
         """The reply to a command, sent again after a failure where that is harmless (`attempts.py`).
@@ -75,6 +77,8 @@ class Rest:
             self._places.release()
 
     async def _send(self, command: Sequence[Any]) -> Any:
+        if self._closed:
+            raise StoreUnavailable(CLOSED)
         try:
             async with asyncio.timeout(REPLY_TIMEOUT):
                 return await self._redis.execute(list(command))
@@ -91,8 +95,13 @@ class Rest:
             raise StoreUnavailable(detail, outcome_unknown=True) from None
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, once nothing is on its way: httpx forgets a socket that is just being opened."""
+        self._closed = True
+        for _ in range(AT_ONCE):
+            await self._places.acquire()
         await self._redis.close()
+        for _ in range(AT_ONCE):
+            self._places.release()
 
 
 def translate(error: str) -> Exception:

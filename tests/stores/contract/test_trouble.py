@@ -17,7 +17,7 @@ from tests.support.alarm import auntil
 LOG = "gapless:{c}:log"
 BOUND = 10.0
 """Seconds in which a call has to end, whatever the server does; five times what is wanted."""
-HURRY = 0.4
+HURRY = 1.0
 """Seconds of patience where a test has to outwait them."""
 
 
@@ -204,3 +204,23 @@ async def test_a_closed_store_keeps_no_connection_and_no_task(fragile: Backend, 
     await store.close()
     await auntil(lambda: connections() == before, "every connection was let go")
     assert {task for task in asyncio.all_tasks() - tasks if task.get_name().startswith("gapless")} == set()
+
+
+async def test_who_is_asking_while_the_store_is_closed_opens_nothing_anew(fragile: Backend, open_store: Open) -> None:
+    """At whatever moment of the call; what is repeated after a failure comes to a closed door, too."""
+
+    def connections() -> int:
+        return sum(len(valkey.cli("CLIENT", "LIST").splitlines()) - 1 for valkey in fragile.valkeys)
+
+    before = connections()
+    for turn in range(14):
+        store = open_store()
+        asked = [asyncio.create_task(store.tail("c", 1)), asyncio.create_task(store.subscribe("c", Heard()))]
+        for _ in range(2 * turn):
+            await asyncio.sleep(0)
+        if turn % 2:
+            await store.tail("c", 1)
+        await store.close()
+        for outcome in await asyncio.gather(*asked, return_exceptions=True):
+            assert not isinstance(outcome, BaseException) or isinstance(outcome, StoreUnavailable), repr(outcome)
+    await auntil(lambda: connections() == before, "every connection was let go")

@@ -54,11 +54,11 @@ def test_it_is_for_the_audience_and_of_the_issuer_that_are_set(
     assert made(capsys, expected=Expected("us", "https://us")).user == "ann"
 
 
-@pytest.mark.parametrize("pattern", ["a b", "*a", "a*b", "a**", "-", "x" * 65, "ä", "a\n"])
+@pytest.mark.parametrize("pattern", ["a b", "*a", "a*b", "a**", "-", "x" * 65, "ä", "a\nb"])
 def test_a_pattern_that_covers_nothing_is_refused(capsys: pytest.CaptureFixture[str], pattern: str) -> None:
-    assert main(["token", "--user", "ann", "--publish", pattern]) == (0 if pattern.strip() == "a" else 2)
+    assert main(["token", "--user", "ann", "--publish", pattern]) == 2
     out, err = capsys.readouterr()
-    assert out == "" or pattern.strip() == "a"
+    assert out == ""
     assert SECRET not in err
 
 

@@ -34,7 +34,7 @@ def entries(made: Package, name: str) -> dict[str, zipfile.ZipInfo]:
         return {entry.filename: entry for entry in archive.infolist()}
 
 
-@LATER
+@FIRST
 def test_the_zips_hold_the_service_and_no_more() -> None:
     there = app_files()
     made = package()
@@ -65,7 +65,7 @@ def test_all_of_it_is_compiled_the_same_each_time() -> None:
     assert len(sources) > 500 and compiled <= api.keys()
 
 
-@FIRST
+@LATER
 async def test_the_api_itself_hands_out_five_hundred_messages_once_and_in_order(store: dict[str, str]) -> None:
     """As its template says, in an otherwise empty Python; all it loads is its own, and compiled before."""
     made = package()

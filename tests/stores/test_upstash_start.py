@@ -29,7 +29,7 @@ async def test_on_a_platform_every_request_is_told(wrong: str, monkeypatch: pyte
         monkeypatch.setenv(name, value)
     app = serve_or_explain(VERCEL)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
-        reply = await client.get("/channels/general/stream")
+        reply = await client.get("/channels/general/messages")
     assert reply.status_code == 503
     assert word in reply.json()["detail"]
 

@@ -7,7 +7,7 @@ TEST_WORKERS ?= 4
 bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test check lint types contracts wheel mutants lambda bench lock clean
+.PHONY: help setup dev run test check lint types contracts wheel soak mutants lambda bench lock clean
 
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
@@ -38,6 +38,9 @@ contracts: dev
 
 wheel: dev ## Build the wheel, and test it where the tree cannot be seen.
 	"$(bin)/python" .ci/wheel.py
+
+soak: dev ## A crowd reads and writes for a minute while everything fails. ARGS="--seconds 1200 --seed 7 --store tcp"
+	"$(bin)/python" -m tests.soak $(ARGS)
 
 mutants: dev ## Break each promise on purpose and see its test catch it. ARGS="trim-gap-silent" breaks one.
 	"$(bin)/python" -m tests.mutants $(ARGS)

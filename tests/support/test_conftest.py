@@ -74,11 +74,6 @@ def test_runs(): need([1], "nothing")
 SKIPPED_MODULE = "import pytest; pytest.importorskip('no_such_module_here')"
 
 
-def test_a_skip_is_a_skip_on_a_laptop(inner: Inner) -> None:
-    result = inner(test_skips=SKIPS, test_module=SKIPPED_MODULE)
-    result.assert_outcomes(passed=1, skipped=5, xfailed=1, xpassed=1)
-
-
 def test_a_skip_is_a_failure_in_ci(inner: Inner) -> None:
     result = inner("--continue-on-collection-errors", ci=True, test_skips=SKIPS, test_module=SKIPPED_MODULE)
     result.assert_outcomes(passed=1, failed=4, errors=3)
@@ -168,10 +163,11 @@ class TestClass:
 """
 
 
-def test_settings_stay_outside_and_marks_are_heeded(inner: Inner) -> None:
+def test_settings_stay_outside_marks_are_heeded_and_a_skip_is_a_skip_on_a_laptop(inner: Inner) -> None:
     """`real` means a longer limit; `virtual_time` may stand at a test, a class or a module."""
-    result = inner(test_setting=SETTING, test_times=TIMES, test_virtual=VIRTUAL)
-    result.assert_outcomes(passed=10)
+    quiet = {"test_setting": SETTING, "test_times": TIMES, "test_virtual": VIRTUAL}
+    result = inner(test_skips=SKIPS, test_module=SKIPPED_MODULE, **quiet)
+    result.assert_outcomes(passed=10 + 1, skipped=5, xfailed=1, xpassed=1)
 
 
 class Item:

@@ -39,8 +39,7 @@ def build(tree: Path, *, env: dict[str, str] | None = None) -> Bundle:
     very sources were built before. Skips the test where Node, the CLI, uv or Python 3.12 are missing.
     BuildError if the build fails.
     """
-    tools, names = toolchain(), sources(tree)
-    kept = _KEPT / _digest(tools, tree, names, env or {})
+    tools, names, kept = toolchain(), sources(tree), kept_in(tree, env=env)
     _KEPT.mkdir(parents=True, exist_ok=True)
     # One of several test processes builds, the others wait for it.
     with (_KEPT / "one.lock").open("w") as lock:
@@ -50,6 +49,11 @@ def build(tree: Path, *, env: dict[str, str] | None = None) -> Bundle:
                 _build(tools, tree, names, Path(work), kept, env or {})
         os.utime(kept)
     return load(kept)
+
+
+def kept_in(tree: Path, *, env: dict[str, str] | None = None) -> Path:
+    """The folder in which that build is kept, once it is made: another for every other source, setting and tool."""
+    return _KEPT / _digest(toolchain(), tree, sources(tree), env or {})
 
 
 def sources(tree: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Nothing that a publisher may choose adds a field, a line or an event to anyone's stream.
 
-Whatever is accepted comes out as one event, the same to two parsers that are not the service's: the tests' own, by the
-standard, and httpx-sse. And it comes out as it went in.
+Whatever is accepted comes out as one event, the same to three parsers: two that strangers wrote, httpx-sse and
+sseclient-py, and the tests' own, by the standard. And it comes out as it went in.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pytest
 from httpx_sse import EventSource
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sseclient import SSEClient
 
 from tests.front.forge import SECRET, Secret, claims_of
 from tests.front.house import House, Live, bearer, house
@@ -60,10 +61,11 @@ async def read(stream: Live, told: list[dict[str, Any]]) -> list[dict[str, Any]]
     """The messages of a stream, after it was held to what was told of them."""
     await auntil(lambda: len(stream.events) > len(told), f"{len(told)} messages after the hello")
     assert [event.type for event in stream.events] == ["hello", *(one["event"] for one in told)]
-    others = EventSource(httpx.Response(200, headers={"content-type": "text/event-stream"}, content=stream.body))
-    assert [(one.event, one.data, one.id) for one in others.iter_sse()] == [
-        (event.type, event.data, event.last_event_id) for event in stream.events
-    ]
+    reply = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=stream.body)
+    for strangers in (EventSource(reply).iter_sse(), SSEClient([stream.body]).events()):
+        assert [(one.event, one.data, one.id) for one in strangers] == [
+            (event.type, event.data, event.last_event_id) for event in stream.events
+        ]
     assert stream.body.count(b"\n\n") == len(stream.events)
     fields = {line.partition(":")[0] for line in stream.body.decode().splitlines() if line}
     assert fields <= {"id", "event", "data", "retry"}, "nor to readers who know more line ends than the standard"

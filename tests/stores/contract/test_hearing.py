@@ -29,7 +29,7 @@ async def hear(heard: Heard, *wanted: Position) -> None:
 async def test_what_is_appended_from_then_on_is_told(open_store: Open) -> None:
     """Often, and by another process: a subscription that is not acknowledged misses one of them."""
     here, there = open_store(), open_store()
-    for turn in range(30):
+    for turn in range(12):
         heard = Heard()
         subscription = await here.subscribe(f"c{turn}", heard)
         await hear(heard, *await post(there, f"c{turn}"))

@@ -178,7 +178,8 @@ class PollClient(Client):
             begin = follower.truth.made[self._place(page["oldest"])].before if page["messages"] else page["cursor"]
             follower.hello(str(begin))
         if page["gap"] is not None:
-            follower.gap(page["gap"], None if page["messages"] else page["cursor"])
+            first = page["messages"][0]["id"] if page["messages"] else None
+            follower.gap(page["gap"], str(follower.truth.made[self._place(first)].before) if first else page["cursor"])
         for message in page["messages"]:
             follower.message(message)
         self.cursor = page["cursor"]

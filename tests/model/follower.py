@@ -48,11 +48,11 @@ class Follower:
         self.since_gap.append(place)
         seen["message"] += 1
 
-    def gap(self, told: dict[str, Any], resume: str | None) -> None:
-        """It is true. `resume` None: what the next message says is its place."""
+    def gap(self, told: dict[str, Any], resume: str) -> None:
+        """It is true; from `resume` it goes on."""
         self.story.append(f"gap {told}, on from {resume}")
         seen[f"gap {told['reason']}"] += 1
-        after = parse_position(resume) if resume else self._before(told["oldest"])
+        after = parse_position(resume)
         assert after is not None, self.explain(f"{told} leads to {resume}")
         if told["reason"] == "trimmed":
             assert self.place is not None
@@ -64,10 +64,6 @@ class Follower:
         else:
             assert self.place is None, self.explain(str(told))
         self.place, self.since_gap = after, []
-
-    def _before(self, oldest: str | None) -> Position | None:
-        place = parse_position(oldest or "")
-        return self.truth.made[place].before if place else None
 
     def judge(self) -> None:
         """All is quiet: it has everything, and nothing that is gone."""

@@ -19,11 +19,9 @@ from app.factory import create_app
 from app.policy import LAMBDA, SERVER
 from app.settings import Settings
 from app.store import NOTICE_LIMIT, Store
-from app.stores.redis import RedisStore
 from tests.model.truth import CAP
 from tests.stores.contract.backend import Keep, kinds
 from tests.support.clock import VirtualClock, VirtualLoop, advance, no_worker_threads
-from tests.support.cluster import Cluster, start_cluster
 from tests.support.model_store import ModelStore
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from tests.support.valkey import Valkey
 
 KEEP = Keep(cap=CAP, page=8)
-KINDS = ["model", "unix", *sorted(kinds().keys() - {"unix", "tls"}), "cluster"]
+KINDS = ["model", *sorted(kinds().keys() - {"tls"})]
 """`unix` is the embedded Valkey's way; TLS has nothing of its own to say here."""
 # What real time is too slow for. Everything else is as it is in production.
 FAST = {"CONFIRM": 0.15, "REREAD": 0.05, "QUIET_AFTER": 0.1, "QUIET_EVERY": 0.5, "RETRY": 0.03}
@@ -133,16 +131,15 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def _real(kind: str, folder: Path, runner: asyncio.Runner) -> AsyncIterator[Place]:
-    async with _cluster(folder) if kind == "cluster" else kinds()[kind].run(folder) as backend:
+    async with kinds()[kind].run(folder) as backend:
 
         def open_store() -> Store:
             store = backend.open(KEEP)
             store.lag = min(store.lag, FAST["CONFIRM"])
             return store
 
-        hands = RealHands(lambda channel: backend.keeper(KEEP.layout(0).log(channel)))
         async with _apps(open_store, time.time, recheck=0.3, linger=0.2) as apps:
-            yield Place(runner, apps, open_store, hands, time.time, virtual=False)
+            yield Place(runner, apps, open_store, RealHands(backend.keeper), time.time, virtual=False)
 
 
 @asynccontextmanager
@@ -151,25 +148,6 @@ async def _model(runner: asyncio.Runner) -> AsyncIterator[Place]:
     store = ModelStore(clock, cap=CAP, page=KEEP.page, latency=0.005)
     async with _apps(lambda: store, clock.now, recheck=15, linger=8) as apps:
         yield Place(runner, apps, lambda: store, ModelHands(store), clock.now, virtual=True)
-
-
-@asynccontextmanager
-async def _cluster(folder: Path) -> AsyncIterator[_Cluster]:
-    with start_cluster(folder) as cluster:
-        yield _Cluster(cluster)
-
-
-@dataclass
-class _Cluster:
-    """Three nodes; as much of a `Backend` as is needed here."""
-
-    cluster: Cluster
-
-    def keeper(self, key: str) -> Valkey:
-        return self.cluster.owner(key)
-
-    def open(self, keep: Keep) -> Store:
-        return RedisStore(self.cluster.url, keep.layout, page=keep.page)
 
 
 @asynccontextmanager

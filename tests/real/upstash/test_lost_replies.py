@@ -96,7 +96,7 @@ async def test_with_a_localid_after_it_ran(tmp_path: Path, client: httpx.AsyncCl
     the client's that finds the message, and says 200."""
     answers = await losses(tmp_path, client, keyed=True, run="first", probability=0.6)
     assert answers.keys() == {"201", "200", "503 unknown"}
-    assert answers["200"] <= answers["503 unknown"]
+    assert answers["200"] <= answers["503 unknown"] <= LOST // 2, "the service itself has tried each twice"
 
 
 @pytest.mark.parametrize(("run", "lost"), [("late", 150), ("held", LOST)])
@@ -107,7 +107,7 @@ async def test_with_a_localid_when_the_first_attempt_arrives_after_its_repetitio
     late = {"lo_ms": 200, "hi_ms": 500} if run == "late" else {}
     answers = await losses(tmp_path, client, keyed=True, lost=lost, run=run, probability=0.6, **late)
     assert answers.keys() <= {"201", "200", "503 unknown"}
-    assert answers["503 unknown"] > 0
+    assert 0 < answers["503 unknown"] <= lost // 2
 
 
 async def test_without_a_localid(tmp_path: Path, client: httpx.AsyncClient) -> None:

@@ -3,6 +3,8 @@ VENV ?= .venv
 ARGS ?=
 # Tests mostly wait for sockets, so there are more workers than cores.
 TEST_WORKERS ?= 4
+# Where the environment forbids bytecode, each worker would compile every test again.
+export PYTHONDONTWRITEBYTECODE =
 
 bin := $(VENV)/bin
 

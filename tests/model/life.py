@@ -57,17 +57,30 @@ class Life(RuleBasedStateMachine):
     def settle(self) -> None:
         """All is quiet: everybody has everything there is, and nothing that is gone."""
         self.run(self._settle())
-        for client in [*self.others, *(stream for stream in self.streams if stream.here)]:
-            for follower in client.followers.values():
-                follower.judge()
-        assert self.place.runner.run(self._shown()), "no page shows the log"
         seen["settled"] += 1
 
     async def _settle(self) -> None:
-        waited = 0.0
-        while waited < (3.0 if self.place.virtual else ALARM) and not (await self._level() and await self._shown()):
+        """Until the pages show the log and, at that very moment, everybody stands at its end: a foreign notice that is
+        still on its way may part them again."""
+        waited, shown = 0.0, False
+        while waited < (3.0 if self.place.virtual else ALARM):
+            shown = await self._shown()
+            await self._ask()
+            if shown and all(client.level for client in self._read()):
+                break
             await self.place.pause(0.02)
             waited += 0.02
+        for client in self._read():
+            for follower in client.followers.values():
+                follower.judge()
+        assert shown, "no page shows the log"
+
+    def _read(self) -> list[Client]:
+        """All that has come so far is read; who there is."""
+        here = [stream for stream in self.streams if stream.here]
+        for stream in here:
+            stream.read()
+        return [*here, *self.others]
 
     async def _shown(self) -> bool:
         """The newest page ends as the log does, at both services; what a warm one has kept longer may stand before."""
@@ -78,17 +91,13 @@ class Life(RuleBasedStateMachine):
                 return False
         return True
 
-    async def _level(self) -> bool:
-        """Every reader has everything, those who have to ask having asked."""
-        here = [stream for stream in self.streams if stream.here]
-        for stream in here:
-            stream.read()
+    async def _ask(self) -> None:
+        """Those who have to ask do, where they have not everything."""
         for client in self.others:
             if not client.level and isinstance(client, PollClient):
                 await client.poll(self.place.apps[0], 12)
             elif not client.level and isinstance(client, TurnClient):
                 await client.turn(self.place.apps[2])
-        return all(client.level for client in [*here, *self.others])
 
     def teardown(self) -> None:
         """Everybody comes back, all is quiet, and everybody goes."""

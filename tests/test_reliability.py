@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -41,3 +42,16 @@ def test_every_promise_has_a_guard() -> None:
     rows = [line.split("|")[1:3] for line in PAGE.splitlines() if line.startswith("| ")]
     guarded = {promise.split()[0] for promise, guards in rows if "tests/" in guards}
     assert guarded >= {"3.7", *(str(number) for number in range(1, 13))}
+
+
+def test_the_soak_that_is_kept_ended_well() -> None:
+    """Its summary stands beside the page, with seed and commit, and the page's figures are its own."""
+    [path] = re.findall(r"\]\((reliability/[\w.-]+\.json)\)", PAGE)
+    soak = json.loads((TREE / "docs" / path).read_text())
+    assert soak["ok"]
+    assert [world["store"] for world in soak["worlds"]] == ["tcp", "upstash"]
+    for world in soak["worlds"]:
+        assert not any(world["findings"].values())
+        assert world["hits"] and all(world["hits"].values())
+        assert all(f"{world[count]:,}" in PAGE for count in ("ids", "messages", "reconnects", "cuts"))
+    assert str(soak["seed"]) in PAGE

@@ -59,7 +59,7 @@ async def strike(blows: Sequence[Blow], stage: Stage, client: httpx.AsyncClient)
         await traffic.go_on()
         for blow in blows:
             hits[blow.name] = await blow.strike(scene)
-            await traffic.go_on(10)
+            await traffic.go_on()
     counts = traffic.verdict().counts
     assert all(hits.values()), f"never struck: {hits}"
     assert set(counts["gaps"]) == blows[0].gaps, counts["gaps"]

@@ -93,6 +93,6 @@ class Traffic:
     def verdict(self) -> Verdict:
         """The checker's, which has found nothing wrong."""
         count = len(self.readers)
-        verdict = check(self.scene.history, Minimum(messages=20 * count, published=30, readers=count, messages_each=20))
+        verdict = check(self.scene.history, Minimum(messages=15 * count, published=30, readers=count, messages_each=15))
         verdict.require()
         return verdict

@@ -40,15 +40,26 @@ async def _hit(up: EmulatorProcess, kind: Kind, wanted: int) -> bool:
 
 async def cut(scene: Scene) -> int:
     """Every upstream ends at once."""
-    assert scene.stage.up is not None, "not on Upstash"
-    how = scene.dice.choice(["close", "reset"])
-    return await to_thread.run_sync(scene.stage.up.cut, "*", how)
+    up, how = await _listened_to(scene), scene.dice.choice(["close", "reset"])
+    return await to_thread.run_sync(up.cut, "*", how)
 
 
 async def silence(scene: Scene) -> int:
     """Every upstream stays open, and says nothing more for ever."""
-    assert scene.stage.up is not None, "not on Upstash"
-    return await to_thread.run_sync(scene.stage.up.freeze)
+    up = await _listened_to(scene)
+    return await to_thread.run_sync(up.freeze)
+
+
+async def _listened_to(scene: Scene) -> EmulatorProcess:
+    """The emulator, once somebody listens there: after another fault they come back one by one."""
+    up = scene.stage.up
+    assert up is not None, "not on Upstash"
+
+    async def open_ones() -> list[str]:
+        return await to_thread.run_sync(up.upstreams)
+
+    await auntil(open_ones, "an upstream to be open", alarm=30)
+    return up
 
 
 REST = [

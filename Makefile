@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE =
 bin := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test check lint types contracts wheel soak mutants lambda bench lock clean
+.PHONY: help setup dev run test harness check lint types contracts wheel soak mutants lambda bench lock clean
 
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
@@ -23,10 +23,13 @@ dev: ## Install what tests and checks need, too.
 run: setup ## Start the service on 127.0.0.1:8000. HOST=… and PORT=… move it; ARGS="--workers 2" is handed on.
 	@exec "$(bin)/gapless" serve $(ARGS)
 
-test: dev ## Run all tests. ARGS="-k cursor" is handed to pytest.
-	"$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
+test: dev ## Run all tests of the product. ARGS="-k cursor" is handed to pytest.
+	"$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal --ignore=tests/support $(ARGS)
 
-check: lint types contracts test wheel ## All that has to be right before a commit.
+harness: dev ## Run the tests of the tests' own tools: checker, fault proxy, emulator, platforms.
+	"$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal tests/support $(ARGS)
+
+check: lint types contracts test harness wheel ## All that has to be right before a commit.
 
 lint: dev
 	"$(bin)/ruff" check .

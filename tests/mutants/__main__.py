@@ -79,7 +79,7 @@ def verdict(mutant: Mutant) -> str | None:
 def unsound(tests: set[str]) -> str | None:
     """What pytest says where the guards do not all pass on the tree as it is; None where they do."""
     with tempfile.TemporaryDirectory(prefix="unbroken-") as name:
-        code, said = run(copy(Path(name)), f"-n{AT_ONCE}", *sorted(tests))
+        code, said = run(copy(Path(name)), f"-n{AT_ONCE}", "--dist=loadfile", *sorted(tests))
         return said if code else None
 
 

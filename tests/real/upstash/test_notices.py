@@ -174,5 +174,6 @@ async def test_sixty_channels_share_a_bounded_number_of_subscriptions(
                 for name in names:
                     await Publisher(History(), client, there.url, name, keyed=False).publish(name)
                 for index, reader in enumerate((one, two, three, four)):
-                    assert await reader.messages(15, alarm=30) == names[index * 15 : index * 15 + 15]
+                    heard = await reader.messages(15, alarm=30)  # between channels there is no order
+                    assert sorted(heard) == sorted(names[index * 15 : index * 15 + 15])
                 assert place.bill()["PUBLISH"] == 60

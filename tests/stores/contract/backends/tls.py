@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.stores.contract.backend import Keep
 from tests.stores.contract.direct import Direct
 from tests.support.tls import tls_front
 from tests.support.valkey import start_valkey
@@ -14,5 +15,9 @@ from tests.support.valkey import start_valkey
 @asynccontextmanager
 async def run(folder: Path) -> AsyncIterator[Direct]:
     with start_valkey(folder / "valkey") as valkey, tls_front(valkey, folder) as front:
-        yield Direct(valkey, front.url)
+        backend = Direct(valkey, front.url)
+        store = backend.open(Keep())
+        await store.ping()
+        await store.close()
         assert front.handshakes, "nothing went through TLS"
+        yield backend

@@ -34,7 +34,8 @@ class Unsent(exceptions.ConnectionError):
 
 async def send(connection: Any, *command: Any, **how: Any) -> None:
     """`send_command`; raises Unsent where it was closed, which uvloop and redis-py tell in errors of their own."""
-    if not connection.is_connected:  # redis-py would open it again, beside whoever still reads from it
+    # redis-py would open it again, beside whoever still reads from it; what is written to a closing one goes nowhere.
+    if not connection.is_connected or connection._writer.is_closing():
         raise Unsent("closed")
     try:
         await connection.send_command(*command, **how)

@@ -85,9 +85,10 @@ class RedisStore:
     async def close(self) -> None:
         """See the port."""
         await self._ears.close()
-        if self._finding is not None:
+        if (finding := self._finding) is not None:
             with contextlib.suppress(StoreUnavailable):
-                await end(self._finding)
+                await end(finding)
+            self._found(finding)  # it may have ended a moment ago: whoever waits for it has the line before we do
         if self._line is not None and self._line is not self._single:
             await self._line.close()
         await self._single.close()

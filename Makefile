@@ -2,14 +2,15 @@
 VENV ?= .venv
 ARGS ?=
 # Tests mostly wait for sockets, so there are more workers than cores.
-TEST_WORKERS ?= 4
+TEST_WORKERS ?= 5
 # Where the environment forbids bytecode, each worker would compile every test again.
 export PYTHONDONTWRITEBYTECODE =
 
 bin := $(VENV)/bin
+pytest = "$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test harness check lint types contracts wheel soak mutants lambda bench lock clean
+.PHONY: help setup dev run test faults harness check lint types contracts wheel soak mutants lambda bench lock clean
 
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
@@ -23,13 +24,16 @@ dev: ## Install what tests and checks need, too.
 run: setup ## Start the service on 127.0.0.1:8000. HOST=… and PORT=… move it; ARGS="--workers 2" is handed on.
 	@exec "$(bin)/gapless" serve $(ARGS)
 
-test: dev ## Run all tests of the product. ARGS="-k cursor" is handed to pytest.
-	"$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal --ignore=tests/support $(ARGS)
+test: dev ## Run the product's tests. ARGS="-k cursor" is handed to pytest.
+	$(pytest) --ignore=tests/support --ignore=tests/faults --ignore=tests/scale $(ARGS)
+
+faults: dev ## Run each fault of processes, stores and ways alone, under traffic; and crowds of thousands.
+	$(pytest) tests/faults tests/scale $(ARGS)
 
 harness: dev ## Run the tests of the tests' own tools: checker, fault proxy, emulator, platforms.
-	"$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal tests/support $(ARGS)
+	$(pytest) tests/support $(ARGS)
 
-check: lint types contracts test harness wheel ## All that has to be right before a commit.
+check: lint types contracts test faults harness wheel ## All that has to be right before a commit.
 
 lint: dev
 	"$(bin)/ruff" check .

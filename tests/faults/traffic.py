@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.faults.stage import Scene
 
-PACE = 0.05
+PACE = 0.1
 """Seconds between two posts of one publisher."""
 CAUGHT_UP = 60.0
 

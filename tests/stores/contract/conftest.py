@@ -18,7 +18,8 @@ Open = Callable[..., Store]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kind" not in metafunc.fixturenames:
         return
-    params: dict[str, Any] = dict(kinds())
+    # TLS is TCP with a wrapper, through the same code: what holds over it need not be shown twice.
+    params: dict[str, Any] = {name: kind for name, kind in kinds().items() if name != "tcp"}
     if not {"servers", "fragile"} & set(metafunc.fixturenames):
         params["model"] = model
     metafunc.parametrize("kind", params.values(), ids=params.keys(), scope="module")

@@ -34,8 +34,7 @@ class Unsent(exceptions.ConnectionError):
 
 async def send(connection: Any, *command: Any, **how: Any) -> None:
     """`send_command`; raises Unsent where it was closed, which uvloop and redis-py tell in errors of their own."""
-    # redis-py would open it again, beside whoever still reads from it; what is written to a closing one goes nowhere.
-    if not connection.is_connected or connection._writer.is_closing():
+    if not connection.is_connected:  # redis-py would open it again, beside whoever still reads from it
         raise Unsent("closed")
     try:
         await connection.send_command(*command, **how)

@@ -34,13 +34,6 @@ class Connection:
     def is_connected(self) -> bool:
         return self.open
 
-    @property
-    def _writer(self) -> Connection:
-        return self
-
-    def is_closing(self) -> bool:
-        return not self.open
-
     async def send_command(self, *command: Any, **_: object) -> None:
         if not self.open:
             raise exceptions.ConnectionError("not connected")

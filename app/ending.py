@@ -14,9 +14,18 @@ AGAIN = 1.0
 
 
 async def end(task: asyncio.Task[Any]) -> None:
-    """Cancel it until it has ended. Raises what it raised instead."""
+    """Cancel it until it has ended. Raises what it raised instead.
+
+    Whoever is cancelled while it waits here is so afterwards: nobody else would see to the task's end.
+    """
+    cancelled = False
     while not task.done():
         task.cancel()
-        await asyncio.wait([task], timeout=AGAIN)
+        try:
+            await asyncio.wait([task], timeout=AGAIN)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
     if not task.cancelled() and (error := task.exception()) is not None:
         raise error

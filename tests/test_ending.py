@@ -63,3 +63,14 @@ async def test_one_that_has_ended_is_not_waited_for() -> None:
     task = asyncio.create_task(asyncio.sleep(0))
     await task
     await end(task)
+
+
+async def test_whoever_is_cancelled_meanwhile_sees_it_through() -> None:
+    task = asyncio.create_task(swallows(1))
+    await asyncio.sleep(0)
+    ending = asyncio.create_task(end(task))
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.wait([ending])
+    assert ending.cancelled()
+    assert task.cancelled()

@@ -37,10 +37,7 @@ class Ears:
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._connect = connect
         self._topics: dict[bytes, Topic] = {}
-        self._leaving: Counter[bytes] = Counter()
-        self._connection: Connection | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._limit: asyncio.Timeout | None = None
+        self._session: _Session | None = None
         self._closed = False
 
     async def subscribe(self, name: str, channel: str, listener: Listener) -> _Ear:
@@ -53,10 +50,10 @@ class Ears:
         topic.listeners.append(listener)
         ear = _Ear(self, key, listener)
         try:
-            if known is None:
-                await self._send("SUBSCRIBE", key)
-            if self._task is None and not self._closed:
-                self._task = asyncio.create_task(self._run(), name="gapless ears")
+            if self._session is None:
+                self._session = _Session(self._connect, self._topics)
+            elif known is None:
+                await self._session.send("SUBSCRIBE", key)
             await topic.opened(ACK_TIMEOUT)
         except BaseException:
             await ear.close()
@@ -65,14 +62,8 @@ class Ears:
 
     def suspect(self, key: bytes) -> None:
         """The log held what this topic was not told: unless word of it comes soon, listen elsewhere."""
-        if (topic := self._topics.get(key)) is not None:
-            topic.doubt(self._deaf)
-
-    def _deaf(self) -> None:
-        limit, self._limit = self._limit, None
-        if limit is not None:
-            _log.warning("the subscription is silent, and is opened anew")
-            limit.reschedule(asyncio.get_running_loop().time())
+        if (topic := self._topics.get(key)) is not None and self._session is not None:
+            topic.doubt(self._session.renew)
 
     async def close(self) -> None:
         """Stop listening to everything."""
@@ -94,25 +85,59 @@ class Ears:
         del self._topics[key]
         if not self._topics:
             await self._stop()
-        elif self._connection is not None:
-            self._leaving[key] += 1
-            await self._send("UNSUBSCRIBE", key)
+        elif self._session is not None:
+            await self._session.leave(key)
 
     async def _stop(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            await end(task)
+        session, self._session = self._session, None
+        if session is not None:
+            await session.end()
 
-    async def _send(self, *command: Any) -> None:
+
+class _Session:
+    """One task, and one connection at a time, for all `topics` there are; until it ends.
+
+    The next one may begin while this one still ends, which takes as long as the network likes: what is here is its own,
+    and it leaves the topics alone by then.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], topics: dict[bytes, Topic]) -> None:
+        self._connect = connect
+        self._topics = topics
+        self._leaving: Counter[bytes] = Counter()
+        self._connection: Connection | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._over = False
+        self._task = asyncio.create_task(self._run(), name="gapless ears")
+
+    async def send(self, *command: Any) -> None:
         """Best effort: where the connection is gone, the next one subscribes to all that is wanted then."""
         if self._connection is not None:
             with contextlib.suppress(*_LOST):
                 await send(self._connection, *command)
 
+    async def leave(self, key: bytes) -> None:
+        """Hear no more of a topic."""
+        if self._connection is not None:
+            self._leaving[key] += 1
+            await self.send("UNSUBSCRIBE", key)
+
+    def renew(self) -> None:
+        """It is deaf, or seems to be: listen on another connection."""
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            _log.warning("the subscription is silent, and is opened anew")
+            limit.reschedule(asyncio.get_running_loop().time())
+
+    async def end(self) -> None:
+        """Hear nothing more, and close the connection."""
+        self._over = True
+        await end(self._task)
+
     async def _run(self) -> None:
         """Connect, listen, tell of the loss, and again."""
         pause = BACKOFF[0]
-        while True:
+        while not self._over:
             try:
                 self._connection = await self._connect()
                 await send(self._connection, "SUBSCRIBE", *self._topics)
@@ -131,18 +156,19 @@ class Ears:
     async def _lose(self) -> None:
         connection, self._connection, self._limit = self._connection, None, None
         self._leaving.clear()
-        for topic in self._topics.values():
-            topic.lose()
+        if not self._over:
+            for topic in self._topics.values():
+                topic.lose()
         if connection is not None:
             await connection.disconnect(nowait=True)
 
     async def _listen(self, connection: Connection) -> None:
         """Read for as long as the server shows signs of life: the acknowledgement, then one answer, at least, per PING.
 
-        A node that is cut off from its cluster answers, too, and hears nothing: see `suspect`.
+        A node that is cut off from its cluster answers, too, and hears nothing: see `Ears.suspect`.
         """
         silent = True
-        while True:
+        while not self._over and self._limit is not None:  # a cancellation may be swallowed, what it was for is not
             timeout = ACK_TIMEOUT if silent else PING_EVERY
             message = await connection.read_response(timeout=timeout, disconnect_on_error=False)
             if message is not None:
@@ -155,6 +181,8 @@ class Ears:
                 await send(connection, "PING", check_health=False)
 
     def _hear(self, message: Any) -> None:
+        if self._over:
+            return
         match message:
             case [b"message", key, payload] if key in self._topics:
                 self._topics[key].notice(payload)

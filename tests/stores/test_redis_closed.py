@@ -77,7 +77,8 @@ async def test_a_subscription_goes_on_elsewhere(valkey: Valkey) -> None:
     first, second = Heard(), Heard()
     try:
         await ears.subscribe("a", "a", first)
-        connection: Any = ears._connection
+        assert ears._session is not None
+        connection: Any = ears._session._connection
         connection._writer.transport.abort()
         with pytest.raises(ConnectionError if TOLD_LATE else Unsent):
             await send(connection, "PING")

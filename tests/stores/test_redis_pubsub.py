@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from app.cursor import Position
 from app.errors import StoreUnavailable
 from app.events import Entry, format_entry
 from app.stores.redis_pubsub import ACK_TIMEOUT, BACKOFF, PING_EVERY, Ears
+from app.stores.topic import DOUBT
 from tests.stores.contract.press import Heard
 from tests.support import strategies as some
 from tests.support.clock import advance, settle
@@ -29,6 +31,8 @@ class Connection:
         self.words: asyncio.Queue[object] = asyncio.Queue()
         self.sent: list[tuple[Any, ...]] = []
         self.open = True
+        self.deafens = False
+        """It swallows the next cancellation."""
 
     @property
     def is_connected(self) -> bool:
@@ -49,16 +53,25 @@ class Connection:
                 word = await self.words.get()
         except TimeoutError:
             return None
+        except asyncio.CancelledError:
+            if not self.deafens:
+                raise
+            self.deafens = False
+            return None
         if isinstance(word, Exception):
             raise word
         return word
 
     async def disconnect(self, **_: object) -> None:
+        await self.server.closing.wait()
         self.open = False
 
 
 class Server:
-    """Answers as Redis does while `answers`; refuses connections while `down`; takes no bytes while `stuck`."""
+    """Answers as Redis does while `answers`; refuses connections while `down`.
+
+    Takes bytes once `draining`, lets go of connections once `closing`; connects in spite of `swallows` cancellations.
+    """
 
     def __init__(self) -> None:
         self.connections: list[Connection] = []
@@ -66,15 +79,21 @@ class Server:
         self.sent: list[tuple[Any, ...]] = []
         self.answers = True
         self.down = False
-        self.draining = asyncio.Event()
+        self.swallows = 0
+        self.draining, self.closing = asyncio.Event(), asyncio.Event()
         self.draining.set()
+        self.closing.set()
 
     async def connect(self) -> Connection:
         self.attempts.append(asyncio.get_running_loop().time())
         if self.down:
             raise exceptions.ConnectionError("refused")
-        self.connections.append(Connection(self))
-        return self.connections[-1]
+        self.connections.append(connection := Connection(self))
+        if self.swallows:
+            self.swallows -= 1
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return connection
 
     def answer(self, connection: Connection, command: tuple[Any, ...]) -> None:
         name, *topics = command
@@ -254,4 +273,46 @@ async def test_a_server_that_refuses_is_no_end(server: Server, ears: Ears) -> No
     await ears.subscribe("t", "c", heard := Heard())
     server.say(exceptions.NoPermissionError("NOPERM"))
     await advance(BACKOFF[1])
+    assert heard.calls == ["lost", "heard"]
+
+
+async def test_a_connection_that_is_long_in_closing_is_nobody_elses(server: Server, ears: Ears) -> None:
+    """The last reader goes, the next one comes, and only then the old connection is closed."""
+    old = await ears.subscribe("t", "c", gone := Heard())
+    server.closing.clear()
+    leaving = asyncio.create_task(old.close())
+    await settle()
+    await ears.subscribe("t", "c", heard := Heard())
+    server.connections[0].words.put_nowait([b"message", b"t", format_entry(ENTRY)])
+    server.closing.set()
+    await settle()
+    assert leaving.done()
+    assert [connection.open for connection in server.connections] == [False, True]
+    server.tell(b"t")
+    await settle()
+    assert (gone.calls, heard.calls) == ([], ["notice"])
+    await ears.subscribe("u", "d", Heard())
+
+
+async def test_an_attempt_to_connect_that_outlives_its_readers_is_nobody_elses(server: Server, ears: Ears) -> None:
+    """Before Python 3.12 a cancellation is swallowed where the connection is made at that very moment."""
+    server.swallows = 1
+    first = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    await settle()
+    first.cancel()
+    await settle()
+    await ears.subscribe("t", "c", heard := Heard())
+    assert await asyncio.wait([first])
+    assert [connection.open for connection in server.connections].count(True) == 1
+    await ears.subscribe("u", "d", Heard())
+    await advance(PING_EVERY)
+    assert heard.calls == []
+
+
+async def test_what_is_found_deaf_is_left_though_nothing_interrupts_it(server: Server, ears: Ears) -> None:
+    ear = await ears.subscribe("t", "c", heard := Heard())
+    server.connections[0].deafens = True
+    ear.suspect()
+    await advance(sum(DOUBT) + PING_EVERY)
+    assert len(server.connections) == 2
     assert heard.calls == ["lost", "heard"]

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from app.audience import Audience
+from app.bounded import BoundedStore
 from app.claims import CONFIRM
 from app.cursor import Position, no_log
 from app.errors import StoreUnavailable
@@ -29,12 +30,12 @@ class Feed:
     def __init__(self, channel: str, store: Store, settings: FeedSettings, wall: Callable[[], float]) -> None:
         self.channel = channel
         self.audience = Audience()
-        self._store = store
+        self._store = BoundedStore(store)
         self._settings = settings
         self._wall = wall
         self._loop = asyncio.get_running_loop()
         self._slices: dict[int, asyncio.Task[Slice]] = {}
-        self._follower = Follower(channel, store, settings, wall, self.audience)
+        self._follower = Follower(channel, self._store, settings, wall, self.audience)
 
     @property
     def failure(self) -> StoreUnavailable | None:

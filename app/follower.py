@@ -17,6 +17,7 @@ from contextvars import Context
 from dataclasses import dataclass
 
 from app.audience import Audience
+from app.bounded import BoundedStore
 from app.claims import CONFIRM, Claims
 from app.cursor import Position, no_log
 from app.ending import end
@@ -24,7 +25,7 @@ from app.errors import CorruptLog, StoreUnavailable
 from app.events import Entry
 from app.fork import Behind, follow_rewritten
 from app.schedule import NEVER
-from app.store import Store, Subscription
+from app.store import Subscription
 from app.tail import Relation, Tail
 from app.waking import Waking
 
@@ -53,7 +54,7 @@ class Follower:
     """What this process knows of a channel, and how. A Listener of its store; `wall` tells Unix seconds."""
 
     def __init__(
-        self, channel: str, store: Store, settings: FeedSettings, wall: Callable[[], float], audience: Audience
+        self, channel: str, store: BoundedStore, settings: FeedSettings, wall: Callable[[], float], audience: Audience
     ) -> None:
         self.tail = Tail(channel, no_log(wall()))
         self.claims = Claims()
@@ -132,6 +133,9 @@ class Follower:
         except Exception as error:  # a defect of ours must not leave a deaf feed behind
             _log.exception("the feed of %s broke", self._channel)
             self._fail(StoreUnavailable(f"the feed broke: {error}"))
+        except asyncio.CancelledError:  # by `close`; or by somebody's mistake, which must not leave one behind either
+            self._fail(StoreUnavailable("the feed was closed"))
+            raise
         finally:
             if self._subscription is not None:
                 await self._subscription.close()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from app.bounded import BoundedStore
 from app.claims import CONFIRM
 from app.cursor import Position
 from app.events import Entry, Gap, GapReason
-from app.store import Store
 from app.tail import Tail, reset
 
 
@@ -43,7 +43,9 @@ class Rewritten(NamedTuple):
         return self.shared is None or at.seq > self.shared.seq
 
 
-async def follow_rewritten(store: Store, old: Tail, newest: Sequence[Entry], page: int, nowhere: Position) -> Rewritten:
+async def follow_rewritten(
+    store: BoundedStore, old: Tail, newest: Sequence[Entry], page: int, nowhere: Position
+) -> Rewritten:
     """The log holds another history than `old`: go on after what both share, else from the oldest kept, or `nowhere`.
 
     `newest`: the log's newest entries, oldest first. Two reads at the least where nothing is shared.
@@ -58,7 +60,7 @@ async def follow_rewritten(store: Store, old: Tail, newest: Sequence[Entry], pag
 
 
 async def find_fork(
-    store: Store, tail: Tail, entries: Sequence[Entry], page: int
+    store: BoundedStore, tail: Tail, entries: Sequence[Entry], page: int
 ) -> tuple[Position | None, list[Entry]]:
     """The last shared position, or None, and the log's entries from there on as far as they were read.
 

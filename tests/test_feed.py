@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from app.bounded import LIMIT
 from app.cursor import Position, no_log
 from app.errors import StoreUnavailable
 from app.events import Entry, Gap, GapReason
@@ -406,3 +407,30 @@ async def test_whoever_comes_after_this_process_own_first_message_begins_there(s
     assert await feed.back(0) == first.position
     assert store.calls == {"tail": 1}
     await feed.close()
+
+
+async def test_a_read_that_never_comes_back_ends_the_feed(store: ModelStore) -> None:
+    """Whatever is the matter below: silence over a deaf feed is the worst failure there is."""
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    store.stuck = True
+    await advance(SETTINGS.recheck + 2 * (LIMIT + 1))
+    assert store.calls["tail"] == 3, "it was tried once more"
+    assert feed.failure is not None
+    assert ear.woken
+    with pytest.raises(StoreUnavailable):
+        await feed.ready()
+    await feed.close()
+
+
+async def test_a_feed_whose_task_somebody_cancels_says_so(store: ModelStore) -> None:
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    [task] = [task for task in asyncio.all_tasks() if task.get_name() == "gapless feed c"]
+    task.cancel()
+    await settle()
+    assert feed.failure is not None
+    assert ear.woken
+    with pytest.raises(StoreUnavailable):
+        await feed.ready()
+    assert not store.ears["c"], "it still listens"

@@ -81,14 +81,17 @@ class Upstream:
     async def _run(self) -> None:
         """Listen; after a failure listen again; poll for as long as that does not work."""
         failures = 0
-        while True:
-            if self._gate.may_try():
-                failures = await self._try(failures)
-            if self._gate.refused:
-                self._poll()
-                await self._gate.reopened()
-            else:
-                await asyncio.sleep(min(BACKOFF[0] * 2**failures, BACKOFF[1]))
+        try:
+            while True:
+                if self._gate.may_try():
+                    failures = await self._try(failures)
+                if self._gate.refused:
+                    self._poll()
+                    await self._gate.reopened()
+                else:
+                    await asyncio.sleep(min(BACKOFF[0] * 2**failures, BACKOFF[1]))
+        finally:  # by `close`; or by somebody's mistake, of which the topics must know
+            self._lose()
 
     async def _try(self, failures: int) -> int:
         """Listen until that ends. Returns how much has failed in a row."""

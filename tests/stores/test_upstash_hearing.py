@@ -354,3 +354,12 @@ async def test_above_the_bound_each_channel_is_polled_by_itself(
             emulator.faults.disarm(armed)
         last = await post(there, "c0")
         await until(lambda: last in heards["c0"].positions, "the one that stays is told")
+
+
+async def test_a_request_whose_task_somebody_cancels_is_told_as_lost(valkey: Valkey) -> None:
+    async with emulated(valkey) as (_, open_store):
+        store = open_store()
+        await store.subscribe("c", heard := Heard())
+        [task] = [task for task in asyncio.all_tasks() if task.get_name().startswith("gapless upstream")]
+        task.cancel()
+        await until(lambda: heard.calls == ["lost"], "the reader knows")

@@ -40,7 +40,10 @@ class _Ear:
 
 @dataclass
 class ModelStore:
-    """Logs as lists. `notify` False: notices are lost. `down`: calls fail. `lag`: reads see the log so long ago."""
+    """Logs as lists. `notify` False: notices are lost. `down`: calls fail; `stuck`: they never return.
+
+    `lag`: reads see the log so long ago.
+    """
 
     clock: VirtualClock = field(default_factory=VirtualClock)
     cap: int = 1000
@@ -50,6 +53,7 @@ class ModelStore:
     latency: float = 0.0
     notify: bool = True
     down: bool = False
+    stuck: bool = False
     lag: float = 0.0
     logs: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     ears: dict[str, list[_Ear]] = field(default_factory=lambda: defaultdict(list))
@@ -120,6 +124,8 @@ class ModelStore:
     async def _reach(self, call: str) -> None:
         self.calls[call] += 1
         await asyncio.sleep(self.latency)
+        if self.stuck:
+            await asyncio.Event().wait()
         if self.down:
             raise StoreUnavailable("down on purpose")
 

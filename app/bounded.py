@@ -1,0 +1,65 @@
+"""What a feed asks of its store, each question with an end, whatever becomes of it below.
+
+A store's own time limits rely on cancellations, which libraries lose now and then: before Python 3.12 `wait_for`
+swallows some, and others reach a task that nobody meant. A feed whose one task waited on would be deaf and say nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from app.ending import end
+from app.errors import StoreUnavailable
+from app.events import Entry
+from app.store import Listener, Slice, Store, Subscription
+
+LIMIT = 20.0
+"""Seconds for one question: more than a store takes over two attempts, each of which has its own limits."""
+
+T = TypeVar("T")
+_log = logging.getLogger("gapless.store")
+_given_up: set[asyncio.Task[None]] = set()
+"""Ends of questions, until they have ended: the loop itself would forget them."""
+
+
+class BoundedStore:
+    """The part of `store` that feeds use. Its reads raise StoreUnavailable after LIMIT, too."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.lag = store.lag
+
+    async def tail(self, channel: str, count: int) -> list[Entry]:
+        """See Store."""
+        return await bounded(self._store.tail(channel, count))
+
+    async def slice(self, channel: str, first: int, last: int) -> Slice:
+        """See Store."""
+        return await bounded(self._store.slice(channel, first, last))
+
+    async def subscribe(self, channel: str, listener: Listener) -> Subscription:
+        """See Store, whose own limit holds: it waits for an acknowledgement, and for no library."""
+        return await self._store.subscribe(channel, listener)
+
+
+async def bounded(question: Coroutine[Any, Any, T]) -> T:
+    """Its answer within LIMIT. Whoever is cancelled meanwhile leaves nothing behind."""
+    task = asyncio.create_task(question)
+    try:
+        await asyncio.wait([task], timeout=LIMIT)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):
+            await end(task)
+        raise
+    if not task.done():
+        _log.error("a question to the store has not come back for %g s, and is given up: %r", LIMIT, task)
+        _given_up.add(ending := asyncio.create_task(end(task)))
+        ending.add_done_callback(_given_up.discard)
+        raise StoreUnavailable(f"the store has not answered for {LIMIT:g} s")
+    if task.cancelled():
+        raise StoreUnavailable("a question to the store was broken off")
+    return task.result()

@@ -169,6 +169,8 @@ class Follower:
         self._settle(anew, settles)
         if self._lost_since == NEVER:
             self.fresh.set()
+        else:  # still deaf: not for longer than it may be
+            self.waking.ask(self._lost_since + CONFIRM - self._loop.time())
         self.waking.ended()
 
     def _bear(self, error: StoreUnavailable) -> None:

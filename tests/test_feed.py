@@ -349,6 +349,17 @@ async def test_a_deaf_feed_fails(store: ModelStore) -> None:
     await feed.close()
 
 
+async def test_a_deaf_feed_fails_in_time_whatever_it_reads_meanwhile(store: ModelStore) -> None:
+    feed = await open_feed(store)
+    await advance(SETTINGS.recheck - 1)
+    store.each_ear("c", lambda listener: listener.lost())
+    await advance(2)
+    assert store.calls["tail"] == 2, "the recheck was due"
+    assert feed.failure is None
+    await advance(1.1)
+    assert feed.failure is not None
+
+
 async def test_a_feed_that_hears_again_reads_what_it_missed(store: ModelStore) -> None:
     store.append("c", "0")
     feed = await open_feed(store)

@@ -114,9 +114,15 @@ class ChannelTruth:
         return -1 if number == NEVER else _kept(self.facts[int(number)], place.epoch)
 
     def follows(self, before: Position, after: Position) -> bool:
-        """False where `after`, though next by number, is known to follow another message than `before`."""
+        """False where `after`, though next by number, is known to follow another message than `before`.
+
+        Whoever stands before an epoch's first message has seen none of it. The epoch may have gone and, with a publish
+        that was sent again, begun anew: nobody can know.
+        """
+        if not before.seq:
+            return True
         known = self._before.get(after.id)
-        if known is not None and before.seq:
+        if known is not None:
             return known == before.id
         gone, later = self.removal(before), self.removal(after)
         return gone is None or later is None or later <= gone

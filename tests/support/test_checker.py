@@ -193,6 +193,20 @@ def test_what_was_written_after_a_rewriting_and_trimmed_since_was_not_rewritten(
     assert log.must_reach_head
 
 
+def test_a_log_that_begins_anew_as_it_was_and_is_rewritten_later_is_read_from_its_beginning() -> None:
+    history = published(2, log=False)
+    history.wiped("c", [mid(1), mid(2)])
+    history.rewritten("c", [mid(1), mid(2)])
+    history.publish("c", "ann", "x1", "acked", mid(1, B))
+    history.final_log("c", [(mid(1, B), "x1")])
+    log = reader(history, 1)
+    log.gap("c", "reset", None, mid(1), mid(2), START)
+    see(log, 1, 2)
+    log.gap("c", "reset", None, mid(1, B), mid(1, B), f"{B}-0-0")
+    see(log, 1, epoch=B)
+    assert kinds(history) == {}
+
+
 def test_a_wiped_log_begins_a_new_epoch_after_a_reset() -> None:
     history = published(3)
     history.wiped("c", [mid(1), mid(2), mid(3)])

@@ -52,6 +52,11 @@ def base36(number: int, width: int) -> str:
     return digits.rjust(width, "0")
 
 
+def next_mark(mark: str) -> str:
+    """Another mark of the same length."""
+    return base36((int(mark, 36) + 1) % 36 ** len(mark), len(mark))
+
+
 def new_epoch(now: float, two_digits: str) -> str:
     """The epoch that a log begun at `now` (Unix seconds) gets; `two_digits` are random."""
     return base36(int(now), 6) + two_digits

@@ -68,7 +68,7 @@ class Follower:
         self._audience = audience
         self._loop = asyncio.get_running_loop()
         self._reads = 0
-        self._reading = self._suspects = False
+        self._reading = self._suspects = self._closed = False
         self._lost_since = self._failing_since = self._settles_at = NEVER
         self._behind = Behind()
         self._subscription: Subscription | None = None
@@ -82,6 +82,7 @@ class Follower:
 
     async def close(self) -> None:
         """Stop listening."""
+        self._closed = True
         await end(self._task)
 
     # --- what the store tells (Listener)
@@ -133,8 +134,9 @@ class Follower:
         except Exception as error:  # a defect of ours must not leave a deaf feed behind
             _log.exception("the feed of %s broke", self._channel)
             self._fail(StoreUnavailable(f"the feed broke: {error}"))
-        except asyncio.CancelledError:  # by `close`; or by somebody's mistake, which must not leave one behind either
-            self._fail(StoreUnavailable("the feed was closed"))
+        except asyncio.CancelledError:
+            if not self._closed:  # somebody's mistake, which must not leave one behind either
+                self._fail(StoreUnavailable("the feed was broken off"))
             raise
         finally:
             if self._subscription is not None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from app.cursor import Position
+from app.cursor import Position, next_mark
 from app.events import Draft, Entry
 
 KEY_LIFETIME_MS = 600_000
@@ -20,6 +20,9 @@ KEY_LIFETIME_MS = 600_000
 
 NOTICE_LIMIT = 65_536
 """Bytes above which a notice names only the newest position and costs each process one read."""
+
+MOST_ATTEMPTS = 8
+"""Attempts at one publication, whatever comes between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,9 @@ class Rate:
 class Publication:
     """Messages to append together: all or none, with consecutive seqs.
 
-    `marks`: one random mark per draft. `epoch`: used only if the log is empty. `now`: milliseconds since 1970.
-    `key`: an idempotency key for all of them together, beside the `local_id` of each. A key belongs to its user.
+    `marks`: one random mark per draft, others at each attempt (`again`). `epoch`: used only if the log is empty. `now`:
+    milliseconds since 1970. `key`: an idempotency key for all of them together, beside the `local_id` of each. A key
+    belongs to its user.
     """
 
     channel: str
@@ -57,6 +61,23 @@ class Publication:
             if draft.local_id is not None:
                 keys.append(Key(_name(draft.user, draft.local_id), draft.digest, index, 1))
         return keys
+
+    def again(self) -> Publication:
+        """The same for another attempt, under marks of its own.
+
+        The first one may have been written, seen, and lost by a failover. Written once more under its ids behind other
+        messages, it would hide those from whoever saw it.
+        """
+        return replace(self, marks=tuple(next_mark(mark) for mark in self.marks))
+
+    def owns(self, ids: Sequence[Position]) -> bool:
+        """True where these are the ids of this very publication, at whichever attempt."""
+        marks, sent = tuple(position.mark for position in ids), self
+        for _ in range(MOST_ATTEMPTS):
+            if sent.marks == marks:
+                return True
+            sent = sent.again()
+        return False
 
     @property
     def repeatable(self) -> bool:

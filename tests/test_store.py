@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.cursor import Position
 from app.events import Draft
-from app.store import Key, Publication
+from app.store import MOST_ATTEMPTS, Key, Publication
 from tests.support import strategies as some
 
 senders = st.none() | some.texts.filter(bool)
@@ -74,3 +76,17 @@ def test_only_what_has_a_key_throughout_may_be_sent_again(ids: list[str | None],
     assert len(keys) == (key is not None) + sum(text is not None for text in ids)
     covered = {number for held in keys for number in range(held.first, held.first + held.count)}
     assert one.repeatable == (covered == set(range(1, len(ids) + 1)))
+
+
+@given(st.lists(some.marks, min_size=1, max_size=3), some.marks)
+def test_each_attempt_has_marks_of_its_own_and_all_are_its_own(marks: list[str], foreign: str) -> None:
+    one = replace(publication(*(draft(None) for _ in marks)), marks=tuple(marks))
+    sent = [one]
+    while len(sent) < MOST_ATTEMPTS:
+        sent.append(sent[-1].again())
+    for index in range(len(marks)):
+        assert len({each.marks[index] for each in sent}) == MOST_ATTEMPTS
+    ids = [[Position("t9x2k0ab", seq, mark) for seq, mark in enumerate(each.marks, 1)] for each in sent]
+    assert all(one.owns(each) for each in ids)
+    assert {len(mark) for each in sent for mark in each.marks} == {4}
+    assert one.owns([Position("t9x2k0ab", 1, foreign)]) == ((foreign,) in {each.marks for each in sent})

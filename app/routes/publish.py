@@ -153,8 +153,8 @@ def _answer(outcome: Outcome, sent: Publication, messages: list[Message], batch:
         case Accepted(entries):
             ids, time, duplicate = tuple(entry.position for entry in entries), sent.now, False
         case Repeated(ids, time):
-            # With our own marks it is this very request, whose first reply we have not had.
-            duplicate = tuple(position.mark for position in ids) != sent.marks
+            # Its own ids: it is this very request, whose first reply we have not had.
+            duplicate = not sent.owns(ids)
         case KeyConflict(known, same):
             raise Conflict(_conflict(known, same))
         case Limited(wait):

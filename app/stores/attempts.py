@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from app.errors import CorruptLog, StoreMisconfigured, StoreUnavailable
+from app.store import Publication
 
 PAUSES = (0.1,)
 """Seconds before a second attempt; as many attempts more as there are pauses."""
@@ -16,6 +17,21 @@ T = TypeVar("T")
 
 class Final(StoreMisconfigured):
     """A refusal that a second attempt would meet again. Nothing was written."""
+
+
+class Attempts:
+    """The attempts at one publication: `next` is what to send now, `sent` what was sent last."""
+
+    def __init__(self, publication: Publication) -> None:
+        self.sent = publication
+        self._begun = False
+
+    def next(self) -> Publication:
+        """Each attempt goes under marks of its own (`Publication.again`)."""
+        if self._begun:
+            self.sent = self.sent.again()
+        self._begun = True
+        return self.sent
 
 
 async def persist(attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:

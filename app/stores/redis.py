@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,11 +19,11 @@ from app.errors import CorruptLog, StoreUnavailable
 from app.events import Entry
 from app.store import ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
 from app.stores import keyspace
-from app.stores.attempts import persist
+from app.stores.attempts import Attempts, persist
 from app.stores.redis_cluster import Cluster
 from app.stores.redis_lines import Line, Single
 from app.stores.redis_pubsub import Ears
-from app.stores.scripts import Layout, Script, load, read_entries, read_outcome, read_slice
+from app.stores.scripts import Command, Layout, Script, load, read_entries, read_outcome, read_slice
 from app.stores.topic import CLOSED
 
 
@@ -49,9 +49,11 @@ class RedisStore:
 
     async def publish(self, publication: Publication) -> Outcome:
         """See the port. One EVALSHA; sent again after a lost reply only where every message has an idempotency key."""
-        keys, args = self._layout.publish(publication)
-        reply = await self._run(load("publish"), keys, args, repeatable=publication.repeatable)
-        return read_outcome(publication, reply)[0]
+        attempts = Attempts(publication)
+        reply = await self._run(
+            load("publish"), lambda: self._layout.publish(attempts.next()), repeatable=publication.repeatable
+        )
+        return read_outcome(attempts.sent, reply)[0]
 
     async def tail(self, channel: str, count: int) -> list[Entry]:
         """See the port. One LRANGE."""
@@ -62,9 +64,8 @@ class RedisStore:
 
     async def slice(self, channel: str, first: int, last: int) -> Slice:
         """See the port. One EVALSHA around LINDEX, LINDEX, LRANGE."""
-        args = [str(first), str(min(last, first + self.page - 1))]
-        reply = await self._run(load("slice"), [self._layout.log(channel)], args, repeatable=True)
-        return read_slice(reply, first)
+        asked = [self._layout.log(channel)], [str(first), str(min(last, first + self.page - 1))]
+        return read_slice(await self._run(load("slice"), lambda: asked, repeatable=True), first)
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """See the port."""
@@ -93,12 +94,16 @@ class RedisStore:
             await self._line.close()
         await self._single.close()
 
-    async def _run(self, script: Script, keys: list[str], args: list[Any], *, repeatable: bool) -> Any:
+    async def _run(self, script: Script, command: Command, *, repeatable: bool) -> Any:
+        """A script's reply. `command`: its KEYS and ARGV, for each attempt."""
+        return await persist(lambda: self._evaluate(script, *command()), repeatable=repeatable)
+
+    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """A script by its SHA-1; with its text where the server does not know it (which ran nothing)."""
         try:
-            return await self._call("EVALSHA", script.sha, len(keys), *keys, *args, repeatable=repeatable)
+            return await self._attempt(("EVALSHA", script.sha, len(keys), *keys, *args))
         except exceptions.NoScriptError:
-            return await self._call("EVAL", script.text, len(keys), *keys, *args, repeatable=repeatable)
+            return await self._attempt(("EVAL", script.text, len(keys), *keys, *args))
 
     async def _call(self, *command: Any, repeatable: bool) -> Any:
         return await persist(lambda: self._attempt(command), repeatable=repeatable)

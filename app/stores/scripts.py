@@ -6,7 +6,7 @@ Both transports run the same `.lua` files. Replies may hold bytes (TCP) or text 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -27,6 +27,9 @@ from app.store import (
     Repeated,
     Slice,
 )
+
+Command = Callable[[], tuple[Sequence[str], Sequence[str | bytes]]]
+"""KEYS and ARGV of a script, made anew for each attempt."""
 
 
 @dataclass(frozen=True, slots=True)

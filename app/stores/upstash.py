@@ -6,7 +6,7 @@ cheapest way first and goes down a step at the first refusal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from app.cursor import Position
@@ -14,8 +14,8 @@ from app.errors import StoreUnavailable
 from app.events import HINT, Entry, format_notice
 from app.store import NOTICE_LIMIT, Accepted, ChannelInfo, Listener, Outcome, Publication, Repeated, Slice, Subscription
 from app.stores import keyspace
-from app.stores.attempts import persist
-from app.stores.scripts import Layout, Script, load, locking, read_entries, read_outcome, read_slice
+from app.stores.attempts import Attempts, persist
+from app.stores.scripts import Command, Layout, Script, load, locking, read_entries, read_outcome, read_slice
 from app.stores.upstash_ears import Ears
 from app.stores.upstash_rest import FlagRefused, KeysRefused, NoScript, Rest
 
@@ -59,21 +59,28 @@ class UpstashStore:
 
     async def publish(self, publication: Publication) -> Outcome:
         """See the port. One EVALSHA, and a PUBLISH where scripts may not."""
+        return await self._publish(publication, Attempts(publication))
+
+    async def _publish(self, publication: Publication, attempts: Attempts) -> Outcome:
         way = self._way
-        keys, args = self._layout.publish(publication, notify=way.tells)
         try:
-            reply = await self._run(load("publish"), keys, args, locked=way.locked, repeatable=publication.repeatable)
+            reply = await self._run(
+                load("publish"),
+                lambda: self._layout.publish(attempts.next(), notify=way.tells),
+                locked=way.locked,
+                repeatable=publication.repeatable,
+            )
         except KeysRefused:
             self._step_down(way, locks=False)
             if not (way.locked and publication.repeatable):
                 raise
-            return await self.publish(publication)
+            return await self._publish(publication, attempts)
         except StoreUnavailable as error:
             if error.outcome_unknown:  # what may be in the log may be told, too
                 self._ears.expect(self._layout.topic(publication.channel))
             raise
         self._may_write = True
-        outcome, notified = read_outcome(publication, reply)
+        outcome, notified = read_outcome(attempts.sent, reply)
         if not notified and way.tells:
             self._step_down(way, tells=False)
         await self._tell(publication, outcome, notified)
@@ -88,9 +95,8 @@ class UpstashStore:
 
     async def slice(self, channel: str, first: int, last: int) -> Slice:
         """See the port. One EVALSHA around LINDEX, LINDEX, LRANGE."""
-        args = [str(first), str(min(last, first + self.page - 1))]
-        keys = [self._layout.log(channel)]
-        return read_slice(await self._run(load("slice"), keys, args, locked=True, repeatable=True), first)
+        asked = [self._layout.log(channel)], [str(first), str(min(last, first + self.page - 1))]
+        return read_slice(await self._run(load("slice"), lambda: asked, locked=True, repeatable=True), first)
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """See the port. Where SUBSCRIBE is refused the channel is polled instead."""
@@ -118,20 +124,20 @@ class UpstashStore:
 
     # --- scripts
 
-    async def _run(self, script: Script, keys: list[str], args: list[Any], *, locked: bool, repeatable: bool) -> Any:
-        """The reply of a script, which locks only its keys if it shall and may."""
-        texts = [arg.decode() if isinstance(arg, bytes) else arg for arg in args]
+    async def _run(self, script: Script, command: Command, *, locked: bool, repeatable: bool) -> Any:
+        """The reply of a script, which locks only its keys if it shall and may. `command`: for each attempt."""
         if locked and self._may_lock:
             chosen = locking(script)
             try:
-                return await persist(lambda: self._evaluate(chosen, keys, texts), repeatable=repeatable)
+                return await persist(lambda: self._evaluate(chosen, *command()), repeatable=repeatable)
             except FlagRefused:
                 self._may_lock = False
                 self._step_down(self._way, locks=False)
-        return await persist(lambda: self._evaluate(script, keys, texts), repeatable=repeatable)
+        return await persist(lambda: self._evaluate(script, *command()), repeatable=repeatable)
 
-    async def _evaluate(self, script: Script, keys: list[str], texts: list[str]) -> Any:
+    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes]) -> Any:
         """A script by its SHA-1; with its text where Upstash does not know it (which ran nothing)."""
+        texts = [arg.decode() if isinstance(arg, bytes) else arg for arg in args]
         try:
             return await self._rest.attempt("EVALSHA", script.sha, len(keys), *keys, *texts)
         except NoScript:
@@ -157,7 +163,7 @@ class UpstashStore:
         match outcome:
             case Accepted(entries) if not notified:
                 await self._send(topic, format_notice(entries, NOTICE_LIMIT), entries[-1].position)
-            case Repeated(ids) if not self._way.tells or _own(publication, ids):
+            case Repeated(ids) if not self._way.tells or publication.owns(ids):
                 # An attempt that lost its reply has appended them, and perhaps not come as far as to tell.
                 await self._send(topic, HINT + "{} {} {}".format(*ids[-1]).encode(), ids[-1])
             case Accepted(entries):
@@ -182,8 +188,3 @@ class UpstashStore:
 def fitting(page: int) -> int:
     """A page that fits Upstash's 10 MB when it is written as base64, beside the log's two ends (`slice.lua`)."""
     return max(1, page * 3 // 4 - 2)
-
-
-def _own(publication: Publication, ids: tuple[Position, ...]) -> bool:
-    """True where this very publication was appended, by an attempt whose reply was lost."""
-    return tuple(position.mark for position in ids) == publication.marks

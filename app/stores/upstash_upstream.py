@@ -41,7 +41,7 @@ class Upstream:
         self._lines = lines
         self._newest = newest
         self._gate = gate
-        self._hears = self._polls = False
+        self._hears = self._polls = self._closed = False
         self._heard_at = 0.0
         self._pollers: dict[bytes, Poller] = {}
         self._limit: asyncio.Timeout | None = None
@@ -72,6 +72,7 @@ class Upstream:
 
     async def close(self) -> None:
         """Stop."""
+        self._closed = True
         await end(self._task)
         for topic in self.topics.values():
             topic.trust()
@@ -90,8 +91,9 @@ class Upstream:
                     await self._gate.reopened()
                 else:
                     await asyncio.sleep(min(BACKOFF[0] * 2**failures, BACKOFF[1]))
-        finally:  # by `close`; or by somebody's mistake, of which the topics must know
-            self._lose()
+        finally:
+            if not self._closed:  # broken off by somebody's mistake, of which the topics must know
+                self._lose()
 
     async def _try(self, failures: int) -> int:
         """Listen until that ends. Returns how much has failed in a row."""

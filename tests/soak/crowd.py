@@ -110,9 +110,12 @@ class Crowd:
         return sum(reader.cut() for reader in self.readers if isinstance(reader, EventSourceReader))
 
     def late(self, heads: Mapping[str, str]) -> list[str]:
-        """Who is not yet at these ids."""
-        return [
-            reader.log.name
-            for reader in self.readers
-            if any(reader.at.get(name) != heads[name] for name in reader.log.channels)
-        ]
+        """Who is not yet at these ids: neither has it seen them, nor does its cursor stand there."""
+        return [reader.log.name for reader in self.readers if not _is_at(reader, heads)]
+
+
+def _is_at(reader: Reader, heads: Mapping[str, str]) -> bool:
+    """Whoever gets its first answer after the last message stands at the head, and is never sent it."""
+    channels = reader.log.channels
+    stands = dict(zip(channels, reader.cursor.split("."), strict=False))
+    return all(heads[name] in (reader.at.get(name), stands.get(name)) for name in channels)

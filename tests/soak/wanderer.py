@@ -36,6 +36,11 @@ class Wanderer:
         self._cursor = ""
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def cursor(self) -> str:
+        """Where it went on from last; empty before its first answer."""
+        return self._cursor
+
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name=f"wanderer {self.log.name}")
         return self

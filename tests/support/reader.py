@@ -93,6 +93,11 @@ class EventSourceReader:
         self._limit: asyncio.Timeout | None = None
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def cursor(self) -> str:
+        """Where it would go on; empty before its first answer."""
+        return self.last_event_id
+
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name=f"reader {self.log.name}")
         return self

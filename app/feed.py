@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from app.audience import Audience
 from app.bounded import BoundedStore
@@ -80,6 +81,7 @@ class Feed:
 
         While somebody claims messages that are not proven yet (this process's own first one, say), the log is asked.
         A position past the log's end is read for once a second; if it still is after 3 s, its history is gone: `reset`.
+        So is one at the log's end that the tail does not know: it holds another history, and has yet to hear of it.
         """
         give_up = self._loop.time() + CONFIRM
         while True:
@@ -91,8 +93,9 @@ class Feed:
                 cut = await self._slice(position.seq)
                 if (told := judge(self.channel, position, cut, self._settings.retention)) is not None:
                     self._follower.take([frame.entry for frame in told.frames if frame.position[:2] > self.head[:2]])
-                    return told
-                if late:
+                    if told.frames or told.gap or late or self.peek(position) is not None:
+                        return told
+                elif late:
                     return Stretch(gap=reset(cut, no_log(self._wall())))
             await self._follower.waking.next_read()
 
@@ -134,8 +137,14 @@ class Feed:
     async def _slice(self, first: int) -> Slice:
         """A page of the log from seq `first`; whoever asks for the same meanwhile shares the read."""
         task = self._slices.get(first)
-        if task is None:
+        if task is None or task.done():
             reading = self._store.slice(self.channel, first, first + self._settings.page)
             task = self._slices[first] = asyncio.create_task(reading)
-            task.add_done_callback(lambda done: (self._slices.pop(first), done.cancelled() or done.exception()))
+            task.add_done_callback(partial(self._sliced, first))
         return await asyncio.shield(task)
+
+    def _sliced(self, first: int, done: asyncio.Task[Slice]) -> None:
+        if self._slices.get(first) is done:
+            del self._slices[first]
+        if not done.cancelled():
+            done.exception()  # asked for, so that asyncio does not complain where nobody waits any more

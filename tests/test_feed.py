@@ -246,6 +246,22 @@ async def test_a_wiped_log_is_told(store: ModelStore) -> None:
     await feed.close()
 
 
+async def test_nothing_new_is_said_only_by_a_tail_that_knows_the_place(store: ModelStore) -> None:
+    """Whoever asked again at once would ask for ever, and keep everybody else from their turn."""
+    store.append("c", "1", "2", "3")
+    feed = await open_feed(store)
+    store.notify = False
+    store.forget_last("c", 2)
+    newest = store.append("c", "22", "33")[-1].position
+    asking = asyncio.create_task(feed.after(newest))
+    await settle()
+    assert not asking.done()
+    await advance(1.1)
+    assert (await asking).frames == []
+    assert feed.peek(newest) is not None
+    await feed.close()
+
+
 async def test_a_wiped_and_rewritten_log_is_told(store: ModelStore) -> None:
     store.append("c", *"01234")
     feed = await open_feed(store)

@@ -267,6 +267,28 @@ async def test_an_unreadable_cursor_gets_a_gap_per_channel_and_everything(store:
         assert len(rest) == 3
 
 
+async def test_a_reader_that_knows_another_history_than_the_feed_waits_for_a_read(store: ModelStore) -> None:
+    """It comes from another instance, which has heard of the failover, and has all that there is."""
+    store.append("c", "1", "2", "3", "4", "5")
+    async with reading(store) as old:
+        store.notify = False
+        store.forget_last("c", 2)
+        newest = store.append("c", "44", "55")[-1]
+        store.calls.clear()
+        feeds = old.stream._lanes[0].feed
+        client = Client()
+        new = Session(Stream([feeds], Start((newest.position,)), TERMS), client)
+        await advance(2)
+        assert store.calls == {"tail": 2, "slice": 1}, "one question, and the read that finds the fork, page and all"
+        store.notify = True
+        store.append("c", "66")
+        await settle()
+        assert client.seqs == [6]
+        assert old.client.seqs == [4, 5, 6], "and whoever followed the old one is told"
+        assert [gap["reason"] for gap in old.client.data("gap")] == ["reset"]
+        new.task.cancel()
+
+
 async def test_history_rewritten_behind_a_live_stream_is_told_before_what_follows(store: ModelStore) -> None:
     store.append("c", *"01234")
     async with reading(store) as session:

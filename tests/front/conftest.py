@@ -8,13 +8,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.service import Service
-from tests.support.valkey import Valkey
+from tests.support.valkey import start_valkey
 
 
 @pytest.fixture(scope="session")
-def running(valkey_server: Valkey) -> Iterator[Service]:
-    """`gapless serve` without keys; streams of a second. Not to be stopped or overloaded."""
-    with Service({"REDIS_URL": valkey_server.url, "GAPLESS_LIFETIME": "1"}) as service:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """`gapless serve` without keys; streams of a second. Not to be stopped or overloaded.
+
+    On a store of its own: its feeds read on when a test is over, and the next one may count what `valkey` is asked.
+    """
+    with (
+        start_valkey(tmp_path_factory.mktemp("running")) as store,
+        Service({"REDIS_URL": store.url, "GAPLESS_LIFETIME": "1"}) as service,
+    ):
         yield service
 
 

@@ -94,6 +94,7 @@ class _Relay:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            server.close()  # before the first await, where a cancellation may strike
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

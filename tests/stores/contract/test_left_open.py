@@ -1,0 +1,46 @@
+"""Nothing is left open, at whatever moment somebody goes; here, not where the collector finds it some tests later."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+from app.store import Store
+from tests.stores.contract.backend import Backend, Keep, Losses
+from tests.stores.contract.press import Heard
+from tests.support.alarm import auntil
+
+
+async def test_who_stops_subscribing_while_another_comes_leaves_no_connection(servers: Backend, store: Store) -> None:
+    """Before Python 3.12 a cancellation is swallowed where SUBSCRIBE is just sent: that connection ends a second later,
+    when the other has one of its own."""
+
+    def connections() -> int:
+        return sum(len(valkey.cli("CLIENT", "LIST").splitlines()) - 1 for valkey in servers.valkeys)
+
+    before = connections()
+    for turn in range(40):
+        leaving = asyncio.create_task(store.subscribe("c", Heard()))
+        for _ in range(turn):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.sleep(0)
+        coming = await store.subscribe("d", Heard())
+        [left] = await asyncio.gather(leaving, return_exceptions=True)
+        if not isinstance(left, BaseException):
+            await left.close()
+        await coming.close()
+    await store.close()
+    await auntil(lambda: connections() <= before, "every connection was let go")
+    gc.collect()  # what is unclosed fails the test
+
+
+async def test_nor_does_the_contracts_own_way_to_a_store(servers: Backend) -> None:
+    for turn in range(16):
+        async with servers.lossy(Losses()) as way:
+            caller = way.open(Keep())
+            await caller.ping()
+            await caller.close()
+            for _ in range(turn):
+                await asyncio.sleep(0)
+    gc.collect()

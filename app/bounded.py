@@ -31,7 +31,6 @@ class BoundedStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.lag = store.lag
 
     async def tail(self, channel: str, count: int) -> list[Entry]:
         """See Store."""

@@ -18,7 +18,7 @@ from app.events import Entry
 from app.store import Listener, Slice, Store, Subscription
 
 LIMIT = 20.0
-"""Seconds for one question, which the limits of the store itself nearly always end sooner."""
+"""Seconds for one question: more than a store takes for all its attempts."""
 
 T = TypeVar("T")
 _log = logging.getLogger("gapless.store")

@@ -12,6 +12,10 @@ from app.store import Publication
 PAUSES = (0.1,)
 """Seconds before a second attempt; as many attempts more as there are pauses."""
 
+PATIENCE = 9.0
+"""Seconds for all attempts, and whatever they wait for. A server that is told to stop gives requests ten, and answers
+those that are left with a 500."""
+
 T = TypeVar("T")
 
 
@@ -35,12 +39,22 @@ class Attempts:
 
 
 async def persist(attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
-    """Try, and try again after StoreUnavailable where that is harmless.
+    """Try, and try again after StoreUnavailable where that is harmless, for PATIENCE seconds in all.
 
     A read is harmless, and so is a write whose every message has an idempotency key. Any other write is repeated only
     where nothing was sent. `outcome_unknown` of the error that is raised in the end says whether anything may have been
     written: once one attempt's outcome is unknown, it stays so.
     """
+    try:
+        async with asyncio.timeout(PATIENCE) as limit:
+            return await _persist(attempt, repeatable=repeatable)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise StoreUnavailable(f"the store has not answered for {PATIENCE:g} s", outcome_unknown=True) from None
+
+
+async def _persist(attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
     unknown = False
     for pause in (*PAUSES, None):
         try:

@@ -88,7 +88,10 @@ class ChannelTruth:
 
     def was_removed(self, place: Position) -> bool:
         """True where a fact lists this id, or may mean it: what it held may have been published again."""
-        return place.id in self._listed or any(self._may_mean(fact, place) for fact in self.facts)
+        if place.id in self._listed or any(self._may_mean(fact, place) for fact in self.facts):
+            return True
+        wiped = [first for fact in self.facts if isinstance(fact, Wiped) and (first := _first_of(fact))]
+        return any(first.epoch == place.epoch and place.seq < first.seq for first in wiped)  # trimmed, and then wiped
 
     def trim_bound(self, epoch: str) -> int:
         """The highest seq of this epoch that is known to have been trimmed; 0 for none."""

@@ -193,6 +193,19 @@ def test_what_was_written_after_a_rewriting_and_trimmed_since_was_not_rewritten(
     assert log.must_reach_head
 
 
+def test_a_wipe_takes_the_keys_of_what_was_trimmed_before_it() -> None:
+    """The first attempt lost its reply, was trimmed, and then everything was wiped; the second is written anew."""
+    history = History()
+    history.publish("c", "ann", "x1", "acked", mid(1, B), local_id="k1")
+    history.publish("c", "ann", "x2", "acked", mid(2))
+    history.wiped("c", [mid(2)])
+    history.final_log("c", [(mid(1, B), "x1")])
+    log = reader(history, 1, 2)
+    log.gap("c", "reset", None, mid(1, B), mid(1, B), f"{B}-0-0")
+    see(log, 1, epoch=B)
+    assert kinds(history) == {}
+
+
 def test_a_log_that_begins_anew_as_it_was_and_is_rewritten_later_is_read_from_its_beginning() -> None:
     history = published(2, log=False)
     history.wiped("c", [mid(1), mid(2)])

@@ -164,8 +164,9 @@ class Cluster:
         """Go by this map, and let go of the nodes that are gone from it."""
         self._map, self._stale = drawn, False
         there = {self._seed, *self._nodes()}
-        for address in self._lines.keys() - there:
-            await self._lines.pop(address).close()
+        for address in self._lines.keys() - there:  # kept until it is closed: whoever closes this meanwhile sees to it
+            await self._lines[address].close()
+            del self._lines[address]
 
     def _at(self, address: Address) -> Single:
         """The way to a node."""

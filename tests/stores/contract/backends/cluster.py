@@ -76,7 +76,14 @@ class _LedLine(Line):
         self._ways = ways
 
     def _at(self, address: Address) -> Single:
-        return super()._at(Address(address.host, self._ways.get(address.port, address.port)))
+        return super()._at(self._led(address))
+
+    def _nodes(self) -> list[Address]:
+        """Under the ports by which they are reached: whoever is in no new map is let go of."""
+        return [self._led(address) for address in super()._nodes()]
+
+    def _led(self, address: Address) -> Address:
+        return Address(address.host, self._ways.get(address.port, address.port))
 
 
 class _Relay:

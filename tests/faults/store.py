@@ -56,12 +56,12 @@ async def evict(scene: Scene) -> int:
     before = pair.count("stats", "evicted_keys")
     try:
         # No time limit for evicting (see `pair.py`): what was written before this step is gone after it, nothing else.
-        gone = pair.take(scene.channels, "CONFIG", "SET", "maxmemory", "1")
+        gone = _gone(scene, pair.take(scene.channels, "CONFIG", "SET", "maxmemory", "1"))
         await auntil(lambda: pair.primary.cli("DBSIZE") == 0, "eviction")
     finally:
         pair.primary.cli("CONFIG", "SET", "maxmemory", "0")
         pair.primary.cli("CONFIG", "SET", "maxmemory-policy", "noeviction")
-    return pair.count("stats", "evicted_keys") - before if _gone(scene, gone) else 0
+    return pair.count("stats", "evicted_keys") - before if gone else 0
 
 
 async def forget_scripts(scene: Scene) -> int:
@@ -79,12 +79,11 @@ async def replace(scene: Scene) -> int:
     pair, channel = scene.pair, scene.dice.choice(scene.channels)
     before = pair.count("errorstats", "errorstat_WRONGTYPE")
     key = pair.log(channel).key
-    gone = pair.take([channel], "SET", key, "something else")
+    _gone(scene, pair.take([channel], "SET", key, "something else"))  # at once: whatever is waited for may not come
     try:
         await _counted(scene, "errorstat_WRONGTYPE", before + 3)
     finally:
         pair.primary.cli("DEL", key)
-    _gone(scene, gone)
     return pair.count("errorstats", "errorstat_WRONGTYPE") - before
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
-from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from app.cursor import new_epoch
@@ -16,6 +15,7 @@ from app.limits import subject_of
 from app.models import Message, read_messages
 from app.routes.caller import AddressDep, WriterDep
 from app.routes.deps import BodyDep, ChannelPath, Service, ServiceDep
+from app.routes.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
 from app.routes.problems import describe
 from app.store import Accepted, KeyConflict, Limited, Outcome, Publication, Rate, Repeated
 
@@ -85,40 +85,29 @@ async def publish(
     idempotency_key: Annotated[
         str | None,
         Header(
-            max_length=128,
-            pattern=r"^[^\x00-\x1f\x7f]*$",
-            description="The localId of a single message; keys a batch as a whole.",
+            description="The localId of a single message; keys a batch as a whole. In quotes it means the same.",
+            json_schema_extra={"type": "string", "pattern": PATTERN},
         ),
     ] = None,
 ) -> JSONResponse:
     """Append messages to a channel. When 201 is returned they are in the log, numbered and told to every reader."""
     grant.must_publish(channel)
-    messages, batch = _messages(raw, service.settings.cap, grant.user, idempotency_key)
+    key = read_key(idempotency_key)
+    messages, batch = _messages(raw, service.settings.cap, grant.user, key)
     rate = _rate(service, grant, address, len(messages))
-    publication = _publication(service, channel, messages, idempotency_key if batch else None, rate)
+    publication = _publication(service, channel, messages, batch_key(messages, key) if batch else None, rate)
     outcome = await service.store.publish(publication)
     if isinstance(outcome, Accepted):
         service.feeds.offer(channel, outcome.entries)
     return _answer(outcome, publication, messages, batch)
 
 
-def _messages(raw: bytes, cap: int, user: str | None, key: str | None) -> tuple[list[Message], bool]:
+def _messages(raw: bytes, cap: int, user: str | None, key: HeaderKey | None) -> tuple[list[Message], bool]:
     """The messages as they will be stored, and whether they came as a batch. `user`: the token's, if there is one."""
     messages, batch = read_messages(raw, cap)
     if user is not None:
         messages = [message.model_copy(update={"user": user}) for message in messages]
-    if key and not batch:
-        messages = [_keyed(messages[0], key)]
-    return messages, batch
-
-
-def _keyed(message: Message, key: str) -> Message:
-    if message.localId not in (None, key):
-        raise Unprocessable("The header Idempotency-Key and the message's localId differ; send one, or both alike.")
-    try:
-        return Message.model_validate({**message.model_dump(), "localId": key})
-    except ValidationError:
-        raise Unprocessable("Idempotency-Key: 1 to 128 characters, and no control characters.") from None
+    return (messages, True) if batch else ([keyed(messages[0], key)], False)
 
 
 def _rate(service: Service, grant: Grant, address: str | None, messages: int) -> Rate | None:
@@ -142,7 +131,7 @@ def _publication(
         tuple(service.token(4) for _ in messages),
         new_epoch(now, service.token(2)),
         int(now * 1000),
-        key or None,
+        key,
         rate,
     )
 

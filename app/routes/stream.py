@@ -75,7 +75,9 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 LastEventId = Annotated[str | None, Header(description="Where to go on; an EventSource sends it by itself.")]
 After = Annotated[str | None, Query(description="The same as Last-Event-ID, for a first request.")]
-Alias = Annotated[str | None, Query(alias="lastEventId", description="Another name of `after`.")]
+Alias = Annotated[
+    str | None, Query(alias="lastEventId", description="The same; it wins over `after`, which a polyfill keeps.")
+]
 History = Annotated[int, Query(ge=0, le=200, description="Begin with the last so many messages of each channel.")]
 
 
@@ -95,7 +97,7 @@ async def stream_one(
     history: History = 0,
 ) -> Response:
     """Every message of the channel from a position on, then live. Readable by a stock EventSource."""
-    asked = Asked([channel], grant, address, start([channel], last_event_id, [after, alias], history))
+    asked = Asked([channel], grant, address, start([channel], last_event_id, [alias, after], history))
     return await _open(request, service, asked)
 
 
@@ -113,7 +115,7 @@ async def stream_many(
     history: History = 0,
 ) -> Response:
     """Every message of up to 16 channels on one stream; its ids are cursors over all of them."""
-    asked = Asked(channels, grant, address, start(channels, last_event_id, [after, alias], history))
+    asked = Asked(channels, grant, address, start(channels, last_event_id, [alias, after], history))
     return await _open(request, service, asked)
 
 

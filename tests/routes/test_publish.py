@@ -144,7 +144,8 @@ BAD = {
     "a batch in a batch": bad([[{"data": 1}]], "."),
     "one of three without data": bad([{"data": 1}, {}, {"data": 1}], r"^1\.data: Field required"),
     "a localId twice": bad([{"data": 1, "localId": "x"}, {"data": 2, "localId": "x"}], "each localId may stand once"),
-    "a long Idempotency-Key": bad({"data": 1}, "idempotency-key: ", **{"Idempotency-Key": "x" * 129}),
+    "a long Idempotency-Key": bad({"data": 1}, "^Idempotency-Key: ", **{"Idempotency-Key": "x" * 129}),
+    "a long one in quotes": bad({"data": 1}, "^Idempotency-Key: ", **{"Idempotency-Key": f'"{"x" * 129}"'}),
     "two keys": bad({"data": 1, "localId": "a"}, "differ", **{"Idempotency-Key": "b"}),
     **{f"event {name}": member("event", name) for name in RESERVED},
     **{
@@ -242,8 +243,35 @@ async def test_the_header_is_a_single_messages_local_id(served: House) -> None:
     assert_problem(await post(served, {"data": 2}, **key), 409)
 
 
-async def test_an_empty_header_is_none(served: House) -> None:
-    replies = [await post(served, {"data": 1}, **{"Idempotency-Key": ""}) for _ in range(2)]
+async def test_a_quoted_header_is_the_same_as_an_unquoted_one(served: House) -> None:
+    """docs/protocol.md, 2.3. The IETF's draft has it in quotes."""
+    first = await post(served, {"data": 1}, **{"Idempotency-Key": '"4f"'})
+    assert (first.status_code, first.json()["localId"]) == (201, "4f")
+    for again in (
+        await post(served, {"data": 1}, **{"Idempotency-Key": "4f"}),
+        await post(served, {"data": 1, "localId": "4f"}, **{"Idempotency-Key": '"4f"'}),
+        await post(served, {"data": 1, "localId": "4f"}),
+    ):
+        assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    batch = [{"data": 1}, {"data": 2}]
+    assert (await post(served, batch, **{"Idempotency-Key": '"4f"'})).status_code == 201
+    assert (await post(served, batch, **{"Idempotency-Key": "4f"})).status_code == 200
+
+
+async def test_a_browsers_own_key_yields_to_the_pages(served: House, valkey: Valkey) -> None:
+    """Firefox adds a quoted key to each POST, another one when the page sends its message again."""
+    for status, key in ((201, '"100"'), (200, '"101"')):
+        reply = await post(served, {"data": 1, "localId": "4f"}, **{"Idempotency-Key": key})
+        assert (reply.status_code, reply.json()["localId"]) == (status, "4f")
+    batch = [{"data": 1, "localId": "a"}, {"data": 2, "localId": "b"}]
+    for status, key in ((201, '"102"'), (200, '"103"')):
+        assert (await post(served, batch, **{"Idempotency-Key": key})).status_code == status
+    assert valkey.cli("LLEN", LOG) == 3
+
+
+@pytest.mark.parametrize("empty", ["", '""'])
+async def test_an_empty_header_is_none(served: House, empty: str) -> None:
+    replies = [await post(served, {"data": 1}, **{"Idempotency-Key": empty}) for _ in range(2)]
     assert [reply.status_code for reply in replies] == [201, 201]
     assert replies[0].json()["localId"] is None
 

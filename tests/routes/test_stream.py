@@ -112,12 +112,14 @@ async def test_now(served: House) -> None:
 
 
 async def test_in_order_of_precedence(served: House) -> None:
-    """The header, which a browser sends when it comes back; then `after`; then its other name; then `history`."""
+    """The header, which a browser sends when it comes back; then `lastEventId`, which polyfills add to the query that
+    they keep (docs/protocol.md, 3.1); then `after`; then `history`."""
     ids = await publish(served, 0, 1, 2, 3, 4)
     later = {"after": ids[2], "lastEventId": ids[1], "history": 5}
     assert data(await read(served, ONE, header=ids[3], **later)) == [4]
-    assert data(await read(served, ONE, **later)) == [3, 4]
-    assert data(await read(served, ONE, lastEventId=ids[1], history=5)) == [2, 3, 4]
+    for path in (ONE, MANY):
+        assert data(await read(served, path, **later)) == [2, 3, 4]
+    assert data(await read(served, ONE, after=ids[1], history=5)) == [2, 3, 4]
     assert data(await read(served, ONE, history=5)) == [0, 1, 2, 3, 4]
 
 
@@ -125,6 +127,7 @@ async def test_what_is_empty_counts_as_absent(served: House) -> None:
     ids = await publish(served, 0, 1, 2)
     assert data(await read(served, ONE, header="", after=ids[1])) == [2]
     assert data(await read(served, ONE, header="", after="", lastEventId=ids[0])) == [1, 2]
+    assert data(await read(served, ONE, lastEventId="", after=ids[0])) == [1, 2]
     assert data(await read(served, ONE, header="", after="", lastEventId="", history=1)) == [2]
     hello, *rest = await read(served, ONE, header="", after="")
     assert (hello.last_event_id, data(rest)) == (ids[-1], [])

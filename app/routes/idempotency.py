@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from app.errors import Unprocessable
 from app.models import Message
 
-# The IETF's draft has a string of RFC 8941: in quotes, with `\` before a quote or another `\`. A key has 128 characters.
+# The IETF's draft has a string of RFC 8941: in quotes, and `\` before a quote or another `\`. A key: 128 characters.
 _PLAIN = r"[^\x00-\x1f\x7f]{0,128}"
 _QUOTED = r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){0,128})"'
 PATTERN = f"^({_PLAIN}|{_QUOTED})$"

@@ -21,7 +21,7 @@ REGISTRIES = [
     r"\.".join(pieces)
     for pieces in (
         ("pypi", "org"),
-        ("pythonhosted", "org"),
+        ("python" + "hosted", "org"),
         ("npmjs", "(org|com)"),
         ("yarnpkg", "com"),
         ("nodesource", "com"),

@@ -196,7 +196,8 @@ class Store(Protocol):
     async def publish(self, publication: Publication) -> Outcome:
         """Check, number, append, trim, remember the keys and count the rate in one atomic step, then notify.
 
-        Seqs have no holes within an epoch. At least `cap` messages are kept, at most a quarter more. With an
+        Seqs have no holes within an epoch. At least `cap` messages are kept, at most a quarter more. A remembered key
+        counts as long as the log is the one whose message it names, trimmed away or not. With an
         idempotency key on every message a write whose reply was lost is sent again; otherwise it never is, and the
         error says `outcome_unknown`.
         """
@@ -211,7 +212,11 @@ class Store(Protocol):
         """Listen to a channel. Returns once the store has acknowledged: what is appended from then on is told."""
 
     async def forget(self, channel: str) -> None:
-        """Delete the channel's log and keys, and have its readers look. Its next message begins a new epoch."""
+        """Delete the channel's log, and have its readers look. Its next message begins a new epoch.
+
+        What its keys remember counts for nothing from then on; they expire by themselves. A few commands, whatever else
+        the store holds.
+        """
 
     async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
         """A page of the channels that have a log, in no order; "0" begins, None ends. Some may come twice."""

@@ -24,7 +24,7 @@ local keys = #KEYS - 2
 local function key_field(k, field) return ARGV[10 + 2 * n + 4 * (k - 1) + field] end
 
 -- The rate first: a refused post costs two commands here, or three with a key, which is asked so that a repeat is never refused.
-local arrival
+local arrival, refused
 if interval > 0 then
     local at = tonumber(now)
     local due = tonumber(redis.call('GET', rate_key) or '') or at
@@ -33,11 +33,12 @@ if interval > 0 then
     arrival = due + interval * n
     local wait = arrival - interval * burst - at
     if wait > 0 then
+        refused = {'limited', tostring(math.ceil(wait))}
         local known = keys > 0
         for k = 1, keys do
             known = known and redis.call('GET', KEYS[2 + k])
         end
-        if not known then return {'limited', tostring(math.ceil(wait))} end
+        if not known then return refused end
     end
 end
 
@@ -60,9 +61,20 @@ local function remembered(k)
     return string.format('%s %s %s %d %s', key_field(k, 1), now, epoch, seq + first, table.concat(marks, ','))
 end
 
-local known, same, values = 0, 0, {'repeated'}
+-- A key is remembered for the log that holds what it names. Of a log that is gone (deleted, expired, evicted) it counts
+-- for nothing, so that whoever deletes a channel need not look for its keys. What was only trimmed keeps its number.
+local function holds(value)
+    if not (value and newest) then return false end
+    local at, first = string.match(value, '^%w+ %d+ (%w+) (%d+) ')
+    return at == epoch and tonumber(first) <= seq
+end
+
+local known, same, values, stale = 0, 0, {'repeated'}, false
 local function meet(k, value)
-    if not value then return end
+    if not holds(value) then
+        stale = stale or value
+        return
+    end
     known = known + 1
     if string.match(value, '^%w+') == key_field(k, 1) then same = same + 1 end
     values[#values + 1] = value
@@ -82,6 +94,8 @@ if known > 0 then
     if known == keys and same == keys then return values end
     return {'conflict', known, same}
 end
+if refused then return refused end
+if stale and keys == 1 then redis.call('SET', KEYS[3], remembered(1), 'PX', key_field(1, 4)) end
 
 local entries, before = {}, prev
 for i = 1, n do

@@ -24,7 +24,9 @@ _REFUSED = {
 
 @router.delete("/channels/{channel}", status_code=204, summary="Delete a channel", responses=_REFUSED)
 async def delete(channel: ChannelPath, grant: WriterDep, service: ServiceDep) -> Response:
-    """Delete a channel's log and its remembered keys. Readers are told `reset`; the next message begins a new epoch."""
+    """Delete a channel's log, and with it what its keys remember. Readers are told `reset`; the next message begins a
+    new epoch.
+    """
     grant.must_administer()
     await service.store.forget(channel)
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""What an administrator asks of all Redis stores: which channels there are, and to forget one. Walks the key space."""
+"""What an administrator asks of all Redis stores: which channels there are, and to forget one."""
 
 from __future__ import annotations
 
@@ -23,15 +23,12 @@ Scan = Callable[[str, str], Awaitable[tuple[list[str], str | None]]]
 """A cursor and a pattern; returns keys and the next cursor, None at the end."""
 
 
-async def forget(call: Call, scan: Scan, layout: Layout, channel: str) -> None:
-    """Delete the log first, then whatever else is the channel's, then have its readers look."""
+async def forget(call: Call, layout: Layout, channel: str) -> None:
+    """Delete the log, then have its readers look: two commands, whatever else the server holds.
+
+    What the channel's keys remember counts for nothing without the log that they name (`publish.lua`), and they expire.
+    """
     await call("UNLINK", layout.log(channel))
-    cursor: str | None = "0"
-    while cursor is not None:
-        keys, cursor = await scan(cursor, f"{layout.home(channel)}:*")
-        keys = [key for key in keys if key != layout.log(channel)]  # somebody may have begun it anew
-        if keys:
-            await call("UNLINK", *keys)
     await call("PUBLISH", layout.topic(channel), LOOK.decode())
 
 

@@ -73,7 +73,7 @@ class RedisStore:
 
     async def forget(self, channel: str) -> None:
         """See the port."""
-        await keyspace.forget(self._repeat, self._scan, self._layout, channel)
+        await keyspace.forget(self._repeat, self._layout, channel)
 
     async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
         """See the port."""

@@ -104,7 +104,7 @@ class UpstashStore:
 
     async def forget(self, channel: str) -> None:
         """See the port."""
-        await keyspace.forget(self._rest.call, self._scan, self._layout, channel)
+        await keyspace.forget(self._rest.call, self._layout, channel)
 
     async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
         """See the port."""

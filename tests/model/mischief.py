@@ -46,7 +46,7 @@ class Mischief(Life):
 
     @rule(number=channels)
     def forget(self, number: int) -> None:
-        """By an administrator: with its keys, and with word of it."""
+        """By an administrator: with word of it."""
         self.run(self._forget(self.truths[number]))
 
     async def _forget(self, truth: Truth) -> None:

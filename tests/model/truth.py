@@ -41,11 +41,17 @@ class Truth:
         """True where a reader that stands here has everything."""
         return place is not None and (place == self.end if self.log else place.nowhere)
 
+    def holds(self, id_: str) -> bool:
+        """This log has, or had before it was trimmed, a message there: only then its key counts."""
+        place = parse_position(id_)
+        end = self.end
+        return place is not None and end is not None and place.epoch == end.epoch and place.seq <= end.seq
+
     # --- what ought to happen
 
     def expect(self, keys: Sequence[Key], contents: Sequence[Content]) -> tuple[int, list[str]]:
         """The status that a publish with these keys must get, and the ids where they are known already."""
-        known = [self.keys[key] for key in keys if key in self.keys]
+        known = [self.keys[key] for key in keys if key in self.keys and self.holds(self.keys[key][1][0])]
         if not known:
             return 201, []
         same = len(known) == len(keys) and all(
@@ -84,9 +90,8 @@ class Truth:
             self._keep(entry)
 
     def forget(self) -> None:
-        """Deleted, with its keys."""
+        """Deleted."""
         self.rewrite(len(self.log), ())
-        self.keys.clear()
 
     def _keep(self, entry: Entry) -> None:
         self.log.append(entry)

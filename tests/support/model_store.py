@@ -24,6 +24,11 @@ def draft(data: str = "1") -> Draft:
     return Draft(b'{"event":"message","user":null,"data":' + data.encode() + b',"localId":null}', "")
 
 
+def _holds(log: Sequence[Entry], place: Position) -> bool:
+    """This log has, or had before it was trimmed, a message there."""
+    return bool(log) and log[-1].position.epoch == place.epoch and log[-1].position.seq >= place.seq
+
+
 @dataclass
 class _Ear:
     store: ModelStore
@@ -73,8 +78,8 @@ class ModelStore:
 
     async def publish(self, publication: Publication) -> Outcome:
         await self._reach("publish")
-        keys, known = publication.keys(), self.keys[publication.channel]
-        met = [(key, *known[key.name]) for key in keys if key.name in known]
+        keys, known, log = publication.keys(), self.keys[publication.channel], self.logs[publication.channel]
+        met = [(key, *known[key.name]) for key in keys if key.name in known and _holds(log, known[key.name][1][0])]
         if met:
             same = sum(key.digest == digest for key, digest, _ in met)
             if same < len(keys) or not publication.repeatable:
@@ -108,7 +113,6 @@ class ModelStore:
     async def forget(self, channel: str) -> None:
         await self._reach("forget")
         self.wipe(channel)
-        self.keys[channel].clear()
         self.tell(channel, Position("zzzzzzzz", 1, "zzzz"))
 
     async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:

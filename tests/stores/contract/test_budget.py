@@ -12,6 +12,7 @@ from tests.stores.contract.press import NOW, Heard, entries, message, publicatio
 from tests.support.valkey import Counted
 
 RATE = Rate("ann", 100, 200)
+FOREIGN = "for i = 1, 50000 do redis.call('SET', KEYS[1] .. i, i) end"
 MONTH = 30 * 86_400_000
 
 
@@ -119,6 +120,12 @@ async def test_a_read_costs_one_and_a_slice_four(servers: Backend, store: Store)
     assert (await cost(servers, store.slice("c", 5, 15))).total() == 4
     assert (await cost(servers, store.slice("c", 5, 4))).total() <= 3
     assert (await cost(servers, store.slice("none", 5, 15))).total() == 2
+
+
+async def test_forgetting_a_channel_costs_two_whatever_else_there_is(servers: Backend, store: Store) -> None:
+    await store.publish(publication("c", message(1, "id")))
+    servers.keeper("c").cli("EVAL", FOREIGN, 1, "foreign:{c}", alarm=30)
+    assert (await cost(servers, store.forget("c"))).total() == 2
 
 
 async def test_listening_costs_nothing(servers: Backend, open_store: Open) -> None:

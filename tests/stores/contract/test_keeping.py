@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from app.store import ChannelInfo, Store
-from tests.stores.contract.backend import Backend
+import asyncio
+
+import pytest
+
+from app.store import ChannelInfo, Publication, Repeated, Store
+from app.stores import keyspace
+from app.stores.scripts import load
+from tests.stores.contract.backend import Backend, Keep
 from tests.stores.contract.conftest import Open
 from tests.stores.contract.press import NOW, Heard, entries, message, publication
 from tests.support.alarm import auntil
@@ -45,10 +51,39 @@ async def test_a_channel_that_is_forgotten_begins_anew(servers: Backend, store: 
     await store.forget("c")
     assert await store.tail("c", 10) == []
     assert await listed(store) == {}
-    assert servers.keeper("c").cli("KEYS", "gapless:{c}:*") == []
     (new,) = entries(await store.publish(publication("c", message(1, "id"), now=NOW + 1000)))
     assert new.position.seq == 1
     assert new.position.epoch > old.position.epoch
+
+
+async def test_a_key_of_the_log_that_begins_while_one_is_forgotten_is_kept(
+    servers: Backend, open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its message would be written twice."""
+    store, keeper = open_store(), servers.keeper("c")
+    await store.publish(publication("c", message(1, "id")))
+    again = publication("c", message(1, "id"), now=NOW + 1000)
+    unlinked = asyncio.Event()
+    send = keyspace.LOOK
+
+    class Look(bytes):
+        """What is published once the log is deleted: by then somebody else has begun it anew."""
+
+        def decode(self, *_: str) -> str:
+            keeper.cli(*_evalsha(again))
+            unlinked.set()
+            return send.decode()
+
+    monkeypatch.setattr(keyspace, "LOOK", Look())
+    await store.forget("c")
+    assert unlinked.is_set()
+    assert isinstance(await store.publish(again), Repeated)
+    assert keeper.cli("LLEN", "gapless:{c}:log") == 1
+
+
+def _evalsha(one: Publication) -> list[str | int | bytes]:
+    keys, args = Keep().layout(0).publish(one)
+    return ["EVAL", load("publish").text, len(keys), *keys, *args]
 
 
 async def test_forgetting_one_leaves_the_others(store: Store) -> None:

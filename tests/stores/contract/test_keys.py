@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from app.cursor import new_epoch
 from app.errors import StoreUnavailable
 from app.events import parse_entry
 from app.models import Message
-from app.store import KEY_LIFETIME_MS, Accepted, KeyConflict, Publication, Repeated, Store
+from app.store import KEY_LIFETIME_MS, Accepted, KeyConflict, Limited, Publication, Rate, Repeated, Store
 from app.stores import attempts
 from tests.stores.contract.backend import Backend, Keep, Losses
 from tests.stores.contract.press import NOW, Heard, entries, message, publication
@@ -101,6 +103,43 @@ async def test_a_repetition_is_told_to_nobody(servers: Backend, store: Store) ->
     last = await accept(store, publication("c"))
     await auntil(lambda: len(heard.positions) >= 2, "both were told")
     assert heard.positions == [*first.ids, *last.ids]
+
+
+@pytest.mark.parametrize("how", ["deleted", "evicted or expired"])
+@pytest.mark.parametrize("one", [batch("id"), batch("a", "b"), batch(None, None, key="k"), batch("a", None, key="k")])
+@pytest.mark.parametrize("anew", [False, True], ids=["nothing since", "begun anew"])
+async def test_a_key_counts_for_nothing_once_its_log_is_gone(
+    servers: Backend, store: Store, how: str, one: Publication, anew: bool
+) -> None:
+    await store.publish(publication("c"))
+    first = await accept(store, one)
+    assert await store.publish(one) == first
+    if how == "deleted":
+        await store.forget("c")
+    else:
+        servers.keeper("c").cli("DEL", LOG)
+    if anew:
+        await store.publish(publication("c", 1, 2, 3, now=NOW + 5000))
+    again = replace(one.again(), epoch=new_epoch(NOW / 1000 + 9, "zz"))
+    second = await accept(store, again)
+    assert second.ids != first.ids
+    assert await store.publish(again) == second, "the new place is remembered"
+
+
+async def test_what_was_trimmed_away_is_still_known(servers: Backend, store: Store) -> None:
+    first = await accept(store, publication("c", message("a", "id")))
+    for _ in range(4):
+        await store.publish(publication("c", *range(10)))
+    assert first.ids[0] not in [entry.position for entry in await store.tail("c", 50)]
+    assert await store.publish(publication("c", message("a", "id"))) == first
+
+
+async def test_over_the_rate_a_key_whose_log_is_gone_is_no_way_in(servers: Backend, store: Store) -> None:
+    rate = Rate("ann", 60_000, 1)
+    await accept(store, publication("c", message("a", "id"), rate=rate))
+    servers.keeper("c").cli("DEL", LOG)
+    assert isinstance(await store.publish(publication("c", message("a", "id"), rate=rate)), Limited)
+    assert servers.keeper("c").cli("EXISTS", LOG) == 0
 
 
 # --- batches

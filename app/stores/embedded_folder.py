@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -15,12 +16,27 @@ _SOCKET_LIMIT = 103
 """Bytes of a unix socket's path: 107 on Linux, 103 on macOS."""
 
 
+_OF_THE_SERVER = re.compile(r"(server|users)\.lock|valkey\.(log(\.1)?|sock)|appendonlydir|dump\.rdb|temp-[\w.-]+")
+"""What a server makes in its folder; the last two only for as long as it writes one anew."""
+_OF_THE_SYSTEM = frozenset({"lost+found", ".DS_Store", ".gitignore", ".gitkeep"})
+_SHOWN = 60
+"""Characters of a strange file's name that are shown."""
+
+
 class EmbeddedUnavailable(StartupRefused):
     """There can be no embedded Valkey here. The message says why, and what to do."""
 
 
 def own_folder(folder: Path) -> Path:
-    """`folder`, made if need be, resolved, ours and closed to others. Never closes one that holds other things."""
+    """`folder`, made if need be, resolved, ours alone and closed to others. EmbeddedUnavailable where it is not ours.
+
+    A link is refused, wherever it leads: a repository can hold one, into any folder of whoever starts the service.
+    """
+    if folder.is_symlink():
+        raise EmbeddedUnavailable(
+            f"The data folder {folder} is a link, to {folder.resolve()}. Delete the link, or name the folder itself "
+            "with GAPLESS_DATA_DIR."
+        )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = folder.resolve()
     state = folder.stat()
@@ -29,14 +45,33 @@ def own_folder(folder: Path) -> Path:
             f"The data folder {folder} belongs to another user (uid {state.st_uid}). Choose one of your own with "
             "GAPLESS_DATA_DIR, or set REDIS_URL."
         )
+    if strange := _strange(folder):
+        raise EmbeddedUnavailable(
+            f"The data folder {folder} holds other files ({strange}). Choose a folder that holds nothing else with "
+            "GAPLESS_DATA_DIR."
+        )
     if stat.S_IMODE(state.st_mode) & 0o077:
-        if any(folder.iterdir()) and not (folder / "server.lock").exists():
-            raise EmbeddedUnavailable(
-                f"The data folder {folder} is open to others and holds other files. Choose a folder of its own with "
-                "GAPLESS_DATA_DIR."
-            )
         folder.chmod(0o700)
     return folder
+
+
+def _strange(folder: Path) -> str:
+    """The first few names of what neither the server nor the system has put there; empty where there is nothing."""
+    names = sorted(entry.name for entry in folder.iterdir() if not _expected(entry))
+    shown = ", ".join(ascii(name)[1:-1][:_SHOWN] for name in names[:3])
+    return f"{shown}, …" if len(names) > 3 else shown
+
+
+def _expected(entry: Path) -> bool:
+    """Whether it is a file of the server's, and no link; or one that systems put into any folder."""
+    if entry.name in _OF_THE_SYSTEM:
+        return True
+    try:
+        state = entry.lstat()
+    except FileNotFoundError:  # a running server has just put it in its place
+        return True
+    ours = state.st_uid == os.geteuid() and not stat.S_ISLNK(state.st_mode)
+    return ours and bool(_OF_THE_SERVER.fullmatch(entry.name))
 
 
 def socket_path(folder: Path) -> Path:

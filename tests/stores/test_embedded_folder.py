@@ -52,10 +52,69 @@ def test_one_of_another_user_is_refused(tmp_path: Path) -> None:
         own_folder(foreign)
 
 
-def test_a_link_leads_to_the_one_folder(tmp_path: Path) -> None:
+def test_a_link_is_refused_wherever_it_leads(tmp_path: Path) -> None:
+    """Whoever planted it (a repository can hold one) chose the folder; it may be anybody's."""
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    (tmp_path / "real").mkdir(mode=0o700)
-    assert own_folder(tmp_path / "link") == own_folder(tmp_path / "real") == (tmp_path / "real").resolve()
+    with pytest.raises(EmbeddedUnavailable, match=r"is a link.*GAPLESS_DATA_DIR"):
+        own_folder(tmp_path / "link")
+    assert not (tmp_path / "real").exists()
+    (tmp_path / "real").mkdir(mode=0o755)
+    with pytest.raises(EmbeddedUnavailable, match=r"is a link.*real"):
+        own_folder(tmp_path / "link")
+    assert mode(tmp_path / "real") == 0o755
+
+
+def test_a_link_above_the_folder_is_the_systems(tmp_path: Path) -> None:
+    """As /tmp on macOS is one."""
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "real").mkdir()
+    assert own_folder(tmp_path / "link" / "data") == (tmp_path / "real" / "data").resolve()
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", ".ssh", "appendonly", "dump.rdb.old", "server.lock.bak"])
+def test_strange_files_are_named_and_left_alone(tmp_path: Path, name: str) -> None:
+    """Also in a folder that is private, and in one that a server of ours has used."""
+    for ours in ("server.lock", "users.lock", "valkey.log"):
+        (tmp_path / ours).touch()
+    (tmp_path / name).touch()
+    tmp_path.chmod(0o700)
+    with pytest.raises(EmbeddedUnavailable, match=rf"other files \({name}\).*GAPLESS_DATA_DIR"):
+        own_folder(tmp_path)
+
+
+def test_few_strange_files_are_named(tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number:03d}\n{'x' * 200}").touch()
+    with pytest.raises(EmbeddedUnavailable) as refused:
+        own_folder(tmp_path)
+    assert len(str(refused.value)) < 1000
+    assert "\n" not in str(refused.value)
+
+
+def test_what_the_server_and_the_system_leave_there_is_not_strange(tmp_path: Path) -> None:
+    for name in ("server.lock", "users.lock", "valkey.log", "valkey.log.1", "valkey.sock", "temp-1.aof", "dump.rdb"):
+        (tmp_path / name).touch()
+    for name in ("appendonlydir", "lost+found"):
+        (tmp_path / name).mkdir()
+    for name in (".DS_Store", ".gitignore"):
+        (tmp_path / name).touch()
+    assert own_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["server.lock", "users.lock", "valkey.log", "appendonlydir"])
+def test_a_link_in_the_place_of_one_of_our_files_is_strange(tmp_path: Path, name: str) -> None:
+    """The log would be written, and the locks cut to length, wherever it leads."""
+    (tmp_path / name).symlink_to(tmp_path.parent / "thesis.tex")
+    with pytest.raises(EmbeddedUnavailable, match=rf"other files \({name}\)"):
+        own_folder(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_another_user_is_strange(tmp_path: Path) -> None:
+    (tmp_path / "server.lock").touch()
+    os.chown(tmp_path / "server.lock", 12_345, -1)
+    with pytest.raises(EmbeddedUnavailable, match=r"other files \(server.lock\)"):
+        own_folder(tmp_path)
 
 
 def test_what_can_not_be_a_folder_is_refused_with_a_sentence(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from app.feed import FeedSettings
 from app.feeds import Feeds, Most
 from app.limits import OpenRate
 from app.models import Message
+from app.origins import EVERY, Origins
 from app.policy import SERVER, Policy
 from app.routes import admin, health, history, page, problems, publish, stream, tickets
 from app.routes.deps import Service
@@ -72,17 +73,19 @@ def create_app(
     page.mount(app, Path(__file__).parent / "static")
     problems.install(app, routes)
     app.add_middleware(Door, settings=settings)
-    if settings.origins:
+    origins = Origins(settings.origins)
+    if origins.listed:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=settings.origins,
-            allow_credentials="*" not in settings.origins,
+            allow_origins=[EVERY] if origins.every else [],
+            allow_origin_regex=origins.pattern,
+            allow_credentials=not origins.every,
             allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
             allow_headers=["Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
             expose_headers=["Retry-After"],
             max_age=600,
         )
-    app.add_middleware(AccessLog)
+    app.add_middleware(AccessLog, origins=origins)
     app.openapi = lambda: _openapi(app, settings.keyed)  # type: ignore[method-assign]
     return app
 
@@ -203,6 +206,7 @@ class _Wiring:
             keys=make_keys(settings, self._wall),
             ticket_secret=ticket_secret(settings),
             opened=OpenRate(settings.stream_rate),
+            origins=Origins(settings.origins),
             wall=self._wall,
             dice=random.SystemRandom().random,
             token=_token,

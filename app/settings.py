@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.origins import parse
+
 
 class Settings(BaseSettings):
     """The settings of one service. A field `x` is read from `GAPLESS_X` unless it names another variable."""
@@ -61,10 +63,8 @@ class Settings(BaseSettings):
 
     @field_validator("origins", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
-        return value
+    def _as_browsers_write_them(cls, value: object) -> object:
+        return parse(value) if isinstance(value, str) else value
 
     @property
     def keyed(self) -> bool:

@@ -61,7 +61,7 @@ def configure_logging() -> None:
 def _line(where: tuple[int | str, ...], message: str, value: object) -> str:
     if not where:
         return f"{message}."
-    variable = _variable(str(where[0]))
+    variable, message = _variable(str(where[0])), message.removeprefix("Value error, ")
     # The store's URLs and tokens hold passwords; our own plain settings do not.
     shown = variable.startswith("GAPLESS_") and not any(part in variable for part in ("SECRET", "TOKEN", "URL"))
     return f"{variable}: {message}{f' (it is {value!r})' if shown else ''}."

@@ -41,3 +41,9 @@ def test_half_an_upstash_is_refused(given: str, missing: str, monkeypatch: pytes
     with pytest.raises(BadSetting, match=missing) as refusal:
         read_settings()
     assert "hunter2" not in str(refusal.value)
+
+
+def test_an_origin_that_can_never_match_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAPLESS_ORIGINS", "https://a.example, app.example.com")
+    with pytest.raises(BadSetting, match=r"^GAPLESS_ORIGINS: 'app\.example\.com' has no scheme; an origin looks like"):
+        read_settings()

@@ -10,6 +10,7 @@ from fastapi.security import APIKeyCookie, APIKeyQuery, HTTPAuthorizationCredent
 
 from app.errors import Forbidden, Unauthorized
 from app.grant import EVERYBODY, Grant
+from app.origins import is_own
 from app.routes.deps import Service, ServiceDep
 from app.tokens import verify_ticket
 
@@ -65,8 +66,7 @@ def _nobody() -> Unauthorized:
 def _must_be_our_page(request: Request, service: Service) -> None:
     """A browser sends cookies for any page that asks; only our own, or one of an allowed origin, may write."""
     origin, host = request.headers.get("origin", ""), request.headers.get("host")
-    own = (f"https://{host}", f"http://{host}") if host else ()
-    if origin not in (*own, *service.settings.origins):
+    if not is_own(origin, host) and not service.origins.names(origin):
         raise Forbidden("A cookie may write only from an allowed origin; add this page's to GAPLESS_ORIGINS.")
 
 

@@ -16,6 +16,7 @@ from app.errors import TimedOut, TooLarge, Unprocessable, UnsupportedMedia
 from app.feeds import Feeds
 from app.limits import OpenRate
 from app.models import CHANNEL, MOST_CHANNELS
+from app.origins import Origins
 from app.policy import Policy
 from app.reading import Start
 from app.settings import Settings
@@ -42,6 +43,7 @@ class Service:
     keys: Keys | None
     ticket_secret: str | None = field(repr=False)
     opened: OpenRate
+    origins: Origins
     wall: Callable[[], float]
     dice: Callable[[], float]
     token: Callable[[int], str]

@@ -6,13 +6,15 @@ import ipaddress
 import logging
 from time import perf_counter
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.origins import Origins
 from app.routes.problems import problem
 from app.settings import Settings
 
 MOST_LOGGED = 200
-"""Characters of a path that are logged."""
+"""Characters of a path or an origin that are logged."""
 
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
 # No reply is anything but what it says it is, is a frame, runs anything, or tells another site where one came from.
@@ -75,10 +77,12 @@ class AccessLog:
     """One line per request when it ends; a stream's with its reason and messages. Never a query or a header.
 
     It sees every reply begin, so it also adds what browsers are told of each: `_SAID`, where the reply says nothing.
+    A page whose origin is refused sees no reason in its browser; the line names it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, origins: Origins) -> None:
         self._app = app
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, then log."""
@@ -99,7 +103,8 @@ class AccessLog:
         finally:
             note = scope.get("gapless.note", "")
             seconds = perf_counter() - began
-            _access.info("%s %s %d %.3fs%s", scope["method"], _path(scope), status, seconds, note and f" {note}")
+            said = (note and f" {note}") + _refused(scope, self._origins)
+            _access.info("%s %s %d %.3fs%s", scope["method"], _path(scope), status, seconds, said)
 
 
 def _guarded(start: Message) -> Message:
@@ -107,7 +112,20 @@ def _guarded(start: Message) -> Message:
     return {**start, "headers": [*start["headers"], *(header for header in _SAID if header[0] not in said)]}
 
 
+def _refused(scope: Scope, origins: Origins) -> str:
+    """What the line says of an origin that may not even read; empty where there is none."""
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    if not origin or origins.admits(origin, headers.get("host")):
+        return ""
+    return f" refused the origin {_printable(origin)}, which GAPLESS_ORIGINS does not name"
+
+
 def _path(scope: Scope) -> str:
-    """The path as one printable line of a bounded length: it comes from outside."""
-    path = ascii(scope["path"])[1:-1]
-    return path if len(path) <= MOST_LOGGED else path[:MOST_LOGGED] + "…"
+    return _printable(scope["path"])
+
+
+def _printable(text: str) -> str:
+    """One printable line of a bounded length: it comes from outside."""
+    text = ascii(text)[1:-1]
+    return text if len(text) <= MOST_LOGGED else text[:MOST_LOGGED] + "…"

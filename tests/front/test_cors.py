@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -112,3 +113,52 @@ async def test_without_origins_nobody_elsewhere_is_told_anything(valkey: Valkey)
             assert cors(reply) == {}
         asking = {"Origin": APP, "Access-Control-Request-Method": "POST"}
         assert (await found.client.options("/channels/a/messages", headers=asking)).status_code == 405
+
+
+# --- a star for one label, and what is refused
+
+PREVIEW = "https://app-git-main-team.vercel.app"
+
+
+async def test_a_star_is_the_same_to_cors_and_to_cookies(valkey: Valkey) -> None:
+    token = Secret().sign(claims_of(time.time()))
+    asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    told = {PREVIEW: True, "https://vercel.app": False, f"{PREVIEW}.evil.example": False, "http://a.vercel.app": False}
+    async with allowing(valkey, "https://*.vercel.app") as found:
+        for origin, good in told.items():
+            assert ("origin" in cors(await found.client.get("/channels/a/stream", headers=headers(origin)))) is good
+            preflight = await found.client.options("/channels/a/messages", headers={"Origin": origin, **asking})
+            assert preflight.status_code == (200 if good else 400)
+            assert cors(preflight).get("origin") == (origin if good else None)
+            cookie = {"Cookie": f"gapless_token={token}", "Origin": origin}
+            written = await found.client.post("/channels/a/messages", json={"data": 1}, headers=cookie)
+            assert written.status_code == (201 if good else 403)
+
+
+@pytest.mark.parametrize("origins", ["", APP])
+async def test_a_refused_origin_is_logged_as_refused(
+    valkey: Valkey, origins: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gapless.access")
+    asking = {"Access-Control-Request-Method": "POST"}
+    async with allowing(valkey, origins) as found:
+        await found.client.get("/channels/a/messages", headers=headers(EVIL))
+        await found.client.get("/channels/a/stream", headers=headers(EVIL))
+        await found.client.options("/channels/a/messages", headers={"Origin": EVIL, **asking})
+        await found.client.get("/channels/a/messages", headers=headers("https://\x1b[31m" + "x" * 5000))
+    for record in (lines := [record.getMessage() for record in caplog.records]):
+        assert "refused the origin https://" in record and record.endswith("which GAPLESS_ORIGINS does not name")
+        assert record.isprintable() and len(record) < 500
+    assert len(lines) == 4, "one line a request, whatever is refused"
+    assert EVIL in lines[0]
+
+
+async def test_what_is_not_refused_is_not_logged_so(valkey: Valkey, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gapless.access")
+    async with allowing(valkey, APP) as found:
+        for told in (headers(APP), headers("http://localhost"), {}):
+            await found.client.get("/channels/a/messages", headers=told)
+    async with allowing(valkey, "*") as found:
+        await found.client.get("/channels/a/messages", headers=headers(EVIL))
+    assert len(caplog.records) == 4
+    assert "refused" not in caplog.text

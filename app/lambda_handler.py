@@ -6,9 +6,9 @@ made with the first request. Whatever front is before the function, the app sees
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
+from urllib.parse import unquote
 
 # FastAPI loads Pydantic's old version 1, a sixth of a cold start, only to refuse its models. None means: not installed.
 sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
@@ -17,37 +17,39 @@ from mangum import Mangum  # noqa: E402
 from starlette.types import ASGIApp, Receive, Scope, Send  # noqa: E402
 
 from app.factory import serve_or_explain  # noqa: E402
-from app.policy import choose  # noqa: E402
+from app.policy import LAMBDA  # noqa: E402
 from app.startup import configure_logging  # noqa: E402
 
 
-class _WithoutStage:
-    """An HTTP API puts the name of a named stage before the path; a REST API leaves it out."""
+class _OwnPath:
+    """Hands the app the path that its routes name, whatever the front has put before it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        prefix = _stage_prefix(scope.get("aws.event") or {})
-        path = scope.get("path", "")
-        if prefix and (path == prefix or path.startswith(prefix + "/")):
-            scope = {**scope, "path": path[len(prefix) :] or "/"}
-        await self._app(scope, receive, send)
+        path = own_path(scope.get("aws.event") or {}, scope.get("path", ""))
+        await self._app({**scope, "path": path}, receive, send)
 
 
-def _stage_prefix(event: dict[str, Any]) -> str:
-    """The stage that stands before the event's path, with its slash; empty where none does."""
-    context = event.get("requestContext") or {}
-    stage = context.get("stage") or "$default"
-    if stage == "$default" or "version" not in event:  # a REST API's path comes without its stage
-        return ""
-    return f"/{stage}"
+def own_path(event: dict[str, Any], path: str) -> str:
+    """`path`, percent-decoded, without the base path of a custom domain (REST API) or a named stage (HTTP API)."""
+    if event.get("resource") == "/":
+        return "/"
+    proxy = unquote((event.get("pathParameters") or {}).get("proxy") or "").strip("/")
+    if proxy and path.rstrip("/").endswith(f"/{proxy}"):
+        return path[len(path.rstrip("/")) - len(proxy) - 1 :]
+    stage = (event.get("requestContext") or {}).get("stage") or "$default"
+    # A REST API's path comes without its stage.
+    if stage != "$default" and "version" in event and f"{path}/".startswith(f"/{stage}/"):
+        return path[len(stage) + 1 :] or "/"
+    return path
 
 
 configure_logging()
-app = serve_or_explain(choose(os.environ))
+app = serve_or_explain(LAMBDA)
 handler = Mangum(
-    _WithoutStage(app),
+    _OwnPath(app),
     lifespan="off",
     text_mime_types=["text/", "application/json", "application/javascript", "application/problem+json"],
 )

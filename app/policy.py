@@ -66,12 +66,14 @@ VERCEL = Policy("vercel", Mode.STREAMING, reserve=3.0, freezes=True)
 
 
 def choose(environ: Mapping[str, str]) -> Policy:
-    """Where this process runs, by what the platform itself has put into the environment."""
+    """Where a server runs, by what the platform itself has put into the environment.
+
+    On Lambda a server has the Web Adapter before it, whether it came as a zip with a wrapper or as an image; Mangum has
+    an entry of its own, which needs no choice (app/lambda_handler.py).
+    """
     if environ.get("VERCEL") == "1":  # first: its functions run on Lambda, and say so too
         return VERCEL
     if "AWS_LAMBDA_FUNCTION_NAME" in environ:
-        if environ.get("AWS_LAMBDA_EXEC_WRAPPER") != "/opt/bootstrap":
-            return LAMBDA
         streams = environ.get("AWS_LWA_INVOKE_MODE", "").lower() == "response_stream"
         return LAMBDA_ADAPTER if streams else LAMBDA_ADAPTER_BUFFERED
     return SERVER

@@ -54,14 +54,19 @@ def test_a_request_waits_no_longer_than_it_wants_nor_into_its_platforms_end(want
 
 
 def test_where_it_runs_is_said_by_what_the_platform_sets() -> None:
-    function = {"AWS_LAMBDA_FUNCTION_NAME": "f"}
-    adapter = function | {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap"}
+    adapter = {"AWS_LAMBDA_FUNCTION_NAME": "f"}
     assert choose({}) is SERVER and choose({"VERCEL": "", "AWS_REGION": "x"}) is SERVER
-    assert choose(function) is LAMBDA
-    assert choose(function | {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/other", "AWS_LWA_INVOKE_MODE": "x"}) is LAMBDA
     assert choose(adapter) is LAMBDA_ADAPTER_BUFFERED
-    assert choose(adapter | {"AWS_LWA_INVOKE_MODE": "RESPONSE_STREAM"}) is LAMBDA_ADAPTER
+    assert choose(adapter | {"AWS_LWA_INVOKE_MODE": "buffered"}) is LAMBDA_ADAPTER_BUFFERED
     assert choose(adapter | {"VERCEL": "1"}) is VERCEL
+
+
+@pytest.mark.parametrize("wrapper", [{}, {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap"}], ids=["image", "zip"])
+@pytest.mark.parametrize("mode", ["response_stream", "RESPONSE_STREAM"])
+def test_behind_the_web_adapter_it_streams_from_a_zip_and_from_an_image(wrapper: dict[str, str], mode: str) -> None:
+    """In a container image the adapter is an extension, and no wrapper is named."""
+    function = {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LWA_INVOKE_MODE": mode}
+    assert choose(function | wrapper) is LAMBDA_ADAPTER
 
 
 def test_what_is_frozen_after_each_request_lets_nothing_linger() -> None:

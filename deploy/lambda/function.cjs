@@ -8,6 +8,9 @@ const setting = /^(UPSTASH_REDIS_REST_(URL|TOKEN)|KV_REST_API_(URL|TOKEN)|REDIS_
 const stores = ['UPSTASH_REDIS_REST_URL', 'KV_REST_API_URL', 'REDIS_URL']
 const ships = process.argv.some((word) => word === 'deploy' || word === 'package')
 
+const keys = ['GAPLESS_JWT_SECRET', 'GAPLESS_JWKS_URL']
+const yes = /^(true|t|yes|y|on|1)$/i
+
 function refuse(sentence) {
   process.stderr.write(`${sentence}\n`)
   process.exit(1)
@@ -22,6 +25,9 @@ module.exports = () => {
   }
   if (ships && !stores.some((name) => environment[name])) {
     refuse('No store is set. Put UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL, into .env')
+  }
+  if (ships && !keys.some((name) => environment[name]) && !yes.test(environment.GAPLESS_PUBLIC)) {
+    refuse('This service has no keys and everybody can reach it. Put GAPLESS_JWT_SECRET into .env, or GAPLESS_PUBLIC=true')
   }
   const made = existsSync(built) ? JSON.parse(readFileSync(built)) : { runtime: 'python3.12', architecture: 'arm64' }
   return { ...made, environment }

@@ -20,9 +20,10 @@ pytestmark = pytest.mark.real(seconds=10)
 SECRET = "a secret of thirty-two characters"
 TEXT = 'é 猫 🐈 "\\ \u2028 \x7f'
 KINDS = [
-    *(pytest.param(kind, None, id=kind.name) for kind in Front),
-    pytest.param(Front.HTTP_API_V2, "beta", id="HTTP_API_V2-stage"),
-    pytest.param(Front.HTTP_API_V1, "beta", id="HTTP_API_V1-stage"),
+    *(pytest.param(kind, Setup(), id=kind.name) for kind in Front),
+    pytest.param(Front.HTTP_API_V2, Setup(stage="beta"), id="HTTP_API_V2-stage"),
+    pytest.param(Front.HTTP_API_V1, Setup(stage="beta"), id="HTTP_API_V1-stage"),
+    pytest.param(Front.REST_API, Setup(base_path="live"), id="REST_API-base path"),
 ]
 
 
@@ -40,11 +41,11 @@ def messages(reply: httpx.Response) -> list[Any]:
     return [json.loads(one.data)["data"] for one in events(reply) if one.type == "message"]
 
 
-@pytest.mark.parametrize(("kind", "stage"), KINDS)
-async def test_requests_and_replies_are_whole(kind: Front, stage: str | None, tcp: dict[str, str]) -> None:
+@pytest.mark.parametrize(("kind", "setup"), KINDS)
+async def test_requests_and_replies_are_whole(kind: Front, setup: Setup, tcp: dict[str, str]) -> None:
     env = tcp | {"GAPLESS_JWT_SECRET": SECRET, "GAPLESS_PUBLIC": "", "GAPLESS_ORIGINS": "https://page.example"}
     async with (
-        serving(env, kind, setup=Setup(stage=stage)) as front,
+        serving(env, kind, setup=setup) as front,
         httpx.AsyncClient(base_url=front.url, timeout=30) as http,
     ):
         bearer = {"Authorization": f"Bearer {token()}"}

@@ -123,7 +123,7 @@ def test_what_else_the_docs_say_is_taken(project: Path) -> None:
     theirs = theirs.replace('      - httpApi: "*"\n', f"      - {buffered}\n    url: true\n")
     theirs = theirs.replace("    url:\n      invokeMode: RESPONSE_STREAM\n", f"    events:\n      - {streams}\n")
     (project / "other.yml").write_text(theirs)
-    (project / ".env").write_text("REDIS_URL=rediss://store.example:6379\nOTHER=1\n")
+    (project / ".env").write_text("REDIS_URL=rediss://store.example:6379\nOTHER=1\nGAPLESS_PUBLIC=1\n")
     done = osls(project, "package", "--config", "other.yml", "--package", "elsewhere", *words, env={})
     assert done.returncode == 0, done.stderr
     made = made_in(project / "elsewhere")
@@ -132,13 +132,19 @@ def test_what_else_the_docs_say_is_taken(project: Path) -> None:
     assert bounds == {"gapless-beta-api": 7, "gapless-beta-stream": 0}
     assert ":us-east-1:" in functions["StreamLambdaFunction"]["Layers"][0]
     settings = functions["ApiLambdaFunction"]["Environment"]["Variables"]
-    assert settings == {"REDIS_URL": "rediss://store.example:6379"}
+    assert settings == {"REDIS_URL": "rediss://store.example:6379", "GAPLESS_PUBLIC": "1"}
     methods = [each["Integration"] for each in resources(made, "AWS::ApiGateway::Method").values()]
     (stream,) = (each for each in methods if each.get("ResponseTransferMode") == "STREAM")
     assert stream["TimeoutInMillis"] == functions["StreamLambdaFunction"]["Timeout"] * 1000
     assert "StreamLambdaFunction" in str(stream["Uri"]) and "/response-streaming-invocations" in str(stream["Uri"])
     (url,) = resources(made, "AWS::Lambda::Url").values()
     assert url["TargetFunctionArn"] == {"Fn::GetAtt": ["ApiLambdaFunction", "Arn"]} and "InvokeMode" not in url
+
+
+def test_the_documented_command_deploys_as_far_as_it_can_without_credentials(project: Path) -> None:
+    done = osls(project, "deploy", env=SETTINGS | {"AWS_EC2_METADATA_DISABLED": "true"})
+    assert done.returncode == 1
+    assert "AWS provider credentials not found" in done.stdout + done.stderr
 
 
 # --- what it refuses
@@ -153,6 +159,12 @@ def refused(project: Path, *words: str, env: dict[str, str] = SETTINGS) -> subpr
 def test_nothing_is_packaged_without_a_store(project: Path) -> None:
     done = refused(project, env={"GAPLESS_JWKS_URL": "https://keys.example"})
     assert done.stderr.startswith("No store is set.")
+
+
+@pytest.mark.parametrize("public", ["", "false", "0"])
+def test_nothing_is_packaged_without_keys_unless_it_is_to_be_public(project: Path, public: str) -> None:
+    done = refused(project, env=SETTINGS | {"GAPLESS_PUBLIC": public})
+    assert "has no keys" in done.stderr and "GAPLESS_JWT_SECRET" in done.stderr and "GAPLESS_PUBLIC=true" in done.stderr
 
 
 def test_nothing_is_packaged_before_it_is_built(project: Path) -> None:

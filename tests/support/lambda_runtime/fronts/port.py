@@ -44,6 +44,7 @@ class Setup:
     """How the front is set up. `stage` None: `$default` where the kind has such a stage, else `prod`.
 
     `binary_media_types` is the REST API's setting of that name; the other kinds have none.
+    `base_path`: the path of a REST API on a domain of one's own, such as `live`; None: at AWS's address.
     `host` None: the name AWS would give, else what the function is to find in the Host header.
     """
 
@@ -52,6 +53,7 @@ class Setup:
     host: str | None = None
     binary_media_types: tuple[str, ...] = ()
     region: str = "eu-central-1"
+    base_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class FrontKind(Protocol):
     def faults(self) -> Mapping[Fault, tuple[int, str, bytes]]: ...
 
     def prefix(self, setup: Setup) -> str:
-        """What stands before the application's own paths in the URL: empty, or `/` and the stage."""
+        """What stands before the application's own paths in the URL: empty, or `/` and the stage or base path."""
         ...
 
     def event(self, request: Request, setup: Setup, stamp: Stamp) -> dict[str, Any]:

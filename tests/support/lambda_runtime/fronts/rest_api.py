@@ -1,8 +1,9 @@
 """API Gateway REST API with Lambda proxy integration.
 
 Shapes: "Lambda proxy integrations in API Gateway" and "Return binary media from a Lambda proxy integration". There is
-always a stage; it is in the URL and in `requestContext.path`, but not in `path`. Paths stay percent-encoded, query
-parameters come decoded. A base64 body is decoded only where the request's first Accept value is one of the API's
+always a stage; it is in the URL and in `requestContext.path`, but not in `path`. On a custom domain the base path
+stands in its place, and is in `path` too; only `proxy` is without it. Paths stay percent-encoded, query parameters
+come decoded. A base64 body is decoded only where the request's first Accept value is one of the API's
 binary media types; otherwise the client gets base64.
 """
 
@@ -63,11 +64,12 @@ class RestApi:
         )
 
     def prefix(self, setup: Setup) -> str:
-        return f"/{setup.stage or 'prod'}"
+        return f"/{setup.base_path or setup.stage or 'prod'}"
 
     def event(self, request: Request, setup: Setup, stamp: Stamp) -> dict[str, Any]:
         host = f"{API_ID}.execute-api.{setup.region}.amazonaws.com"
-        path = request.path.removeprefix(self.prefix(setup)) or "/"
+        own = request.path.removeprefix(self.prefix(setup)) or "/"
+        resource = "/" if own == "/" else "/{proxy+}"
         headers = tuple(
             (title_case(name), value)
             for name, value in arriving(request, setup, stamp, host)
@@ -77,16 +79,16 @@ class RestApi:
         binary = _listed(request.header("content-type"), setup.binary_media_types)
         body, encoded = carried(request.body if binary else _as_text(request.body), as_text=not binary)
         return {
-            "resource": "/{proxy+}",
-            "path": path,
+            "resource": resource,
+            "path": request.path if setup.base_path else own,
             "httpMethod": request.method,
             "headers": last_values(headers),
             "multiValueHeaders": all_values(headers),
             "queryStringParameters": last_values(query) or None,
             "multiValueQueryStringParameters": all_values(query) or None,
-            "pathParameters": {"proxy": unquote(path[1:])},
+            "pathParameters": None if own == "/" else {"proxy": unquote(own[1:])},
             "stageVariables": None,
-            "requestContext": self._context(request, setup, stamp, host),
+            "requestContext": self._context(request, setup, stamp, host) | {"resourcePath": resource},
             "body": body or None,
             "isBase64Encoded": encoded,
         }
@@ -106,7 +108,6 @@ class RestApi:
             "requestTime": stamp.clf_time,
             "requestTimeEpoch": stamp.epoch_ms,
             "resourceId": "123456",
-            "resourcePath": "/{proxy+}",
             "stage": setup.stage or "prod",
         }
 

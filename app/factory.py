@@ -29,7 +29,7 @@ from app.origins import EVERY, Origins
 from app.policy import SERVER, Policy
 from app.routes import admin, health, history, page, problems, publish, stream, tickets
 from app.routes.deps import Service
-from app.routes.door import AccessLog, Door
+from app.routes.door import UNKEYED, AccessLog, Door
 from app.settings import Settings
 from app.startup import read_settings
 from app.store import Store
@@ -216,6 +216,8 @@ class _Wiring:
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """Under a server: open at the start, close at the end."""
         service = self.service
+        if not (self._settings.keyed or self._settings.public):
+            _log.info("%s", UNKEYED)
         looking = asyncio.create_task(_look(service.store))
         try:
             yield

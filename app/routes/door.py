@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from time import perf_counter
 
@@ -10,13 +9,17 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.origins import Origins
+from app.routes.loopback import why_not_local
 from app.routes.problems import problem
 from app.settings import Settings
 
 MOST_LOGGED = 200
 """Characters of a path or an origin that are logged."""
 
-_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
+UNKEYED = (
+    "no keys, so this machine only. A proxy on it that adds no header (nginx's bare proxy_pass) or a tunnel would let "
+    "in whoever reaches it: before you run one, set GAPLESS_JWT_SECRET"
+)
 # No reply is anything but what it says it is, is a frame, runs anything, or tells another site where one came from.
 _SAID = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -27,50 +30,24 @@ _access = logging.getLogger("gapless.access")
 
 
 class Door:
-    """A service without keys serves loopback only, unless GAPLESS_PUBLIC says that the world may come in.
-
-    A request that carries a forwarding header came through a proxy: it is not local, wherever the proxy is. One for a
-    host of another name came through a tunnel, or from a page whose name was pointed at this machine (DNS rebinding).
-    """
+    """A service without keys serves loopback only, unless GAPLESS_PUBLIC says that the world may come in."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._open = settings.public or settings.keyed
+        self._origins = Origins(settings.origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let in, or answer 403."""
-        if scope["type"] != "http" or self._open or _local(scope):
+        """Let in, or answer 403 and say why."""
+        why = None if self._open or scope["type"] != "http" else why_not_local(scope, self._origins)
+        if why is None:
             await self._app(scope, receive, send)
             return
         detail = (
-            "This service has no keys, so it serves this machine only. Set GAPLESS_PUBLIC=true to open it to everybody."
+            f"This service has no keys, so it serves this machine only, and {why}. Set GAPLESS_JWT_SECRET to ask for "
+            "tokens, or GAPLESS_PUBLIC=true to open it to everybody."
         )
         await problem(403, "Forbidden", detail)(scope, receive, send)
-
-
-def _local(scope: Scope) -> bool:
-    """True where the request came over loopback, through no proxy, and was meant for this machine."""
-    client = scope.get("client")
-    if not client or any(name in _FORWARDED for name, _ in scope["headers"]):
-        return False
-    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-    return _is_loopback(client[0]) and all(_names_loopback(host) for host in hosts)
-
-
-def _names_loopback(host: str) -> bool:
-    """Whether a Host header is a loopback address or a name that means one everywhere; browsers see to the latter."""
-    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
-    name = name.lower().rstrip(".")
-    return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-        mapped = getattr(parsed, "ipv4_mapped", None)  # older Pythons take ::ffff:127.0.0.1 for no loopback
-        return bool((mapped or parsed).is_loopback)
-    except ValueError:
-        return False
 
 
 class AccessLog:

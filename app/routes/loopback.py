@@ -54,7 +54,7 @@ def _from_here(scope: Scope) -> bool:
     server, client = scope.get("server"), scope.get("client")
     if server and server[1] is None and str(server[0]).startswith(("/", "unix:", "@", "\0")):
         return True
-    return bool(client) and _is_loopback(client[0])
+    return client is not None and _is_loopback(client[0])
 
 
 def _by_foreign_page(scope: Scope, origins: Origins) -> bool:

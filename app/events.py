@@ -1,15 +1,15 @@
 """What is kept and what is told: drafts, log entries, gaps, stretches. Pure. (docs/protocol.md, sections 1 to 4)
 
-An entry, in the log and in a notice, is `epoch seq mark prev time` and then one line of JSON that no script decodes.
-`prev` is the mark of the entry before it, so that the log is a chain: two histories that share a number but not a past
-can always be told apart.
+An entry, in the log and in a notice, is `epoch seq mark prev time start` and then one line of JSON that no script
+decodes. `prev` is the mark of the entry before it, so that the log is a chain: two histories that share a number but
+not a past can always be told apart. `start` is for the script that trims, and missing in entries of older versions.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -24,7 +24,9 @@ HINT = b"?"
 
 _PLACE = rb"([0-9a-z]{8}) ([1-9][0-9]{0,14}) ([0-9a-z]{4})"
 _HINT = re.compile(_PLACE)
-_HEAD = re.compile(_PLACE + rb" ([0-9a-z]{4}|0) ([0-9]{1,14}) (?=\{\"event\":\"[A-Za-z0-9_.:-]{1,64}\")")
+_HEAD = re.compile(
+    _PLACE + rb" ([0-9a-z]{4}|0) ([0-9]{1,14}) (?:(0|[1-9][0-9]{0,15}) )?(?=\{\"event\":\"[A-Za-z0-9_.:-]{1,64}\")"
+)
 
 
 class Draft(NamedTuple):
@@ -38,12 +40,16 @@ class Draft(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A message in the log. `time` is the service's clock in milliseconds since 1970; order is by seq alone."""
+    """A message in the log. `time` is the service's clock in milliseconds since 1970; order is by seq alone.
+
+    `start`: bytes of all entries of its epoch before this one, None where an older version wrote it.
+    """
 
     position: Position
     prev: str
     time: int
     body: bytes
+    start: int | None = field(default=None, compare=False)
 
     @property
     def before(self) -> Position:
@@ -58,7 +64,8 @@ class Entry:
 def format_entry(entry: Entry) -> bytes:
     """The bytes of an entry as `publish.lua` writes them."""
     epoch, seq, mark = entry.position
-    return f"{epoch} {seq} {mark} {entry.prev} {entry.time} ".encode() + entry.body
+    start = "" if entry.start is None else f"{entry.start} "
+    return f"{epoch} {seq} {mark} {entry.prev} {entry.time} {start}".encode() + entry.body
 
 
 def parse_entry(raw: bytes) -> Entry:
@@ -66,7 +73,8 @@ def parse_entry(raw: bytes) -> Entry:
     head = _HEAD.match(raw)
     if head is None or b"\n" in raw or b"\r" in raw or not raw.endswith(b"}"):
         raise CorruptLog(f"not an entry of ours: {raw[:60]!r}")
-    return Entry(_position(head), head[4].decode(), int(head[5]), raw[head.end() :])
+    start = None if head[6] is None else int(head[6])
+    return Entry(_position(head), head[4].decode(), int(head[5]), raw[head.end() :], start)
 
 
 def format_notice(entries: Sequence[Entry], limit: int) -> bytes:

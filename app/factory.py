@@ -171,7 +171,7 @@ def ticket_secret(settings: Settings) -> str | None:
 
 def layout(settings: Settings, database: int) -> Layout:
     """How the store names its keys and what it keeps."""
-    return Layout(settings.prefix, database, settings.cap, settings.retention)
+    return Layout(settings.prefix, database, settings.cap, settings.retention, settings.cap_bytes)
 
 
 class _Wiring:

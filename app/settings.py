@@ -28,6 +28,7 @@ class Settings(BaseSettings):
 
     # The log.
     cap: int = Field(1000, ge=20, le=100_000, description="messages kept a channel")
+    cap_bytes: int = Field(67_108_864, ge=1_048_576, le=4_294_967_296, description="bytes kept a channel")
     retention: int = Field(86_400, ge=1, le=31_536_000, description="seconds for which a silent channel is kept")
 
     # Streams.
@@ -46,6 +47,10 @@ class Settings(BaseSettings):
     max_body: int = Field(131_072, ge=1024, le=4_194_304, description="bytes of a publish request")
     rate: float = Field(200.0, ge=0, le=1_000_000, description="messages a second, per channel and user; 0 = off")
     burst: int = Field(5000, ge=1, le=1_000_000, description="messages at once, per channel and user")
+    rate_bytes: float = Field(
+        1_048_576.0, ge=0, le=1e12, description="bytes a second, per channel and user, where there is a rate; 0 = off"
+    )
+    burst_bytes: int = Field(16_777_216, ge=1024, le=4_294_967_296, description="bytes at once, per channel and user")
     stream_rate: float = Field(6000.0, ge=0, le=1_000_000, description="streams opened a minute, per address; 0 = off")
     streams: int = Field(10_000, ge=1, le=1_000_000, description="streams open at once in a process")
     channels: int = Field(2000, ge=16, le=100_000, description="channels read at once in a process")

@@ -27,11 +27,16 @@ MOST_ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A limit for one subject on one channel (GCRA): `interval` milliseconds a message, `burst` messages at once."""
+    """A limit for one subject on one channel (GCRA): `interval` milliseconds a message, `burst` messages at once.
+
+    Their bodies' bytes are counted in the same way beside them; with a `byte_interval` of 0 they are not.
+    """
 
     subject: str
     interval: float
     burst: int
+    byte_interval: float = 0
+    byte_burst: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +201,10 @@ class Store(Protocol):
     async def publish(self, publication: Publication) -> Outcome:
         """Check, number, append, trim, remember the keys and count the rate in one atomic step, then notify.
 
-        Seqs have no holes within an epoch. At least `cap` messages are kept, at most a quarter more. A remembered key
-        counts as long as the log is the one whose message it names, trimmed away or not. With an
-        idempotency key on every message a write whose reply was lost is sent again; otherwise it never is, and the
+        Seqs have no holes within an epoch. At least `cap` messages are kept, at most a quarter more; of those that make
+        more than `cap_bytes`, as they are stored, at least three quarters, and always the newest. A remembered key
+        counts as long as the log is the one whose message it names, trimmed away or not. With an idempotency key on
+        every message a write whose reply was lost is sent again; otherwise it never is, and the
         error says `outcome_unknown`.
         """
 

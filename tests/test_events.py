@@ -28,12 +28,14 @@ previous = some.marks | st.just("0")
 @st.composite
 def entries(draw: st.DrawFn) -> Entry:
     message = Message(data=draw(some.json_values), event=draw(some.events), localId=draw(some.local_ids))
-    return Entry(draw(some.message_ids), draw(previous), draw(times), message.draft(draw(some.users)).body)
+    body, start = message.draft(draw(some.users)).body, draw(st.none() | st.integers(0, 10**16 - 1))
+    return Entry(draw(some.message_ids), draw(previous), draw(times), body, start)
 
 
 @given(entries())
 def test_an_entry_is_read_as_it_was_written(entry: Entry) -> None:
-    assert parse_entry(format_entry(entry)) == entry
+    read = parse_entry(format_entry(entry))
+    assert (read, read.start) == (entry, entry.start)
 
 
 @given(st.lists(entries(), min_size=1, max_size=8))
@@ -91,6 +93,10 @@ def test_an_entry_that_was_tampered_with_is_refused_or_whole(entry: Entry, data:
         {"time": b""},
         {"time": b"-1"},
         {"time": b"9" * 20},
+        {"start": b"-1"},
+        {"start": b"01"},
+        {"start": b"9" * 17},
+        {"start": b"1 2"},
         {"body": b""},
         {"body": b"[]"},
         {"body": b'{"user":null}'},
@@ -104,8 +110,9 @@ def test_an_entry_that_was_tampered_with_is_refused_or_whole(entry: Entry, data:
 )
 def test_no_entry_of_ours(parts: dict[str, bytes]) -> None:
     whole = {"epoch": b"t9x2k0ab", "seq": b"42", "mark": b"7qd1", "prev": b"m4ez", "time": b"1767225600000"}
-    whole["body"] = BODY
-    assert parse_entry(b" ".join(whole.values())) == ENTRY
+    for start in ({}, {"start": b"0"}, {"start": b"12345"}):  # older versions wrote none
+        assert parse_entry(b" ".join([*(whole | start).values(), BODY])) == ENTRY
+    whole |= {"start": b"12345", "body": BODY}
     with pytest.raises(CorruptLog):
         parse_entry(b" ".join((whole | parts).values()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
@@ -9,6 +10,7 @@ from starlette.responses import JSONResponse
 
 from app.cursor import new_epoch
 from app.errors import Conflict, TooMany, Unprocessable
+from app.events import Draft
 from app.frames import timestamp
 from app.grant import Grant
 from app.limits import subject_of
@@ -94,8 +96,9 @@ async def publish(
     grant.must_publish(channel)
     key = read_key(idempotency_key)
     messages, batch = _messages(raw, service.settings.cap, grant.user, key)
-    rate = _rate(service, grant, address, len(messages))
-    publication = _publication(service, channel, messages, batch_key(messages, key) if batch else None, rate)
+    drafts = tuple(message.draft(message.user) for message in messages)
+    rate = _rate(service, grant, address, drafts)
+    publication = _publication(service, channel, drafts, batch_key(messages, key) if batch else None, rate)
     outcome = await service.store.publish(publication)
     if isinstance(outcome, Accepted):
         service.feeds.offer(channel, outcome.entries)
@@ -110,25 +113,34 @@ def _messages(raw: bytes, cap: int, user: str | None, key: HeaderKey | None) -> 
     return (messages, True) if batch else ([keyed(messages[0], key)], False)
 
 
-def _rate(service: Service, grant: Grant, address: str | None, messages: int) -> Rate | None:
-    """The limit that these messages count towards: the token's subject's, else the address's."""
-    rate, burst = service.settings.rate, service.settings.burst
-    if not rate:
+def _rate(service: Service, grant: Grant, address: str | None, drafts: Sequence[Draft]) -> Rate | None:
+    """The limit that these messages count towards: the token's subject's, else the address's.
+
+    Raises Unprocessable for what would never pass, however long one waits.
+    """
+    settings, count, size = service.settings, len(drafts), sum(len(draft.body) for draft in drafts)
+    if not settings.rate:
         return None
-    if messages > burst:
-        raise Unprocessable(f"A batch holds at most {burst} messages here (GAPLESS_BURST); this one holds {messages}.")
-    return Rate(subject_of(grant.user, address), 1000 / rate, burst)
+    if count > settings.burst:
+        most = f"at most {settings.burst} messages here (GAPLESS_BURST)"
+        raise Unprocessable(f"A batch holds {most}; this one holds {count}.")
+    if settings.rate_bytes and size > settings.burst_bytes:
+        most = f"at most {settings.burst_bytes} bytes are taken at once here (GAPLESS_BURST_BYTES)"
+        raise Unprocessable(f"This would be stored in {size} bytes; {most}.")
+    byte_interval = 1000 / settings.rate_bytes if settings.rate_bytes else 0
+    subject = subject_of(grant.user, address)
+    return Rate(subject, 1000 / settings.rate, settings.burst, byte_interval, settings.burst_bytes)
 
 
 def _publication(
-    service: Service, channel: str, messages: list[Message], key: str | None, rate: Rate | None
+    service: Service, channel: str, drafts: tuple[Draft, ...], key: str | None, rate: Rate | None
 ) -> Publication:
     """The messages with what only the service can give: time and chance."""
     now = service.wall()
     return Publication(
         channel,
-        tuple(message.draft(message.user) for message in messages),
-        tuple(service.token(4) for _ in messages),
+        drafts,
+        tuple(service.token(4) for _ in drafts),
         new_epoch(now, service.token(2)),
         int(now * 1000),
         key,
@@ -147,7 +159,11 @@ def _answer(outcome: Outcome, sent: Publication, messages: list[Message], batch:
         case KeyConflict(known, same):
             raise Conflict(_conflict(known, same))
         case Limited(wait):
-            raise TooMany("Too many messages on this channel; wait and send again.", wait / 1000, retryAfterMs=wait)
+            raise TooMany(
+                "Too many messages on this channel, or too many bytes; wait and send again.",
+                wait / 1000,
+                retryAfterMs=wait,
+            )
     told = [
         _told(sent.channel, message, str(position), time) | ({"duplicate": True} if duplicate else {})
         for message, position in zip(messages, ids, strict=True)

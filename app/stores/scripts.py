@@ -15,7 +15,7 @@ from typing import Any
 
 from app.cursor import Position
 from app.errors import CorruptLog
-from app.events import Entry, parse_entry
+from app.events import Entry, format_entry, parse_entry
 from app.store import (
     KEY_LIFETIME_MS,
     NOTICE_LIMIT,
@@ -65,6 +65,7 @@ class Layout:
     database: int
     cap: int
     retention: int
+    cap_bytes: int = 67_108_864
 
     def home(self, channel: str) -> str:
         """What every key of the channel begins with."""
@@ -99,6 +100,9 @@ class Layout:
             str(NOTICE_LIMIT),
             "0" if rate is None else repr(rate.interval),
             "0" if rate is None else str(rate.burst),
+            "0" if rate is None else repr(rate.byte_interval),
+            "0" if rate is None else str(rate.byte_burst),
+            str(self.cap_bytes),
             str(len(publication.drafts)),
             *publication.marks,
             *(draft.body for draft in publication.drafts),
@@ -111,8 +115,8 @@ class Layout:
 def read_outcome(publication: Publication, reply: Sequence[Any]) -> tuple[Outcome, bool]:
     """What `publish.lua` answered, and whether it has notified the subscribers."""
     match [_text(part) for part in reply]:
-        case ["accepted", epoch, seq, prev, notified]:
-            return Accepted(_numbered(publication, epoch, int(seq), prev)), notified == "1"
+        case ["accepted", epoch, seq, prev, notified, start]:
+            return Accepted(_numbered(publication, epoch, int(seq), prev, int(start))), notified == "1"
         case ["repeated", *values]:
             return _repeated(publication, values), True
         case ["conflict", known, same]:
@@ -142,13 +146,14 @@ def read_entries(reply: Sequence[Any]) -> list[Entry]:
     return entries
 
 
-def _numbered(publication: Publication, epoch: str, first: int, prev: str) -> tuple[Entry, ...]:
+def _numbered(publication: Publication, epoch: str, seq: int, prev: str, start: int) -> tuple[Entry, ...]:
     """The entries as the script has written them."""
-    befores = (prev, *publication.marks)
-    return tuple(
-        Entry(Position(epoch, first + i, mark), befores[i], publication.now, draft.body)
-        for i, (mark, draft) in enumerate(zip(publication.marks, publication.drafts, strict=True))
-    )
+    entries = []
+    for mark, draft in zip(publication.marks, publication.drafts, strict=True):
+        entry = Entry(Position(epoch, seq, mark), prev, publication.now, draft.body, start)
+        entries.append(entry)
+        seq, prev, start = seq + 1, mark, start + len(format_entry(entry))
+    return tuple(entries)
 
 
 def _repeated(publication: Publication, values: list[str]) -> Repeated | KeyConflict:

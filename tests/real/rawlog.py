@@ -28,13 +28,14 @@ return redis.call('PUBLISH', ARGV[2], table.concat(ARGV, '\\t', 3))
 
 
 class Raw(NamedTuple):
-    """An entry: `epoch seq mark prev time` and one line of JSON."""
+    """An entry: `epoch seq mark prev time start` and one line of JSON."""
 
     epoch: str
     seq: int
     mark: str
     prev: str
     time: str
+    start: int
     body: str
 
     @property
@@ -50,7 +51,8 @@ class Raw(NamedTuple):
     def next(self, data: Any) -> Raw:
         """What a primary that has this as its newest entry would append."""
         body = json.dumps({"event": "message", "user": "raw", "data": data, "localId": None}, separators=(",", ":"))
-        return Raw(self.epoch, self.seq + 1, secrets.token_hex(2), self.mark, self.time, body)
+        before = self.start + len(str(self).encode()) if self.seq else 0
+        return Raw(self.epoch, self.seq + 1, secrets.token_hex(2), self.mark, self.time, before, body)
 
     def __str__(self) -> str:
         return " ".join(str(part) for part in self)
@@ -69,8 +71,8 @@ class RawLog:
         """All that is kept, oldest first."""
         found = []
         for line in self._valkey.cli("LRANGE", self.key, 0, -1):
-            epoch, seq, *rest = line.split(" ", 5)
-            found.append(Raw(epoch, int(seq), *rest))
+            epoch, seq, mark, prev, time, start, body = line.split(" ", 6)
+            found.append(Raw(epoch, int(seq), mark, prev, time, int(start), body))
         return found
 
     def tell(self, history: History) -> None:
@@ -110,4 +112,4 @@ def chain(before: Raw, *data: Any) -> list[Raw]:
 
 def start(epoch: str, time: str) -> Raw:
     """The place before an epoch's first message, from which `chain` may begin."""
-    return Raw(epoch, 0, "0", "", time, "")
+    return Raw(epoch, 0, "0", "", time, 0, "")

@@ -317,6 +317,41 @@ async def test_over_the_rate(valkey: Valkey) -> None:
         assert valkey.cli("LLEN", LOG) == 2
 
 
+async def test_over_the_rate_of_bytes(valkey: Valkey) -> None:
+    async with house(valkey.url, rate_bytes=1000, burst_bytes=50_000) as served:
+        body = {"data": "x" * 40_000, "localId": "4f"}
+        assert (await post(served, body)).status_code == 201
+        reply = await post(served, {"data": "y" * 40_000})
+        told = assert_problem(reply, 429, "or too many bytes")
+        assert 25_000 < told["retryAfterMs"] <= 31_000
+        assert int(reply.headers["retry-after"]) == -(-told["retryAfterMs"] // 1000)
+        assert (await post(served, body)).status_code == 200
+        assert (await post(served, {"data": 1})).status_code == 201, "a small one still passes"
+        for never in ({"data": "x" * 50_000}, [{"data": "x" * 25_000}] * 2):
+            assert_problem(await post(served, never), 422, "GAPLESS_BURST_BYTES")
+        assert valkey.cli("LLEN", LOG) == 2
+
+
+async def test_bytes_are_not_counted_where_that_is_off(valkey: Valkey) -> None:
+    for off in ({"rate_bytes": 0}, {"rate": 0}):
+        async with house(valkey.url, burst_bytes=1024, **off) as served:
+            assert [(await post(served, {"data": "x" * 2000})).status_code for _ in range(3)] == [201] * 3
+
+
+async def test_a_log_is_bounded_in_bytes(valkey: Valkey) -> None:
+    """And whoever missed what made way is told so, as where there were too many messages."""
+    async with house(valkey.url, cap_bytes=1_048_576) as served:
+        ids = [(await post(served, {"data": f"{n}".ljust(100_000)})).json()["id"] for n in range(12)]
+        kept = valkey.cli("LLEN", LOG)
+        assert 7 <= kept <= 10
+        page = (await served.client.get(PATH, params={"after": ids[0], "limit": 200})).json()
+        assert (page["gap"]["reason"], page["gap"]["missed"], page["gap"]["oldest"]) == (
+            "trimmed",
+            11 - kept,
+            ids[-kept],
+        )
+
+
 async def test_without_a_store(valkey: Valkey) -> None:
     async with house("unix:///nowhere/at/all") as served:
         for body in ({"data": 1}, {"data": 1, "localId": "4f"}):

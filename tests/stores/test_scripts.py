@@ -50,11 +50,12 @@ def test_outcomes_are_read_as_bytes_and_as_text(kind: Any) -> None:
     def told(*parts: str) -> Any:
         return read_outcome(one, [kind(part) for part in parts])[0]
 
-    accepted = told("accepted", "t9x2k0ab", "8", "m4ez", "1")
+    accepted = told("accepted", "t9x2k0ab", "8", "m4ez", "1", "700")
     assert isinstance(accepted, Accepted)
     assert [entry.position for entry in accepted.entries] == [("t9x2k0ab", 8, first), ("t9x2k0ab", 9, second)]
     assert [entry.prev for entry in accepted.entries] == ["m4ez", first]
     assert [entry.body for entry in accepted.entries] == [draft.body for draft in one.drafts]
+    assert [entry.start for entry in accepted.entries] == [700, 700 + len(format_entry(accepted.entries[0]))]
     places = Position("t9x2k0ab", 3, "aaaa"), Position("t9x2k0ab", 7, "bbbb")
     assert told("repeated", "d 5 t9x2k0ab 3 aaaa", "d 6 t9x2k0ab 7 bbbb") == Repeated(places, 6)
     assert told("conflict", "2", "1") == KeyConflict(2, 1)
@@ -69,7 +70,7 @@ def test_any_other_outcome_is_none_of_ours(reply: list[str]) -> None:
 
 def test_whether_the_script_has_notified_is_passed_on() -> None:
     for flag in ("0", "1"):
-        _, notified = read_outcome(publication("c"), ["accepted", "t9x2k0ab", 1, "0", flag])
+        _, notified = read_outcome(publication("c"), ["accepted", "t9x2k0ab", 1, "0", flag, "0"])
         assert notified == (flag == "1")
 
 

@@ -26,9 +26,10 @@ class Keep:
     cap: int = 20
     retention: int = 3600
     page: int = 50
+    cap_bytes: int = 67_108_864
 
     def layout(self, database: int) -> Layout:
-        return Layout(self.prefix, database, self.cap, self.retention)
+        return Layout(self.prefix, database, self.cap, self.retention, self.cap_bytes)
 
 
 @dataclass

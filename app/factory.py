@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import SecretStr
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
@@ -31,10 +32,11 @@ from app.routes import admin, health, history, page, problems, publish, stream, 
 from app.routes.deps import Service
 from app.routes.door import UNKEYED, AccessLog, Door
 from app.settings import Settings
-from app.startup import read_settings
+from app.startup import must_work, read_settings, warn
 from app.store import Store
 from app.stores.scripts import Layout
 from app.stores.upstash_start import LARGEST_BODY, check
+from app.tickets import Tickets
 from app.tokens import Expected
 
 if TYPE_CHECKING:
@@ -98,8 +100,10 @@ def serve_or_explain(policy: Policy) -> ASGIApp:
     """
     try:
         settings = read_settings()
+        warn(os.environ)
         refuse_unsafe(settings, policy)
         refuse_upstash(settings)
+        must_work(settings)
         return create_app(settings, policy)
     except StartupRefused as error:
         if policy is SERVER:
@@ -151,22 +155,30 @@ def make_store(settings: Settings) -> Store:
     return LocalStore(settings.data_dir, lambda db: layout(settings, db), page=settings.page)
 
 
-def make_keys(settings: Settings, wall: Callable[[], float]) -> Keys | None:
+def make_keys(settings: Settings, wall: Callable[[], float], *, freezes: bool = False) -> Keys | None:
     """What verifies tokens; None for a service that asks for none."""
     if not settings.keyed:
         return None
-    if settings.jwks_url is not None and find_spec("cryptography") is None:
-        raise StartupRefused("GAPLESS_JWKS_URL needs the package cryptography: pip install 'gapless[jwks]'.")
     from app.keys import Keys  # noqa: PLC0415 - with an HTTP client, which only services with keys pay for
 
-    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
-    return Keys(secret, settings.jwks_url, Expected(settings.jwt_audience, settings.jwt_issuer), wall)
+    expected = Expected(settings.jwt_audience, settings.jwt_issuer, settings.token_max)
+    signed = _values(settings.jwt_secret, settings.jwt_secret_old)
+    return Keys(signed, settings.jwks_url, expected, wall, freezes=freezes)
 
 
-def ticket_secret(settings: Settings) -> str | None:
-    """What signs tickets: a secret of their own, else the tokens'."""
-    secret = settings.ticket_secret or settings.jwt_secret
-    return secret.get_secret_value() if secret and settings.keyed else None
+def make_tickets(settings: Settings) -> Tickets | None:
+    """What makes tickets and verifies them; None for a service without a secret, or that asks for no tokens.
+
+    A secret of their own signs before the tokens', which still verify: so each can be set and changed while it runs.
+    """
+    found = _values(settings.ticket_secret, settings.jwt_secret, settings.jwt_secret_old)
+    if not found or not settings.keyed:
+        return None
+    return Tickets(found, (settings.jwt_audience, settings.jwt_issuer, settings.prefix))
+
+
+def _values(*found: SecretStr | None) -> list[str]:
+    return [secret.get_secret_value() for secret in found if secret is not None]
 
 
 def layout(settings: Settings, database: int) -> Layout:
@@ -203,8 +215,8 @@ class _Wiring:
             policy=policy,
             store=store,
             feeds=Feeds(store, feeds, self._wall, Most(settings.streams, settings.channels)),
-            keys=make_keys(settings, self._wall),
-            ticket_secret=ticket_secret(settings),
+            keys=make_keys(settings, self._wall, freezes=policy.freezes),
+            tickets=make_tickets(settings),
             opened=OpenRate(settings.stream_rate),
             origins=Origins(settings.origins),
             wall=self._wall,
@@ -224,6 +236,8 @@ class _Wiring:
         finally:
             await end(looking)
             self._service = None
+            if service.keys is not None:
+                await service.keys.close()
             await service.feeds.close()
             await service.store.close()
 

@@ -1,23 +1,25 @@
-"""Where the keys for tokens come from: a shared secret, or a JWKS that is fetched, kept, and fetched anew."""
+"""Where the keys for tokens come from: shared secrets, or a JWKS that is fetched, kept, and fetched anew."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 import httpx
 
+from app.ending import end
 from app.errors import KeysUnavailable, Unauthorized
 from app.grant import Grant
-from app.tokens import Expected, Unverified, algorithms_of, key_id, verify_published, verify_shared
+from app.key_set import KeySet, PublishedKey, read_key_set
+from app.tokens import Expected, Unverified, key_id, verify_published, verify_shared
 
+EARLY = 300.0
+"""Seconds after which a JWKS is fetched anew, while those that are known go on."""
 KEEP = 600.0
-"""Seconds after which a JWKS is fetched anew."""
+"""Seconds after which nobody goes on before it was asked for again: a key that is withdrawn counts no longer."""
 AGAIN = 30.0
 """Seconds between fetches that an unknown key asks for: a stranger must not make us ask more often."""
 RETRY = 2.0
@@ -25,79 +27,115 @@ RETRY = 2.0
 TIMEOUT = 3.0
 """Seconds that a fetch may take, all in all."""
 MOST_BYTES = 1_048_576
+MOST_SAID = 5
+"""Unusable entries of a set that are logged."""
 
 _log = logging.getLogger("gapless.keys")
 
 
 class Keys:
-    """Verifies tokens. `wall`: Unix seconds. At least one of `secret` and `jwks_url` is set."""
+    """Verifies tokens. `wall`: Unix seconds. At least one of `secrets` and `jwks_url` is there.
 
-    def __init__(self, secret: str | None, jwks_url: str | None, expected: Expected, wall: Callable[[], float]) -> None:
-        self._secret = secret
-        self._published = None if jwks_url is None else PublishedKeys(jwks_url, wall)
+    `secrets`: each verifies, so that one can be changed while tokens of the other are about. `freezes`: this process
+    stands still between requests, so nothing can be fetched meanwhile.
+    """
+
+    def __init__(
+        self,
+        secrets: Sequence[str],
+        jwks_url: str | None,
+        expected: Expected,
+        wall: Callable[[], float],
+        *,
+        freezes: bool = False,
+    ) -> None:
+        self._secrets = tuple(secrets)
+        self._published = None if jwks_url is None else PublishedKeys(jwks_url, wall, freezes=freezes)
         self._expected = expected
         self._wall = wall
 
     async def verify(self, token: str) -> Grant:
         """What the token's bearer may do; raises Unauthorized, or KeysUnavailable.
 
-        Which key is tried depends on what we have, never on the algorithm that the token names: first the secret, which
-        costs nothing, then the published key of the token's key id.
+        Which keys are tried depends on what we have, never on the algorithm that the token names: first the secrets,
+        which cost nothing, then the published keys of the token's key id.
         """
         named = key_id(token)
-        if self._secret is not None:
+        for secret in self._secrets:
             try:
-                return verify_shared(token, self._secret, self._expected, self._wall())
+                return verify_shared(token, secret, self._expected, self._wall())
             except Unverified:
-                if self._published is None:
-                    raise
-        assert self._published is not None  # noqa: S101 - the class says so
-        jwk = await self._published.find(named)
-        if jwk is None:
+                continue
+        if self._published is None:
+            raise Unverified("The token's signature can't be verified.")
+        found = await self._published.find(named)
+        if not found:
             raise Unauthorized("The token's key is not among the published ones.")
-        return verify_published(token, jwk, self._expected, self._wall())
+        for key in found:
+            try:
+                return verify_published(token, key, self._expected, self._wall())
+            except Unverified:
+                continue
+        raise Unverified("The token's signature can't be verified.")
+
+    async def close(self) -> None:
+        """Leave nothing running."""
+        if self._published is not None:
+            await self._published.close()
 
 
 class PublishedKeys:
-    """The JWKS at `url`, by key id. One fetch at a time, shared by all who wait for it."""
+    """The JWKS at `url`. One fetch at a time, shared by all who wait for it.
 
-    def __init__(self, url: str, wall: Callable[[], float]) -> None:
+    Whoever names a known key waits for none: the next set is fetched while the last one goes on. Only where nobody has
+    asked for a long time, or nothing runs between requests (`freezes`), does he wait, too.
+    """
+
+    def __init__(self, url: str, wall: Callable[[], float], *, freezes: bool = False) -> None:
         self._url = url
         self._wall = wall
-        self._keys: dict[str, Mapping[str, Any]] = {}
+        self._freezes = freezes
+        self._set = KeySet()
         self._fetched = self._tried = float("-inf")
         self._failed = False
         self._fetching: asyncio.Task[None] | None = None
 
-    async def find(self, named: str | None) -> Mapping[str, Any] | None:
-        """The key of this id, or the only one for a token without; None where none is published.
+    async def find(self, named: str | None) -> tuple[PublishedKey, ...]:
+        """The keys of this id, or those of the only id for a token without; none where none is published.
 
         KeysUnavailable where nobody can know. While they can't be fetched, the keys fetched last go on.
         """
-        if self._due(named):
-            await self._refresh()
-        found = self._get(named)
-        if found is None and self._failed:
+        known = bool(self._set.find(named))
+        if self._due(known):
+            fetching = self._refresh()
+            if not known or self._freezes or self._stale():
+                await asyncio.shield(fetching)
+        found = self._set.find(named)
+        if not found and self._failed:
             raise KeysUnavailable("the keys at GAPLESS_JWKS_URL can't be fetched")
         return found
 
-    def _due(self, named: str | None) -> bool:
-        """Whether to fetch first. A clock that was set back makes everything due, once."""
-        now, known = self._wall(), self._get(named) is not None
+    async def close(self) -> None:
+        """End a fetch that is under way."""
+        if self._fetching is not None:
+            await end(self._fetching)
+
+    def _due(self, known: bool) -> bool:
+        """Whether to fetch. A clock that was set back makes everything due, once."""
+        now = self._wall()
         if 0 <= now - self._tried < (RETRY if self._failed and not known else AGAIN):
             return False
-        return not known or not 0 <= now - self._fetched < KEEP
+        return not known or not 0 <= now - self._fetched < EARLY
 
-    def _get(self, named: str | None) -> Mapping[str, Any] | None:
-        if named is None and len(self._keys) == 1:
-            return next(iter(self._keys.values()))
-        return self._keys.get(named or "")
+    def _stale(self) -> bool:
+        """Whether the publisher was not even asked for so long that a key may have been withdrawn meanwhile."""
+        return not 0 <= self._wall() - max(self._fetched, self._tried) < KEEP
 
-    async def _refresh(self) -> None:
+    def _refresh(self) -> asyncio.Task[None]:
         if self._fetching is None:
             self._fetching = asyncio.create_task(self._fetch(), name="gapless keys")
             self._fetching.add_done_callback(self._done)
-        await asyncio.shield(self._fetching)
+        return self._fetching
 
     def _done(self, _: asyncio.Task[None]) -> None:
         self._fetching = None
@@ -107,22 +145,19 @@ class PublishedKeys:
         self._failed = True
         try:
             async with asyncio.timeout(TIMEOUT):
-                self._keys = read_keys(await _download(self._url))
-            self._fetched, self._failed = self._wall(), False
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+                found = read_key_set(await _download(self._url))
+            self._say(found)
+            self._set, self._fetched, self._failed = found, self._wall(), False
+        except Exception as error:  # whatever it is, the keys fetched last go on, and nobody may be there to hear it
             _log.warning("the keys at GAPLESS_JWKS_URL can't be fetched: %s", _reason(error))
         finally:
             self._tried = self._wall()
 
-
-def read_keys(document: bytes) -> dict[str, Mapping[str, Any]]:
-    """The keys of a JWKS that can verify tokens, by key id ("" where one has none); ValueError where it is none."""
-    try:
-        listed = json.loads(document)["keys"]
-        usable = [key for key in listed if isinstance(key, dict) and algorithms_of(key)]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError("it is no JSON Web Key Set") from None
-    return {str(key.get("kid", "")): key for key in usable}
+    def _say(self, found: KeySet) -> None:
+        """Log what of the set can't be used, once for as long as it stays so."""
+        if found.refused != self._set.refused:
+            for sentence in found.refused[:MOST_SAID]:
+                _log.warning("of the keys at GAPLESS_JWKS_URL, %s", sentence)
 
 
 async def _download(url: str) -> bytes:

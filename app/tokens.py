@@ -1,13 +1,7 @@
-"""Who may do what: tokens and tickets, verified and made. Pure: the time is an argument. (docs/protocol.md, section 6)
-
-A token is a JWT of the application's own; a ticket is one of ours, read-only, for named channels, so that nothing that
-can publish has to stand in a URL. They are signed with different keys, so that neither passes for the other.
-"""
+"""The application's tokens, verified and made. Pure: the time is an argument. (docs/protocol.md, 6.1)"""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -16,13 +10,13 @@ from typing import Any
 
 from app.errors import Unauthorized
 from app.grant import SKEW, Grant
+from app.key_set import PublishedKey
 
-TICKET_SECONDS = 900
-"""The longest life of a ticket; it never outlives the token it was made with."""
+TOKEN_MAX = 31 * 86_400
+"""Seconds ahead that a token may end, unless it is set otherwise."""
 
-_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-_CURVES = {"P-256": ("ES256",), "P-384": ("ES384",), "P-521": ("ES512",)}
-_EDWARDS = ("EdDSA",)
+_NO_AUDIENCE = "The token needs the claim aud, which has to name GAPLESS_JWT_AUDIENCE."
+_COGNITO = " It has a client_id, as the access tokens of Amazon Cognito do: send the ID token instead."
 # What a message's `user` may be: `sub` becomes it without being looked at again.
 _USER = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 
@@ -33,10 +27,11 @@ class Unverified(Unauthorized):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a token must say beside its signature; None: anything."""
+    """What a token must say beside its signature; None: anything. `longest`: seconds ahead that it may end."""
 
     audience: str | None = None
     issuer: str | None = None
+    longest: float = TOKEN_MAX
 
 
 def key_id(token: str) -> str | None:
@@ -52,53 +47,12 @@ def key_id(token: str) -> str | None:
 
 def verify_shared(token: str, secret: str, expected: Expected, now: float) -> Grant:
     """The grant of a token signed with our shared secret (HS256); raises Unauthorized, Unverified by another key."""
-    return _grant(_claims(token, secret, ["HS256"], expected), now)
+    return _grant(signed_claims(token, secret, ["HS256"]), expected, now)
 
 
-def verify_published(token: str, jwk: Mapping[str, Any], expected: Expected, now: float) -> Grant:
-    """The grant of a token signed with a published key, by that key's own kind of algorithm; raises Unauthorized."""
-    import jwt  # noqa: PLC0415
-
-    allowed = algorithms_of(jwk)
-    try:
-        key = jwt.PyJWK({**jwk, "alg": allowed[0]}).key
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, IndexError, AttributeError):
-        raise Unauthorized("The token's key can't be used to verify tokens.") from None
-    return _grant(_claims(token, key, allowed, expected), now)
-
-
-def algorithms_of(jwk: Mapping[str, Any]) -> list[str]:
-    """The algorithms that a published key may verify: those of its kind, and of its own narrower word. Often none."""
-    if jwk.get("use", "sig") != "sig":
-        return []
-    allowed = {"RSA": _RSA, "EC": _CURVES.get(str(jwk.get("crv")), ()), "OKP": _EDWARDS}.get(str(jwk.get("kty")), ())
-    return [name for name in allowed if jwk.get("alg", name) == name]
-
-
-def make_ticket(grant: Grant, channels: Sequence[str], secret: str, now: float) -> tuple[str, int]:
-    """A ticket for these channels, and the Unix second in which it ends; raises Forbidden.
-
-    Unauthorized where the token is past its end, and only the skew still lets it in.
-    """
-    import jwt  # noqa: PLC0415
-
-    grant.must_subscribe(channels)
-    ends = int(now + TICKET_SECONDS if grant.expires is None else min(now + TICKET_SECONDS, grant.expires))
-    if ends <= now:
-        raise Unauthorized("The token has expired; a ticket can't outlive it.")
-    claims = {"sub": grant.user, "channels": list(channels), "exp": ends, "typ": "ticket"}
-    return jwt.encode({k: v for k, v in claims.items() if v is not None}, _ticket_key(secret), "HS256"), ends
-
-
-def verify_ticket(ticket: str, secret: str, now: float) -> Grant:
-    """What a ticket's bearer may do; raises Unauthorized. Tickets are ours: their time has no skew."""
-    claims = _claims(ticket, _ticket_key(secret), ["HS256"], Expected())
-    channels = claims.get("channels")
-    if claims.get("typ") != "ticket" or not isinstance(channels, list) or not isinstance(claims.get("exp"), int):
-        raise Unauthorized("This is not a ticket.")
-    if claims["exp"] <= now:
-        raise Unauthorized("The ticket has ended; ask for a new one.")
-    return Grant(claims.get("sub"), (), tuple(map(str, channels)), admin=False, expires=claims["exp"] - SKEW)
+def verify_published(token: str, key: PublishedKey, expected: Expected, now: float) -> Grant:
+    """The grant of a token signed with a published key, by that key's own kind of algorithm; raises as above."""
+    return _grant(signed_claims(token, key.public, list(key.algorithms)), expected, now)
 
 
 def make_token(
@@ -113,41 +67,59 @@ def make_token(
     return jwt.encode({"sub": user, "exp": expires, "gapless": own, **more}, secret, "HS256")
 
 
-def _claims(token: str, key: Any, algorithms: list[str], expected: Expected) -> dict[str, Any]:
-    """The claims of a token with a good signature; its times and subject are looked at by us, not by the library."""
+def signed_claims(token: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
+    """The claims of a token with a good signature, of which none was looked at yet; raises Unverified."""
     import jwt  # noqa: PLC0415
 
-    looked_at = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_sub", "verify_jti"), False)
-    options: Any = {**looked_at, "verify_aud": expected.audience is not None}
+    names = ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
+    options: Any = dict.fromkeys((f"verify_{name}" for name in names), False)
     try:
-        claims: dict[str, Any] = jwt.decode(
-            token, key, algorithms, options=options, audience=expected.audience, issuer=expected.issuer
-        )
-    except jwt.InvalidAudienceError:
-        raise Unauthorized("The token is for another audience.") from None
-    except jwt.InvalidIssuerError:
-        raise Unauthorized("The token is of another issuer.") from None
-    except jwt.MissingRequiredClaimError as error:
-        raise Unauthorized(f"The token needs the claim {error.claim}.") from None
+        claims: dict[str, Any] = jwt.decode(token, key, algorithms, options=options)
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         raise Unverified("The token's signature can't be verified.") from None
     return claims
 
 
-def _grant(claims: Mapping[str, Any], now: float) -> Grant:
-    """What the claims allow; raises Unauthorized for those that say too little, or at the wrong time."""
-    user, expires, begins = claims.get("sub"), _time(claims.get("exp")), claims.get("nbf")
+def _grant(claims: Mapping[str, Any], expected: Expected, now: float) -> Grant:
+    """What the claims allow; raises Unauthorized for those that say too little, or are not for us, or not now."""
+    _must_be_for_us(claims, expected)
+    user = claims.get("sub")
     if not isinstance(user, str) or not _USER.fullmatch(user):
         raise Unauthorized("The token needs the claim sub: 1 to 128 characters, no control characters.")
-    if expires is None:
-        raise Unauthorized("The token needs the claim exp: when it ends, in Unix seconds.")
-    if expires + SKEW <= now:
-        raise Unauthorized("The token has expired.")
+    expires = _end(claims, expected.longest, now)
+    begins = claims.get("nbf")
     if begins is not None and ((begins := _time(begins)) is None or begins - SKEW > now):
         raise Unauthorized("The token is not valid yet.")
     own = claims.get("gapless")
     own = own if isinstance(own, Mapping) else {}
     return Grant(user, _patterns(own, "publish"), _patterns(own, "subscribe"), own.get("admin") is True, expires)
+
+
+def _must_be_for_us(claims: Mapping[str, Any], expected: Expected) -> None:
+    """Raises Unauthorized where audience or issuer are set, and the token names others or none."""
+    if expected.audience is not None:
+        named = claims.get("aud")
+        if named is None:
+            raise Unauthorized(_NO_AUDIENCE + (_COGNITO if "client_id" in claims else ""))
+        if expected.audience not in (named if isinstance(named, list) else [named]):
+            raise Unauthorized("The token is for another audience (its claim aud).")
+    if expected.issuer is not None and claims.get("iss") != expected.issuer:
+        raise Unauthorized("The token is of another issuer, or names none (its claim iss).")
+
+
+def _end(claims: Mapping[str, Any], longest: float, now: float) -> float:
+    """When the token ends; raises Unauthorized where it has, or names no end, or one too far ahead."""
+    expires = _time(claims.get("exp"))
+    if expires is None:
+        raise Unauthorized("The token needs the claim exp: when it ends, in Unix seconds.")
+    if expires + SKEW <= now:
+        raise Unauthorized("The token has expired.")
+    if expires > now + longest + SKEW:
+        if expires > 100 * now:  # thousands of years ahead
+            raise Unauthorized("The token's claim exp is in milliseconds; it has to be in Unix seconds.")
+        days = longest / 86_400
+        raise Unauthorized(f"The token ends too late: its claim exp may be {days:g} days ahead (GAPLESS_TOKEN_MAX).")
+    return expires
 
 
 def _time(claim: Any) -> float | None:
@@ -160,8 +132,3 @@ def _time(claim: Any) -> float | None:
 def _patterns(own: Mapping[str, Any], right: str) -> tuple[str, ...]:
     listed = own.get(right)
     return tuple(p for p in listed if isinstance(p, str)) if isinstance(listed, list) else ()
-
-
-def _ticket_key(secret: str) -> str:
-    """Another key than the tokens', from the same secret."""
-    return hmac.new(secret.encode(), b"gapless ticket", hashlib.sha256).hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import httpx
 import pytest
 
@@ -28,6 +30,10 @@ REFUSED = {
     "open to the world": (STORE, ["GAPLESS_PUBLIC=true"], PLATFORMS),
     "messages no reply can hold": (STORE | PUBLIC | TOO_LARGE, [f"at most {LARGEST_BUFFERED}"], BUFFERED),
     "a setting that can't be read": (STORE | PUBLIC | {"GAPLESS_CAP": "5"}, ["GAPLESS_CAP", "'5'"], PLATFORMS),
+    "a secret that is too short": (STORE | {"GAPLESS_JWT_SECRET": "hunter2"}, ["it has 7 characters"], PLATFORMS),
+    "a misspelt secret": (STORE | PUBLIC | {"GAPLESS_JWT_SECERT": "x" * 32}, ["GAPLESS_JWT_SECRET may be"], PLATFORMS),
+    "an origin that never matches": (STORE | PUBLIC | {"GAPLESS_ORIGINS": "a.example"}, ["no scheme"], PLATFORMS),
+    "keys from nowhere": (STORE | {"GAPLESS_JWKS_URL": "a.example/keys"}, ["GAPLESS_JWKS_URL: it is no"], PLATFORMS),
     "half an Upstash": ({"KV_REST_API_URL": "https://a.example"}, ["UPSTASH_REDIS_REST_TOKEN is not"], PLATFORMS),
 }
 STARTS: dict[str, tuple[dict[str, str], list[Policy]]] = {
@@ -62,6 +68,21 @@ async def test_on_a_platform_every_reply_names_the_setting(why: str, monkeypatch
         assert comment.startswith(": ") and all(word in comment for word in words)
         assert 5000 <= int(rest.partition("\n")[0]) <= 7500
         assert rest.endswith('\nevent: end\ndata: {"reason":"unavailable"}\n\n') and "id:" not in rest
+
+
+@pytest.mark.parametrize(
+    ("settings", "package"),
+    [(STORE | PUBLIC, "redis"), (STORE | {"GAPLESS_JWKS_URL": "https://a.example/"}, "cryptography")],
+)
+async def test_what_is_not_installed_is_said_by_every_reply(
+    settings: dict[str, str], package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request of a stream got a 500, which stops an EventSource for ever."""
+    monkeypatch.setitem(sys.modules, package, None)
+    for policy in PLATFORMS:
+        reply, stream = await ask(policy, settings, monkeypatch)
+        assert (reply.status_code, stream.status_code) == (503, 200)
+        assert "pip install 'gapless[" in reply.json()["detail"] and "pip install 'gapless[" in stream.text
 
 
 @pytest.mark.parametrize("why", STARTS)

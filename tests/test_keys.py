@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from app import keys as keys_module
 from app.errors import KeysUnavailable, StoreUnavailable, Unauthorized
 from app.grant import Grant
-from app.keys import AGAIN, KEEP, MOST_BYTES, RETRY, Keys, read_keys
+from app.keys import AGAIN, EARLY, KEEP, MOST_BYTES, MOST_SAID, RETRY, Keys
 from app.tokens import Expected
-from tests.front.forge import SECRET, Published, Secret, Signer, claims_of, unsigned
+from tests.front.forge import OTHER_SECRET, SECRET, Published, Secret, Signer, claims_of, unsigned
 from tests.front.key_server import KeyServer, reply
 from tests.support.alarm import auntil
 
@@ -43,8 +41,20 @@ async def server() -> AsyncIterator[KeyServer]:
 
 
 @pytest.fixture
-def keys(server: KeyServer, clock: Clock) -> Keys:
-    return Keys(None, server.url, Expected(), clock)
+async def keys(server: KeyServer, clock: Clock) -> AsyncIterator[Keys]:
+    keys = Keys((), server.url, Expected(), clock)
+    yield keys
+    await keys.close()
+
+
+def fetching(keys: Keys) -> bool:
+    assert keys._published is not None
+    return keys._published._fetching is not None
+
+
+async def refreshed(keys: Keys) -> None:
+    """A fetch in the background has ended."""
+    await auntil(lambda: not fetching(keys), "the fetch has ended")
 
 
 def token(signer: Signer) -> str:
@@ -55,11 +65,12 @@ async def test_keys_are_fetched_with_the_first_token_and_kept(server: KeyServer,
     assert server.requests == 0
     for _ in range(3):
         assert (await keys.verify(token(ONE))).user == "ann"
-    clock.now += KEEP - 1
+    clock.now += EARLY - 1
     await keys.verify(token(ONE))
     assert server.requests == 1
     clock.now += 1
     await keys.verify(token(ONE))
+    await refreshed(keys)
     assert server.requests == 2
 
 
@@ -110,6 +121,70 @@ async def test_a_clock_that_is_set_back_does_not_stop_the_fetching(server: KeySe
     clock.now -= 50_000
     assert await keys.verify(token(TWO))
     assert server.requests == 2
+
+
+# --- in the background
+
+
+async def test_known_keys_wait_for_no_fetch(server: KeyServer, keys: Keys, clock: Clock) -> None:
+    """Whoever publishes hangs: every request with a known key took three seconds more at each refresh."""
+    await keys.verify(token(ONE))
+    server.gate.clear()
+    clock.now += EARLY
+    for _ in range(20):
+        assert await keys.verify(token(ONE))
+        assert fetching(keys), "it was not waited for"
+    await auntil(lambda: server.requests == 2, "the fetch has begun")
+    server.keys = [ONE.jwk, TWO.jwk]
+    server.gate.set()
+    await refreshed(keys)
+    assert await keys.verify(token(TWO))
+    assert server.requests == 2
+
+
+async def test_for_as_long_as_it_hangs(
+    server: KeyServer, keys: Keys, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await keys.verify(token(ONE))
+    monkeypatch.setattr(keys_module, "TIMEOUT", 0.3)
+    server.silent = True
+    for number in range(5):
+        clock.now += EARLY
+        assert await keys.verify(token(ONE))
+        assert fetching(keys), "it was not waited for"
+        await auntil(lambda: server.requests == number + 2, "it has been asked")  # noqa: B023
+        await refreshed(keys)
+    assert server.requests == 6, "it is asked again and again"
+
+
+async def test_a_key_that_was_withdrawn_while_nobody_came_is_asked_for_first(
+    server: KeyServer, keys: Keys, clock: Clock
+) -> None:
+    await keys.verify(token(ONE))
+    server.keys = [TWO.jwk]
+    clock.now += KEEP
+    with pytest.raises(Unauthorized, match="published"):
+        await keys.verify(token(ONE))
+
+
+async def test_where_nothing_runs_between_requests_a_fetch_is_waited_for(server: KeyServer, clock: Clock) -> None:
+    """As on Lambda: in the background it would never end."""
+    keys = Keys((), server.url, Expected(), clock, freezes=True)
+    await keys.verify(token(ONE))
+    server.keys = [TWO.jwk]
+    clock.now += EARLY
+    with pytest.raises(Unauthorized, match="published"):
+        await keys.verify(token(ONE))
+
+
+async def test_what_nobody_waits_for_is_ended_with_the_service(server: KeyServer, keys: Keys, clock: Clock) -> None:
+    await keys.verify(token(ONE))
+    server.silent = True
+    clock.now += EARLY
+    await keys.verify(token(ONE))
+    await auntil(lambda: server.requests == 2, "the fetch has begun")
+    await keys.close()
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "gapless keys"]
 
 
 # --- failure
@@ -182,6 +257,7 @@ async def test_old_keys_go_on_while_new_ones_can_not_be_had(server: KeyServer, k
     clock.now += KEEP
     for _ in range(20):
         assert await keys.verify(token(ONE))
+    await refreshed(keys)
     assert server.requests == 2, "one attempt, and then not again for a while"
     with pytest.raises(KeysUnavailable):
         await keys.verify(token(TWO))
@@ -197,10 +273,50 @@ async def test_old_keys_go_on_while_new_ones_can_not_be_had(server: KeyServer, k
 async def test_nobody_there(clock: Clock) -> None:
     for url in ("http://127.0.0.1:1/keys", "http://[/", "https://127.0.0.1:1/"):
         with pytest.raises(KeysUnavailable):
-            await Keys(None, url, Expected(), clock).verify(token(ONE))
+            await Keys((), url, Expected(), clock).verify(token(ONE))
 
 
 # --- which key
+
+
+async def test_keys_of_two_kinds_under_one_id_are_both_tried(server: KeyServer, keys: Keys) -> None:
+    both = [Published("RSA", "same"), Published("EC", "same")]
+    server.keys = [signer.jwk for signer in both]
+    for signer in both:
+        assert (await keys.verify(token(signer))).user == "ann"
+        with pytest.raises(Unauthorized, match="signature"):
+            await keys.verify(signer.sign_by_another(claims_of(NOW)))
+        with pytest.raises(Unauthorized, match="signature"):
+            await keys.verify(signer.confuse(claims_of(NOW)))
+    with pytest.raises(Unauthorized, match="expired"):
+        await keys.verify(both[0].sign(claims_of(NOW, exp=int(NOW) - 60)))
+
+
+async def test_what_can_not_be_used_is_logged_once(
+    server: KeyServer, keys: Keys, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def said() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+    server.keys = [ONE.jwk, *({"kty": "oct", "kid": f"{number}", "k": "c2VjcmV0"} for number in range(MOST_SAID + 5))]
+    await keys.verify(token(ONE))
+    assert len(said()) == MOST_SAID
+    assert said()[0].startswith("of the keys at GAPLESS_JWKS_URL, the entry '0' verifies no token: ")
+    assert "c2VjcmV0" not in caplog.text
+    clock.now += EARLY
+    await keys.verify(token(ONE))
+    await refreshed(keys)
+    assert len(said()) == MOST_SAID, "until it changes"
+
+
+async def test_tokens_of_both_secrets_are_honoured_while_one_is_changed(clock: Clock) -> None:
+    both = Keys([OTHER_SECRET, SECRET], None, Expected(), clock)
+    for secret in (SECRET, OTHER_SECRET):
+        assert (await both.verify(Secret(secret).sign(claims_of(NOW)))).user == "ann"
+        with pytest.raises(Unauthorized, match="expired"):
+            await both.verify(Secret(secret).sign(claims_of(NOW, exp=int(NOW) - 60)))
+    with pytest.raises(Unauthorized, match="signature"):
+        await both.verify(Secret("a third secret, and as long as both").sign(claims_of(NOW)))
 
 
 async def test_a_token_that_names_no_key_has_the_only_one(server: KeyServer, keys: Keys) -> None:
@@ -208,7 +324,7 @@ async def test_a_token_that_names_no_key_has_the_only_one(server: KeyServer, key
     assert await keys.verify(token(anonymous))
     server.keys = [ONE.jwk, TWO.jwk]
     with pytest.raises(Unauthorized):
-        await Keys(None, server.url, Expected(), lambda: NOW).verify(token(anonymous))
+        await Keys((), server.url, Expected(), lambda: NOW).verify(token(anonymous))
 
 
 async def test_keys_for_something_else_are_not_among_ours(server: KeyServer, keys: Keys) -> None:
@@ -220,7 +336,7 @@ async def test_keys_for_something_else_are_not_among_ours(server: KeyServer, key
 
 @pytest.mark.parametrize("kid", [None, "key 0"])
 async def test_secret_and_published_keys_side_by_side(server: KeyServer, clock: Clock, kid: str | None) -> None:
-    both = Keys(SECRET, server.url, Expected(), clock)
+    both = Keys([SECRET], server.url, Expected(), clock)
     assert (await both.verify(Secret().sign(claims_of(NOW, sub="server")))).user == "server"
     assert server.requests == 0, "the secret needs nobody"
     assert (await both.verify(token(Published("EC", kid, 0)))).user == "ann"
@@ -230,19 +346,14 @@ async def test_secret_and_published_keys_side_by_side(server: KeyServer, clock: 
 
 
 async def test_an_old_token_of_the_secret_is_not_looked_for_elsewhere(server: KeyServer, clock: Clock) -> None:
-    both = Keys(SECRET, server.url, Expected(), clock)
+    both = Keys([SECRET], server.url, Expected(), clock)
     with pytest.raises(Unauthorized, match="expired"):
         await both.verify(Secret().sign(claims_of(NOW, exp=int(NOW) - 60)))
     assert server.requests == 0
 
 
 async def test_without_published_keys_the_secret_decides(clock: Clock) -> None:
-    alone = Keys(SECRET, None, Expected(), clock)
+    alone = Keys([SECRET], None, Expected(), clock)
     assert await alone.verify(Secret().sign(claims_of(NOW)))
     with pytest.raises(Unauthorized, match="signature"):
         await alone.verify(token(ONE))
-
-
-@pytest.mark.parametrize("listed", [[], [5], [None], [{}], [{"kty": "oct"}]])
-def test_a_set_without_a_key_that_verifies_is_an_empty_one(listed: list[Any]) -> None:
-    assert read_keys(json.dumps({"keys": listed}).encode()) == {}

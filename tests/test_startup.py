@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+
 import pytest
 
-from app.startup import BadSetting, read_settings
+from app.errors import StartupRefused
+from app.settings import Settings
+from app.startup import BadSetting, must_work, read_settings, warn
+
+LONG = "0123456789abcdef" * 2
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,3 +54,127 @@ def test_an_origin_that_can_never_match_is_refused_in_a_sentence(monkeypatch: py
     monkeypatch.setenv("GAPLESS_ORIGINS", "https://a.example, app.example.com")
     with pytest.raises(BadSetting, match=r"^GAPLESS_ORIGINS: 'app\.example\.com' has no scheme; an origin looks like"):
         read_settings()
+
+
+# --- secrets
+
+
+@pytest.mark.parametrize("name", ["GAPLESS_JWT_SECRET", "GAPLESS_JWT_SECRET_OLD", "GAPLESS_TICKET_SECRET"])
+@pytest.mark.parametrize("short", ["hunter2", "x" * 31, "x" * 31 + "\n", f"'{'x' * 31}'", " " * 40])
+def test_a_secret_that_is_too_short_is_refused_with_its_length(
+    name: str, short: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAPLESS_JWT_SECRET", LONG)
+    monkeypatch.setenv(name, short)
+    with pytest.raises(BadSetting, match=rf"^{name}: it has \d+ characters, and needs 32, such as `openssl") as refused:
+        read_settings()
+    assert short not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["GAPLESS_JWT_SECRET", "GAPLESS_TICKET_SECRET", "GAPLESS_JWT_AUDIENCE"])
+@pytest.mark.parametrize(
+    ("value", "why"), [(f"{LONG}\n", "a new line"), (f" {LONG}", "a blank"), (f'"{LONG}"', "in quotes"), (LONG, "")]
+)
+def test_what_surrounds_a_value_by_mistake_is_named(
+    name: str, value: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn({name: value})
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == bool(why)
+    for line in lines:
+        assert line.startswith(f"{name} ") and why in line and LONG not in line
+
+
+def test_an_old_secret_follows_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAPLESS_JWT_SECRET_OLD", LONG)
+    with pytest.raises(BadSetting, match="GAPLESS_JWT_SECRET, which follows it, is not"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    "url", ["issuer.example", "ftp://a.example", "https://", "http://[", "https://a b", '"https://a"']
+)
+def test_an_address_of_keys_that_is_none_is_refused_and_not_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAPLESS_JWKS_URL", url)
+    with pytest.raises(BadSetting, match=r"^GAPLESS_JWKS_URL: it is no address; it looks like https://") as refused:
+        read_settings()
+    assert url not in str(refused.value).replace("https://issuer.example.com", "")
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("GAPLESS_CAPP", "GAPLESS_CAP"),
+        ("gapless_capp", "GAPLESS_CAP"),
+        ("GAPLESS_RETENTION_SECONDS", "GAPLESS_RETENTION"),
+        ("GAPLESS_ORIGIN", "GAPLESS_ORIGINS"),
+        ("GAPLESS_HEART_BEAT", "GAPLESS_HEARTBEAT"),
+        ("GAPLESS_JWT_SECRET_ODL", "GAPLESS_JWT_SECRET_OLD"),
+        ("GAPLESS_XYZZY", None),
+    ],
+)
+def test_a_misspelt_setting_is_named_with_the_nearest(
+    name: str, nearest: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(name, "hunter2")
+    assert read_settings().cap == 1000
+    warn({name: "hunter2"})
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    meant = f"; {nearest} may be meant" if nearest else ""
+    assert line == f"{name} is no setting, and is ignored{meant}."
+
+
+@pytest.mark.parametrize(
+    "name", ["GAPLESS_CAP", "gapless_cap", "GAPLESSCAP", "CAP", "REDIS_URL", "GAPLESS_JWT_SECRET_OLD"]
+)
+def test_what_is_a_setting_or_none_of_ours_is_not_named(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    warn({name: "20", "GAPLESS_EMPTY": ""})
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "name", ["GAPLESS_JWT_SECERT", "GAPLESS_SECRET", "GAPLESS_JWK_URL", "GAPLESS_JWT_AUDIANCE", "GAPLESS_JWT_ISSUERS"]
+)
+def test_a_misspelt_setting_that_was_to_keep_people_out_keeps_everybody_out(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAPLESS_PUBLIC", "true")
+    monkeypatch.setenv(name, "hunter2")
+    with pytest.raises(BadSetting, match=rf"^{name} is no setting.*may be meant.*who may do what") as refused:
+        read_settings()
+    assert "hunter2" not in str(refused.value)
+
+
+def test_but_not_where_the_right_one_is_set_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAPLESS_JWT_SECERT", "hunter2")
+    monkeypatch.setenv("GAPLESS_JWT_SECRET", LONG)
+    assert read_settings().keyed
+
+
+# --- packages
+
+
+@pytest.mark.parametrize(
+    ("settings", "package", "extra"),
+    [
+        ({"redis_url": "redis://localhost"}, "redis", r"REDIS_URL.*gapless\[redis\]"),
+        ({}, "redis", r"embedded Valkey.*gapless\[embedded\]"),
+        ({"jwks_url": "https://a.example/keys"}, "cryptography", r"GAPLESS_JWKS_URL.*gapless\[jwks\]"),
+    ],
+)
+def test_what_needs_a_package_that_is_not_installed_is_refused(
+    settings: dict[str, str], package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    must_work(Settings(**settings))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(StartupRefused, match=rf"{extra}"):
+        must_work(Settings(**settings))  # type: ignore[arg-type]
+
+
+def test_what_is_not_used_need_not_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("redis", "cryptography"):
+        monkeypatch.setitem(sys.modules, package, None)
+    must_work(Settings(upstash_url="https://a.example", upstash_token="t", redis_url="redis://localhost"))  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from app.cli.address import Address, listen, resolve
 from app.cli.place import place_of, where_to_listen
 from app.errors import StartupRefused
 from app.settings import Settings
-from app.startup import read_settings
+from app.startup import must_work, read_settings
 
 DESCRIPTORS = 65_536
 """Each stream takes one. Higher would cost programs that look at every one they might have."""
@@ -27,6 +27,7 @@ def serve(host: str | None, port: int | None, workers: int) -> int:
     settings = read_settings()
     address = resolve(*where_to_listen(host, port))
     refuse_open_world(address, settings)
+    must_work(settings)
     if importlib.util.find_spec("uvicorn") is None:
         raise StartupRefused("`gapless serve` needs uvicorn: pip install 'gapless[embedded]'.")
     for number in (signal.SIGINT, signal.SIGTERM):

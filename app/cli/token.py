@@ -33,6 +33,11 @@ def token(wanted: Wanted) -> int:
             "GAPLESS_JWT_SECRET is not set; tokens are signed with it. Set it here as for the service: "
             'export GAPLESS_JWT_SECRET="$(openssl rand -base64 32)"'
         )
+    if 60 * wanted.minutes > settings.token_max:
+        raise BadSetting(
+            f"--minutes is {wanted.minutes}, but a token may last {settings.token_max / 60:g} (GAPLESS_TOKEN_MAX is "
+            f"{settings.token_max:g} seconds)."
+        )
     more: dict[str, Any] = {"aud": settings.jwt_audience, "iss": settings.jwt_issuer}
     made = make_token(
         settings.jwt_secret.get_secret_value(),

@@ -12,7 +12,7 @@ from app.errors import Forbidden, Unauthorized
 from app.grant import EVERYBODY, Grant
 from app.origins import is_own
 from app.routes.deps import Service, ServiceDep
-from app.tokens import verify_ticket
+from app.tickets import Tickets
 
 _READING = ("GET", "HEAD")
 
@@ -44,17 +44,17 @@ async def reader(service: ServiceDep, header: _Header, ticket: _Ticket, query: _
     if service.keys is None:
         return EVERYBODY
     if ticket:
-        return verify_ticket(ticket, _ticket_secret(service), service.wall())
+        return _tickets(service).verify(ticket, service.wall())
     token = header.credentials if header is not None else query or cookie
     if not token:
         raise _nobody()
     return await service.keys.verify(token)
 
 
-def _ticket_secret(service: Service) -> str:
-    if service.ticket_secret is None:
+def _tickets(service: Service) -> Tickets:
+    if service.tickets is None:
         raise Unauthorized("This service makes no tickets: GAPLESS_TICKET_SECRET is not set.")
-    return service.ticket_secret
+    return service.tickets
 
 
 def _nobody() -> Unauthorized:

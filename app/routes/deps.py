@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Path, Query, Request
@@ -21,6 +21,7 @@ from app.policy import Policy
 from app.reading import Start
 from app.settings import Settings
 from app.store import Store
+from app.tickets import Tickets
 
 if TYPE_CHECKING:
     from app.keys import Keys  # a cold start without keys need not pay for an HTTP client
@@ -41,7 +42,7 @@ class Service:
     store: Store
     feeds: Feeds
     keys: Keys | None
-    ticket_secret: str | None = field(repr=False)
+    tickets: Tickets | None
     opened: OpenRate
     origins: Origins
     wall: Callable[[], float]

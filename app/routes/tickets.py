@@ -13,7 +13,6 @@ from app.models import CHANNEL, MOST_CHANNELS, explain, read_json
 from app.routes.caller import WriterDep
 from app.routes.deps import BodyDep, ServiceDep, must_be_channels
 from app.routes.problems import describe
-from app.tokens import make_ticket
 
 router = APIRouter(tags=["access"])
 
@@ -63,12 +62,12 @@ async def tickets(grant: WriterDep, raw: BodyDep, service: ServiceDep) -> JSONRe
     except ValidationError as error:
         raise Unprocessable(explain(error.errors())) from None
     must_be_channels(asked.channels)
-    if service.ticket_secret is None:
+    if service.tickets is None:
         raise Unprocessable(
             "This service makes no tickets: it asks for no tokens."
             if service.keys is None
             else "This service makes no tickets: set GAPLESS_TICKET_SECRET."
         )
-    ticket, ends = make_ticket(grant, asked.channels, service.ticket_secret, service.wall())
+    ticket, ends = service.tickets.make(grant, asked.channels, service.wall())
     expires = datetime.fromtimestamp(ends, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return JSONResponse({"ticket": ticket, "expires": expires}, 201, {"Cache-Control": "no-store"})

@@ -88,3 +88,14 @@ def test_a_secret_that_is_too_short_is_not_shown(
     err = capsys.readouterr().err
     assert "GAPLESS_JWT_SECRET" in err
     assert "hunter2" not in err
+
+
+def test_one_that_the_service_would_refuse_is_not_made(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["token", "--user", "ann", "--minutes", str(31 * 24 * 60 + 1)]) == 2
+    assert "GAPLESS_TOKEN_MAX" in capsys.readouterr().err
+    monkeypatch.setenv("GAPLESS_TOKEN_MAX", "600")
+    assert main(["token", "--user", "ann", "--minutes", "11"]) == 2
+    assert "a token may last 10 (GAPLESS_TOKEN_MAX is 600 seconds)" in capsys.readouterr().err
+    assert made(capsys, "--minutes", "10").user == "ann"

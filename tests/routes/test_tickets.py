@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from app.tokens import make_ticket, verify_ticket
 from tests.front.forge import OTHER_SECRET, SECRET, Published, Secret, claims_of
 from tests.front.house import House, bearer, events, house, of_kind
 from tests.front.key_server import KeyServer
@@ -89,7 +88,7 @@ async def test_it_writes_nothing_and_makes_no_other(found: House) -> None:
 
 async def test_it_ends(found: House) -> None:
     grant = await found.app.state.wiring.service.keys.verify(Secret().sign(claims_of(time.time())))
-    late, _ = make_ticket(grant, ["a"], SECRET, time.time() - 901)
+    late, _ = found.app.state.wiring.service.tickets.make(grant, ["a"], time.time() - 901)
     assert await read(found.client, "/channels/a/messages", late) == 401
     assert await read(found.client, "/channels/a/stream", late) == 401
 
@@ -167,6 +166,31 @@ async def test_published_keys_need_a_secret_for_tickets(valkey: Valkey) -> None:
             assert await read(found.client, "/channels/a/messages", reply.json()["ticket"]) == 200
 
 
+@pytest.mark.parametrize("other", [{"jwt_audience": "them"}, {"jwt_issuer": "https://them"}, {"prefix": "staging"}])
+async def test_a_service_of_another_audience_issuer_or_prefix_honours_none(
+    valkey: Valkey, other: dict[str, str]
+) -> None:
+    """With one secret: the ticket of a staging service read production."""
+    ours = {"jwt_audience": "us", "jwt_issuer": "https://us", "prefix": "gapless"}
+    async with house(valkey.url, jwt_secret=SECRET, **ours) as here:
+        mine = await ticket(here, "a", aud="us", iss="https://us")
+        assert await read(here.client, "/channels/a/messages", mine) == 200
+    async with house(valkey.url, jwt_secret=SECRET, **(ours | other)) as there:
+        assert await read(there.client, "/channels/a/messages", mine) == 401
+        assert await read(there.client, "/channels/a/stream", mine) == 401
+
+
+async def test_a_secret_of_their_own_leaves_those_of_the_tokens_good(valkey: Valkey) -> None:
+    async with house(valkey.url, jwt_secret=SECRET) as before:
+        earlier = await ticket(before, "a")
+    async with house(valkey.url, jwt_secret=SECRET, ticket_secret=OTHER_SECRET) as after:
+        assert await read(after.client, "/channels/a/messages", earlier) == 200
+        later = await ticket(after, "a")
+        assert await read(after.client, "/channels/a/messages", later) == 200
+    async with house(valkey.url, jwt_secret=SECRET) as before:
+        assert await read(before.client, "/channels/a/messages", later) == 401
+
+
 async def test_a_secret_for_tickets_alone_asks_nobody_for_a_token(valkey: Valkey) -> None:
     async with house(valkey.url, ticket_secret=SECRET) as found:
         assert (await found.client.post("/tickets", json={"channels": ["a"]})).status_code == 422
@@ -191,4 +215,3 @@ async def test_a_long_poll_by_ticket_is_answered(found: House) -> None:
     )
     posted = await found.client.post("/channels/a/messages", json={"data": 1}, headers=token())
     assert [one["id"] for one in (await asking).json()["messages"]] == [posted.json()["id"]]
-    assert verify_ticket(mine, SECRET, time.time()).user == "ann"

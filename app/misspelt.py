@@ -1,0 +1,55 @@
+"""Variables of the environment that can't be meant as they stand: misspelt names, values in quotes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_PREFIX = "GAPLESS_"
+_LIKE = 0.6
+"""How much a name must be like a setting's to be taken for it: 1 is the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misspelt:
+    """A variable that is no setting. `nearest`: the setting that may be meant."""
+
+    name: str
+    nearest: str | None
+
+    def __str__(self) -> str:
+        """A sentence."""
+        meant = f"; {self.nearest} may be meant" if self.nearest else ""
+        return f"{ascii(self.name)[1:-1][:80]} is no setting, and is ignored{meant}."
+
+
+def misspelt(environ: Mapping[str, str], settings: Iterable[str]) -> list[Misspelt]:
+    """What begins as our settings do, has a value, and is none of them. Case does not count: it is read so, too."""
+    names = frozenset(settings)
+    strange = sorted(n for n, value in environ.items() if value and _ours(n) and n.upper() not in names)
+    return [Misspelt(name, _nearest(name.upper(), names)) for name in strange]
+
+
+def surrounded(environ: Mapping[str, str], names: Iterable[str]) -> list[str]:
+    """A sentence for each variable whose value has quotes or blanks around it, which hardly anybody means."""
+    found = []
+    for name in names:
+        value = environ.get(name, "")
+        if value != value.strip():
+            found.append(f"{name} begins or ends with a blank or a new line, which counts as part of it.")
+        elif len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+            found.append(f"{name} stands in quotes, which count as part of it; leave them out.")
+    return found
+
+
+def _ours(name: str) -> bool:
+    return name.upper().startswith(_PREFIX)
+
+
+def _nearest(name: str, names: Iterable[str]) -> str | None:
+    """Compared without the beginning, which all have, and which would make all of them alike."""
+    import difflib  # noqa: PLC0415 - a cold start whose names are right pays nothing
+
+    ends = {known.removeprefix(_PREFIX): known for known in names if known.startswith(_PREFIX)}
+    close = difflib.get_close_matches(name.removeprefix(_PREFIX), ends, 1, _LIKE)
+    return ends[close[0]] if close else None

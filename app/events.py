@@ -22,6 +22,9 @@ BATCH_SEPARATOR = b"\t"
 HINT = b"?"
 """Opens a notice that names only the newest position, because its entries were too large to send along."""
 
+ENVELOPE = 2048
+"""Bytes that a stored message has beside its `data`, at most: its event's name, its user and its localId, escaped."""
+
 _PLACE = rb"([0-9a-z]{8}) ([1-9][0-9]{0,14}) ([0-9a-z]{4})"
 _HINT = re.compile(_PLACE)
 _HEAD = re.compile(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError, field_validator
 from pydantic_core import from_json, to_json
 
-from app.errors import BadRequest, Unprocessable
-from app.events import Draft
+from app.errors import BadRequest, TooLarge, Unprocessable
+from app.events import ENVELOPE, Draft
+from app.spelling import data_as_written
 
 MOST_IN_BATCH = 100
 CHANNEL = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"
@@ -37,6 +39,9 @@ class Message(BaseModel):
         None, description="The client's own id, best a UUID: the same again appends nothing.", examples=["4f1c…"]
     )
 
+    _written: bytes | None = PrivateAttr(None)
+    """`data` as the publisher wrote it, where writing its value anew might spell a number otherwise."""
+
     @field_validator("event")
     @classmethod
     def _is_free(cls, event: str) -> str:
@@ -45,23 +50,37 @@ class Message(BaseModel):
         return event
 
     def draft(self, user: str | None) -> Draft:
-        """The message as it is stored: one line of JSON, without the id and time that the log gives."""
-        content = {"event": self.event, "user": user, "data": self.data, "localId": self.localId}
-        body = to_json(content)
-        if b"Infinity" in body:
-            _refuse_infinity(body)
+        """The message as it is stored: one line of JSON, without the id and time that the log gives.
+
+        The digest is of its values: a number that is spelt otherwise is no other content, as long as no double is.
+        """
+        plain = self._body(user, to_json(self.data))
+        body = plain if self._written is None else self._body(user, self._written)
+        return Draft(body, hashlib.sha256(plain).hexdigest()[:32], user, self.localId)
+
+    def _body(self, user: str | None, data: bytes) -> bytes:
+        opening = to_json({"event": self.event, "user": user})[:-1]
+        body = opening + b',"data":' + data + b',"localId":' + to_json(self.localId) + b"}"
         for raw, escaped in _LINE_ENDS:
             if raw in body:
                 body = body.replace(raw, escaped)
-        return Draft(body, hashlib.sha256(body).hexdigest()[:32], user, self.localId)
+        return body
 
 
-def _refuse_infinity(body: bytes) -> None:
-    """1e400 is JSON, but no number: it would be written as one that no reader can read."""
-    try:
-        from_json(body, allow_inf_nan=False)
-    except ValueError:
-        raise Unprocessable("data: a number is too large; send it as a string.") from None
+def drafts_of(messages: Sequence[Message], most: int) -> tuple[Draft, ...]:
+    """The messages as they are stored; raises TooLarge where one has more than `most` bytes beside its envelope.
+
+    A body of so many bytes may become longer by the line ends that are escaped, and what is stored is what readers'
+    platforms have to hold.
+    """
+    drafts = tuple(message.draft(message.user) for message in messages)
+    largest = max(len(draft.body) for draft in drafts)
+    if largest > most + ENVELOPE:
+        bound = f"{most + ENVELOPE} (GAPLESS_MAX_BODY and {ENVELOPE})"
+        raise TooLarge(
+            f"A message would be stored in {largest} bytes, as line separators are escaped; at most: {bound}."
+        )
+    return drafts
 
 
 def read_json(raw: bytes) -> Any:
@@ -69,7 +88,18 @@ def read_json(raw: bytes) -> Any:
     try:
         return from_json(raw, allow_inf_nan=False, cache_strings=False)
     except (ValueError, RecursionError) as error:
+        if not _is_utf8(raw):
+            raise BadRequest("The body is not JSON in UTF-8, the one encoding that is read here.") from None
         raise BadRequest(f"The body is not JSON: {error}.") from None
+
+
+def _is_utf8(raw: bytes) -> bool:
+    """JSON begins with two characters of ASCII, so a zero among the first bytes is UTF-16 or UTF-32."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in raw[:4]
 
 
 def read_messages(raw: bytes, cap: int) -> tuple[list[Message], bool]:
@@ -85,6 +115,9 @@ def read_messages(raw: bytes, cap: int) -> tuple[list[Message], bool]:
         messages = _Batch.validate_python(value if batch else [value])
     except ValidationError as error:
         raise Unprocessable(explain(_placed(error.errors(), batch))) from None
+    if (written := data_as_written(raw)) is not None:
+        for message, data in zip(messages, written, strict=True):
+            message._written = data
     ids = [message.localId for message in messages if message.localId is not None]
     if len(set(ids)) < len(ids):
         raise Unprocessable("In a batch each localId may stand once.")

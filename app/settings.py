@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.events import ENVELOPE
 from app.origins import parse
 from app.tokens import TOKEN_MAX
 
@@ -100,7 +101,7 @@ class Settings(BaseSettings):
     @property
     def page(self) -> int:
         """The most entries one read of the log returns, so that a reply of the largest messages stays below 8 MiB."""
-        return max(1, min(100, 8_388_608 // self.max_body))
+        return max(1, min(100, 8_388_608 // (self.max_body + ENVELOPE)))
 
 
 def _is_http(url: str) -> bool:

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.errors import BadRequest, Refused, Unprocessable
-from app.models import MOST_IN_BATCH, OWN_EVENTS, Message, read_json, read_messages
+from app.cursor import Position
+from app.errors import BadRequest, Refused, TooLarge, Unprocessable
+from app.events import ENVELOPE, Entry
+from app.frames import Frame
+from app.models import MOST_IN_BATCH, OWN_EVENTS, Message, drafts_of, read_json, read_messages
 from tests.support import strategies as some
 
 ROOM = 1000
@@ -58,7 +61,7 @@ def test_what_is_left_out_has_its_default() -> None:
     assert json.loads(stored(b'{"data":null}')) == {"event": "message", "user": None, "data": None, "localId": None}
 
 
-@pytest.mark.parametrize("data", ["0", "-1.5e-7", "1" * 4300, '"\\ud83d\\ude00"', '"\\u0000"', "[[]]", "{}", '{"":0}'])
+@pytest.mark.parametrize("data", ["0", "-1.5e-7", "1" * 308, '"\\ud83d\\ude00"', '"\\u0000"', "[[]]", "{}", '{"":0}'])
 def test_any_json_is_data(data: str) -> None:
     assert json.loads(stored(f'{{"data":{data}}}'.encode()))["data"] == json.loads(data)
 
@@ -94,6 +97,19 @@ def test_a_batch_of_a_hundred_is_taken() -> None:
     assert len(messages) == MOST_IN_BATCH == 100
 
 
+@pytest.mark.parametrize("character", ["\x85", "\u2028", '"', "\U0001f600"])
+def test_the_longest_line_of_a_stream(character: str) -> None:
+    """docs/protocol.md, 3.3: GAPLESS_MAX_BODY and 2,560 bytes, whatever stands around `data`."""
+    most, widest = 10_000, character * 128
+    (message,), _ = read_messages(request(data="x" * (most - 2), event="e" * 64, localId=widest), ROOM)
+    (draft,) = drafts_of([message.model_copy(update={"user": widest})], most)
+    frame = Frame("c" * 64, Entry(Position("t9x2k0ab", 10**15 - 1, "7qd1"), "m4ez", 10**13, draft.body, 10**15))
+    assert len(draft.body) - most <= ENVELOPE
+    assert max(map(len, frame.block.split(b"\n"))) <= most + 2560
+    with pytest.raises(TooLarge, match="GAPLESS_MAX_BODY"):
+        drafts_of([message], most - ENVELOPE - 100)
+
+
 # --- what is refused
 
 
@@ -116,6 +132,7 @@ UNREADABLE = {
     "surrogates the wrong way round": b'{"data":"\\udc00\\ud800"}',
     "a line break in a text": b'{"data":"a\nb"}',
     "a bottomless nest": deep(20_000),
+    "a mark that is not at the beginning": b'{"data":\xef\xbb\xbf1}',
     "an endless number": b'{"data":' + b"1" * 100_000 + b"}",
 }
 
@@ -152,6 +169,7 @@ REFUSED = {
     "localId: too long": request(localId="x" * 129),
     "localId: a tab": request(localId="a\tb"),
     "data: no number that JSON could write": b'{"data":[1e400]}',
+    "data: no integer that a double could hold": b'{"data":' + b"1" * 310 + b"}",
     "data: no number within": b'{"data":{"a":-1e999}}',
     "an empty batch": b"[]",
     "101 in a batch": json.dumps([{"data": 1}] * 101).encode(),

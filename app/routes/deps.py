@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import re
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
@@ -62,7 +63,7 @@ async def _service(request: Request) -> Service:
 
 
 async def body(request: Request) -> bytes:
-    """The whole body, declared as JSON and no longer than GAPLESS_MAX_BODY."""
+    """The whole body, declared as JSON and no longer than GAPLESS_MAX_BODY, without the mark that may open UTF-8."""
     most = service(request).settings.max_body
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -79,7 +80,7 @@ async def body(request: Request) -> bytes:
                     )
     except TimeoutError:
         raise TimedOut(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
-    return bytes(received)
+    return bytes(received).removeprefix(codecs.BOM_UTF8)
 
 
 async def channels(

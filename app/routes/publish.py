@@ -14,7 +14,7 @@ from app.events import Draft
 from app.frames import timestamp
 from app.grant import Grant
 from app.limits import subject_of
-from app.models import Message, read_messages
+from app.models import Message, drafts_of, read_messages
 from app.routes.caller import AddressDep, WriterDep
 from app.routes.deps import BodyDep, ChannelPath, Service, ServiceDep
 from app.routes.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
@@ -71,7 +71,7 @@ _REQUEST = {
         **describe(403, "This token may not publish to 'general'."),
         **describe(408, "The body did not arrive within 30 seconds."),
         **describe(409, "This localId was used for other content."),
-        **describe(413, "The body is larger than GAPLESS_MAX_BODY."),
+        **describe(413, "The body is larger than GAPLESS_MAX_BODY, or what would be stored of it."),
         **describe(415, "The body is not declared as JSON."),
         **describe(422, "data: Field required."),
         **describe(429, "Too many messages on this channel."),
@@ -96,7 +96,7 @@ async def publish(
     grant.must_publish(channel)
     key = read_key(idempotency_key)
     messages, batch = _messages(raw, service.settings.cap, grant.user, key)
-    drafts = tuple(message.draft(message.user) for message in messages)
+    drafts = drafts_of(messages, service.settings.max_body)
     rate = _rate(service, grant, address, drafts)
     publication = _publication(service, channel, drafts, batch_key(messages, key) if batch else None, rate)
     outcome = await service.store.publish(publication)

@@ -74,6 +74,33 @@ async def test_a_character_set_may_be_named(served: House) -> None:
         assert reply.status_code == 201
 
 
+async def test_the_mark_that_may_open_utf_8_is_taken_off(served: House) -> None:
+    reply = await served.client.post(PATH, content=b'\xef\xbb\xbf{"data":"\xc3\xa9"}', headers=JSON)
+    assert reply.status_code == 201
+    assert (await served.client.get(PATH)).json()["messages"][0]["data"] == "é"
+
+
+async def test_numbers_come_back_as_they_were_sent(served: House) -> None:
+    content = b'[{"data":1e15},{"data":[ 12345678901234567890, 0.10 ],"user":"ann"}]'
+    assert (await served.client.post(PATH, content=content, headers=JSON)).status_code == 201
+    text = (await served.client.get(PATH)).text
+    assert '"data":1e15,' in text
+    assert '"data":[12345678901234567890,0.10],' in text
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"])
+async def test_what_is_stored_is_no_larger_than_a_body_may_be(valkey: Valkey, character: str) -> None:
+    """These few are written as escapes, up to three times as long."""
+    async with house(valkey.url, max_body=3000) as served:
+        wide = len(character.encode())
+        fits = {"data": character * (2900 // 6)}
+        content = json.dumps(fits, ensure_ascii=False).encode()
+        assert (await served.client.post(PATH, content=content, headers=JSON)).status_code == 201
+        content = json.dumps({"data": character * (2900 // wide)}, ensure_ascii=False).encode()
+        assert_problem(await served.client.post(PATH, content=content, headers=JSON), 413, "GAPLESS_MAX_BODY")
+        assert len(valkey.cli("LINDEX", LOG, -1)) <= 3000 + 2048 + 100
+
+
 # What is refused: nothing of it is stored
 
 
@@ -101,6 +128,7 @@ def channel(quoted: str, status: int = 422) -> Bad:
 
 RESERVED = ("hello", "gap", "end", "receipt", "presence", "signal", "open", "error", "gapless.", "gapless.x")
 NOT_JSON = "^The body is not JSON: "
+NOT_UTF_8 = "^The body is not JSON in UTF-8"
 BAD = {
     "empty": Bad(b"", 400, NOT_JSON),
     "words": Bad(b"hello", 400, NOT_JSON),
@@ -108,7 +136,13 @@ BAD = {
     "two values": Bad(b'{"data":1}{"data":2}', 400, NOT_JSON),
     "a trailing comma": Bad(b'{"data":1,}', 400, NOT_JSON),
     "single quotes": Bad(b"{'data':1}", 400, NOT_JSON),
-    "UTF-16": Bad('{"data":1}'.encode("utf-16"), 400, NOT_JSON),
+    "UTF-16": Bad('{"data":1}'.encode("utf-16"), 400, NOT_UTF_8),
+    "UTF-16 without a mark": Bad('{"data":1}'.encode("utf-16-be"), 400, NOT_UTF_8),
+    "UTF-32": Bad('{"data":1}'.encode("utf-32-le"), 400, NOT_UTF_8),
+    "Latin-1": Bad(
+        b'{"data":"\xe9"}', 400, NOT_UTF_8, headers={"Content-Type": "application/json; charset=iso-8859-1"}
+    ),
+    "two marks": Bad(b"\xef\xbb\xbf" * 2 + b'{"data":1}', 400, NOT_JSON),
     "NaN": Bad(b'{"data":NaN}', 400, NOT_JSON),
     "Infinity": Bad(b'{"data":Infinity}', 400, NOT_JSON),
     "-Infinity": Bad(b'{"data":[-Infinity]}', 400, NOT_JSON),
@@ -116,16 +150,17 @@ BAD = {
     "a lone low surrogate": Bad(b'{"data":"\\udc00"}', 400, NOT_JSON),
     "surrogates the wrong way round": Bad(b'{"data":"\\udc00\\ud800"}', 400, NOT_JSON),
     "a surrogate in a name": Bad(b'{"data":{"\\ud83d":1}}', 400, NOT_JSON),
-    "a surrogate in bytes": Bad(b'{"data":"\xed\xa0\x80"}', 400, NOT_JSON),
-    "bad UTF-8": Bad(b'{"data":"\xff"}', 400, NOT_JSON),
-    "half a character": Bad(b'{"data":"\xe2\x82"}', 400, NOT_JSON),
-    "an overlong slash": Bad(b'{"data":"\xc0\xaf"}', 400, NOT_JSON),
+    "a surrogate in bytes": Bad(b'{"data":"\xed\xa0\x80"}', 400, NOT_UTF_8),
+    "bad UTF-8": Bad(b'{"data":"\xff"}', 400, NOT_UTF_8),
+    "half a character": Bad(b'{"data":"\xe2\x82"}', 400, NOT_UTF_8),
+    "an overlong slash": Bad(b'{"data":"\xc0\xaf"}', 400, NOT_UTF_8),
     "a raw line break in a text": Bad(b'{"data":"a\nb"}', 400, NOT_JSON),
     "deep arrays": Bad(b'{"data":' + b"[" * DEEP + b"]" * DEEP + b"}", 400, NOT_JSON),
     "deep objects": Bad(b'{"data":' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}", 400, NOT_JSON),
     "deep and never closed": Bad(b"[" * DEEP, 400, NOT_JSON),
     "a number of 5,000 digits": Bad(b'{"data":' + b"9" * 5000 + b"}", 400, NOT_JSON),
     "a number too large for a double": Bad(b'{"data":1e400}', 422, "^data: a number is too large"),
+    "an integer too large for a double": Bad(b'{"data":' + b"9" * 309 + b"}", 422, "^data: a number is too large"),
     "one deep inside": Bad(b'{"data":[{"a":[-1e309]}]}', 422, "^data: a number is too large"),
     "a number": bad(1, "^The body is one message"),
     "a text": bad("hi", "^The body is one message"),

@@ -10,7 +10,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -70,9 +69,10 @@ def create_app(
         routes=routes,  # `include_router` would work each out once more, at the first request
         docs_url=None,  # ours has a policy against inline scripts
         redoc_url=None,
+        redirect_slashes=False,  # it would name an absolute address, which behind TLS or a path is not the client's
     )
     app.state.wiring = wiring
-    page.mount(app, Path(__file__).parent / "static")
+    page.mount(app)
     problems.install(app, routes)
     app.add_middleware(Door, settings=settings)
     origins = Origins(settings.origins)
@@ -109,7 +109,7 @@ def serve_or_explain(policy: Policy) -> ASGIApp:
         if policy is SERVER:
             raise SystemExit(f"gapless: {error}") from None
         _log.error("%s", error)
-        return problems.explaining(str(error), random.SystemRandom().random)
+        return AccessLog(problems.explaining(str(error), random.SystemRandom().random), Origins())
 
 
 def refuse_unsafe(settings: Settings, policy: Policy) -> None:

@@ -21,7 +21,9 @@ UNKEYED = (
     "in whoever reaches it: before you run one, set GAPLESS_JWT_SECRET"
 )
 # No reply is anything but what it says it is, is a frame, runs anything, or tells another site where one came from.
+# None is kept by a cache, on the way or in a browser, unless it says so itself: what one may read, others may not.
 _SAID = (
+    (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -53,7 +55,8 @@ class Door:
 class AccessLog:
     """One line per request when it ends; a stream's with its reason and messages. Never a query or a header.
 
-    It sees every reply begin, so it also adds what browsers are told of each: `_SAID`, where the reply says nothing.
+    It sees every reply begin, so it also adds what browsers and caches are told of each: `_SAID`, where the reply says
+    nothing.
     A page whose origin is refused sees no reason in its browser; the line names it.
     """
 

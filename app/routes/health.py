@@ -17,12 +17,14 @@ router = APIRouter(tags=["health"])
 _REFUSED = describe(403, "This service has no keys, so it serves this machine only.")
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="The process is up", responses=_REFUSED)
 async def healthz() -> dict[str, str]:
     """Answers without asking the store."""
     return {"status": "ok"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     summary="The store answers",

@@ -1,61 +1,55 @@
-"""GET /: a plain page that shows live messages and has a box to send one; its files lie in `static/`. GET /docs."""
+"""GET /: a plain page that shows live messages and has a box to send one. GET /docs. Their files lie in `static/`.
+
+Pages name whatever they load relative to themselves, so that they work below any path that a proxy takes off.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 router = APIRouter()
 
-_INDEX = Path(__file__).parent.parent / "static" / "index.html"
+_STATIC = Path(__file__).parent.parent / "static"
+_SWAGGER = ("fastapi_swagger", "resources")
+"""The package, and its folder, that holds Swagger UI; never imported. Where it is not installed, /docs is a list."""
+
+# Their files are asked for again each time, and answered 304 unless a newer version brought others.
+_CACHE = {"Cache-Control": "no-cache"}
 _POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+# Swagger UI sets styles from its script, and has its pictures in its style sheet.
+_DOCS_POLICY = f"{_POLICY}; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 
 
+@router.head("/", include_in_schema=False)
 @router.get("/", include_in_schema=False)
 async def index() -> Response:
     """The page. Its policy allows no inline script, so that a message can't become one."""
-    return FileResponse(_INDEX, headers={"Content-Security-Policy": _POLICY})
+    return FileResponse(_STATIC / "index.html", headers={**_CACHE, "Content-Security-Policy": _POLICY})
 
 
+@router.head("/docs", include_in_schema=False)
 @router.get("/docs", include_in_schema=False)
 async def docs() -> Response:
-    """FastAPI's page over /openapi.json."""
-    content, policy = _docs()
-    return HTMLResponse(content, headers={"Content-Security-Policy": policy})
+    """Swagger UI over /openapi.json, from our own files: it runs in the origin in which the cookie may write."""
+    return FileResponse(_STATIC / "docs.html", headers={**_CACHE, "Content-Security-Policy": _DOCS_POLICY})
 
 
-@cache
-def _docs() -> tuple[str, str]:
-    """The page, and a policy that lets run the one script in it and those it names, by hash and by address."""
-    content = bytes(get_swagger_ui_html(openapi_url="openapi.json", title="Gapless").body).decode()
-    elsewhere = sorted(set(re.findall(r'(?:src|href)="(https://[^"]+)"', content)))
-    scripts = [one for one in elsewhere if one.endswith(".js")]
-    scripts += [_hashed(inline) for inline in re.findall(r"<script>(.*?)</script>", content, re.DOTALL)]
-    sources = {
-        "default-src": ["'none'"],
-        "connect-src": ["'self'"],
-        "script-src": scripts,
-        # Swagger UI sets styles from its script.
-        "style-src": ["'unsafe-inline'", *(one for one in elsewhere if one.endswith(".css"))],
-        "img-src": ["data:", *(one for one in elsewhere if one.endswith(".png"))],
-        "frame-ancestors": ["'none'"],
-    }
-    return content, "; ".join(f"{name} {' '.join(values)}" for name, values in sources.items())
+def mount(app: FastAPI) -> None:
+    """Serve the pages' scripts, styles and pictures."""
+    app.mount("/static", _Files(directory=_STATIC, packages=[_SWAGGER] if find_spec(_SWAGGER[0]) else None))
 
 
-def _hashed(inline: str) -> str:
-    """The source expression that allows exactly this inline script."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()}'"
+class _Files(StaticFiles):
+    """Files that may be cached, unlike any other reply."""
 
-
-def mount(app: FastAPI, folder: Path) -> None:
-    """Serve the page's script and style."""
-    app.mount("/static", StaticFiles(directory=folder), name="static")
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """As Starlette's; a 304 says so too."""
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(_CACHE)
+        return response

@@ -63,7 +63,7 @@ def explaining(message: str, dice: Callable[[], float]) -> ASGIApp:
         if scope["path"].endswith("/stream"):
             last_word = end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, dice()))
             comment = "".join(f": {line}\n" for line in message.splitlines()).encode()
-            reply = Response(comment + last_word, 200, {"Cache-Control": "no-store"}, "text/event-stream")
+            reply = Response(comment + last_word, 200, media_type="text/event-stream")
         else:
             reply = problem(503, "Service not configured", message)
         await reply(scope, receive, send)
@@ -121,6 +121,8 @@ async def _http(request: Request, error: Exception) -> Response:
     detail = str(error.detail)
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = "There is nothing at this path; /docs lists what there is."
+        if request.url.path.endswith("/"):
+            detail = "There is nothing at this path: no path ends with a slash; /docs lists what there is."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(sorted(_methods(request)))
         detail = f"{request.method} is not for this path; it takes {headers['Allow']}."

@@ -167,4 +167,4 @@ def _ended(reason: End, dice: float) -> Response:
 
 
 def _whole(body: bytes) -> Response:
-    return Response(body, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return Response(body, media_type="text/event-stream")

@@ -70,4 +70,4 @@ async def tickets(grant: WriterDep, raw: BodyDep, service: ServiceDep) -> JSONRe
         )
     ticket, ends = service.tickets.make(grant, asked.channels, service.wall())
     expires = datetime.fromtimestamp(ends, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return JSONResponse({"ticket": ticket, "expires": expires}, 201, {"Cache-Control": "no-store"})
+    return JSONResponse({"ticket": ticket, "expires": expires}, 201)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from app.routes.door import MOST_LOGGED
-from tests.front.forge import SECRET
-from tests.front.house import House, house
+from tests.front.forge import SECRET, Secret, claims_of
+from tests.front.house import House, bearer, house
 from tests.support.valkey import Valkey
 
 
@@ -140,3 +141,63 @@ async def test_every_reply_is_nothing_but_what_it_says(found: House, path: str) 
 async def test_a_refusal_at_the_door_too(found: House) -> None:
     reply = await found.at("203.0.113.7").get("/")
     assert reply.headers["content-security-policy"]
+
+
+# --- what caches are told
+
+
+async def test_no_cache_keeps_a_reply(valkey: Valkey) -> None:
+    """A shared cache gave an administrator's list of channels to a stranger."""
+    async with house(valkey.url, jwt_secret=SECRET, origins="https://app.example.com", max_body=1024) as found:
+        admin = bearer(
+            Secret().sign(claims_of(time.time(), gapless={"publish": ["*"], "subscribe": ["*"], "admin": True}))
+        )
+        preflight = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
+        asked: list[tuple[int, str, str, dict[str, str]]] = [
+            (200, "GET", "/channels", admin),
+            (204, "DELETE", "/channels/a", admin),
+            (200, "GET", "/channels/a/messages", admin),
+            (200, "GET", "/channels/a/stream", admin),
+            (200, "HEAD", "/channels/a/stream", admin),
+            (415, "POST", "/channels/a/messages", admin),
+            *((200, method, path, {}) for method in ("GET", "HEAD") for path in ("/healthz", "/readyz")),
+            (200, "GET", "/openapi.json", {}),
+            (401, "GET", "/channels", {}),
+            (401, "GET", "/channels", {"Origin": "https://evil.example"}),
+            (404, "GET", "/nowhere", {}),
+            (404, "HEAD", "/nowhere", {}),
+            (404, "GET", "/static/nowhere.js", {}),
+            (405, "PUT", "/channels", admin),
+            (405, "HEAD", "/channels", admin),
+            (200, "OPTIONS", "/channels/a/messages", preflight),
+            (400, "OPTIONS", "/channels/a/messages", {**preflight, "Origin": "https://evil.example"}),
+        ]
+        for status, method, path, headers in asked:
+            reply = await found.client.request(method, path, headers=headers)
+            assert (reply.status_code, method, path) == (status, method, path)
+            assert reply.headers.get_list("cache-control")[0].startswith("no-store"), (method, path)
+
+
+async def test_pages_and_their_files_are_asked_for_again(valkey: Valkey) -> None:
+    """One that was kept without an Origin must not be given to a page that has one."""
+    async with house(valkey.url, jwt_secret=SECRET, origins="https://app.example.com") as found:
+        for path in ("/", "/docs", "/static/page.js", "/static/icon.svg"):
+            reply = await found.client.get(path)
+            assert reply.headers.get_list("cache-control") == ["no-cache"]
+            assert "Origin" in reply.headers["vary"]
+            assert (await found.client.head(path)).headers["cache-control"] == "no-cache"
+        again = await found.client.get(path, headers={"If-None-Match": reply.headers["etag"]})
+        assert (again.status_code, again.headers.get_list("cache-control")) == (304, ["no-cache"])
+
+
+# --- slashes
+
+
+@pytest.mark.parametrize("path", ["/channels/a/messages/", "/channels/a/stream/", "/healthz/", "/docs/", "/static"])
+async def test_no_slash_at_the_end_sends_anybody_elsewhere(found: House, path: str) -> None:
+    """A redirect would name an absolute address, as seen from here: `http://` behind TLS, without a proxy's path."""
+    for method in ("GET", "POST", "HEAD"):
+        reply = await found.client.request(method, path)
+        assert reply.status_code == 404
+        assert "location" not in reply.headers
+    assert "slash" in (await found.client.get("/docs/")).json()["detail"]

@@ -78,9 +78,14 @@ async def test_every_reference_leads_somewhere(schema: Json) -> None:
 
 
 async def test_the_page_shows_it(served: House) -> None:
+    """With files of this service only. (`test_browser.py` looks at it.)"""
     reply = await served.client.get("/docs")
     assert (reply.status_code, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert "openapi.json" in reply.text
+    named = re.findall(r'(?:src|href)="([^"]+)"', reply.text)
+    assert "openapi.json" in named
+    for one in named:
+        assert not re.match(r"[a-z]+:|/", one), "relative, so that it works below any path"
+        assert (await served.client.get(f"/{one}")).status_code == 200
 
 
 # Its examples work

@@ -1,0 +1,205 @@
+"""The first page and /docs in a real Chromium: in small and large windows, below a path, through a 502, in the dark."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page
+
+from tests.front.recipe import block
+from tests.front.test_browser import WATCH
+from tests.support.alarm import auntil
+from tests.support.browser import chromium
+from tests.support.nginx import nginx
+from tests.support.service import Service
+from tests.support.valkey import Valkey
+
+pytestmark = pytest.mark.real(seconds=5)
+
+README = Path(__file__).parents[2] / "README.md"
+SIZES = [(390, 844), (1280, 720)]
+# Where the last message and the form are, and how far the list is from its end.
+LOOK = """() => {
+  const [list, form] = ["messages", "send"].map((id) => document.getElementById(id));
+  const [last, below] = [list.lastElementChild, form].map((one) => one.getBoundingClientRect());
+  return {
+    last: last.bottom, top: below.top, bottom: below.bottom, window: innerHeight, wide: document.body.scrollWidth,
+    left: list.scrollHeight - list.scrollTop - list.clientHeight, scrolled: list.scrollTop,
+  };
+}"""
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def service(valkey_server: Valkey) -> Iterator[Service]:
+    """Open, so that a proxy may stand before it."""
+    env = {"REDIS_URL": valkey_server.url, "GAPLESS_PUBLIC": "true", "GAPLESS_RETRY_MS": "50"}
+    with Service(env) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def below(service: Service) -> Iterator[str]:
+    """The service's address below a path, which nginx takes off. While the service is down, it answers 502."""
+    with nginx(f"location /some/path/ {{ proxy_pass {service.url}/; proxy_http_version 1.1; }}") as url:
+        yield f"{url}/some/path"
+
+
+@asynccontextmanager
+async def opened(browser: Browser, url: str, **options: Any) -> AsyncIterator[Page]:
+    context = await browser.new_context(**options)
+    page = await context.new_page()
+    await page.add_init_script(WATCH)
+    await page.goto(url)
+    yield page
+    await context.close()
+
+
+def publish(service: Service, channel: str, *texts: str) -> None:
+    body = [{"data": {"text": text}} for text in texts]
+    httpx.post(f"{service.url}/channels/{channel}/messages", json=body, trust_env=False).raise_for_status()
+
+
+# --- the list and the form
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+async def test_the_newest_message_is_above_the_form(
+    browser: Browser, service: Service, width: int, height: int
+) -> None:
+    channel = f"long{width}"
+    publish(service, channel, *(f"number {n}" for n in range(50)))
+    size = {"width": width, "height": height}
+    async with opened(browser, f"{service.url}/?channel={channel}", viewport=size) as page:
+        await page.get_by_text("number 49").wait_for()
+        publish(service, channel, "live")
+        await page.get_by_text("live", exact=True).last.wait_for()
+        await page.locator("#messages li", has_text="live").wait_for()
+        place = await page.evaluate(LOOK)
+        assert place["last"] <= place["top"], "the form covers nothing"
+        assert place["bottom"] <= place["window"], "and is in the window"
+        assert place["wide"] <= width
+        await page.set_viewport_size({"width": width, "height": height // 2})  # a keyboard comes up
+        await auntil(lambda: _at_end(page), "the end is still in view")
+
+
+async def _at_end(page: Page) -> bool:
+    place = await page.evaluate(LOOK)
+    return bool(place["left"] < 2 and place["last"] <= place["top"] and place["bottom"] <= place["window"])
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+async def test_who_reads_history_stays_where_he_is(browser: Browser, service: Service, width: int, height: int) -> None:
+    channel = f"read{width}"
+    publish(service, channel, *(f"number {n}" for n in range(50)))
+    size = {"width": width, "height": height}
+    async with opened(browser, f"{service.url}/?channel={channel}", viewport=size) as page:
+        await page.get_by_text("number 49").wait_for()
+        newest = page.get_by_role("button", name="New messages")
+        await page.locator("#messages").hover()
+        await page.mouse.wheel(0, -400)
+        await auntil(lambda: _scrolled_up(page), "history is read")
+        before = (await page.evaluate(LOOK))["scrolled"]
+        publish(service, channel, "meanwhile")
+        await newest.wait_for()
+        assert (await page.evaluate(LOOK))["scrolled"] == before
+        await newest.click()
+        await auntil(lambda: _at_end(page), "who asks for it is at the end")
+        assert await newest.is_hidden()
+        publish(service, channel, "and on")
+        await page.get_by_text("and on").wait_for()
+        assert await _at_end(page)
+
+
+async def _scrolled_up(page: Page) -> bool:
+    """And the page has been told of it, which happens before the next frame."""
+    await page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+    return bool((await page.evaluate(LOOK))["left"] > 300)
+
+
+# --- below a path, through a proxy that says 502
+
+
+async def test_the_page_works_below_a_path_and_outlives_a_502(browser: Browser, service: Service, below: str) -> None:
+    publish(service, "path", "before")
+    async with opened(browser, f"{below}/?channel=path") as page:
+        failed: list[str] = []
+        page.on("requestfailed", lambda request: failed.append(request.url))
+        await page.get_by_text("before").wait_for()
+        await service.akill()
+        await page.get_by_text("not served now").wait_for()
+        await page.get_by_label("Message").fill("sent meanwhile")
+        await page.get_by_role("button", name="Send").click()
+        await page.locator(".failed").wait_for()
+        await service.astart()
+        publish(service, "path", "after")
+        await page.get_by_text("after").wait_for(timeout=30_000)
+        await page.locator("#messages li:not(.failed)", has_text="sent meanwhile").wait_for(timeout=30_000)
+        texts = await page.locator("#messages li").all_inner_texts()
+        assert sorted(text.split("M")[-1].strip() for text in texts) == ["after", "before", "sent meanwhile"]
+        assert await page.evaluate("window.__violations") == []
+
+
+async def test_a_page_that_may_not_read_says_why_and_stops(browser: Browser, valkey: Valkey) -> None:
+    env = {"REDIS_URL": valkey.url, "GAPLESS_JWT_SECRET": "s" * 32}
+    with Service(env) as keyed:
+        async with opened(browser, keyed.url) as page:
+            await page.get_by_text("refused: This needs a token").wait_for()
+
+
+async def test_the_readmes_page_outlives_a_502(browser: Browser, service: Service, below: str) -> None:
+    recipe = block("html", "new EventSource(", README).replace("http://localhost:8000", below)
+    publish(service, "general", "first")
+    async with opened(browser, f"{below}/docs") as page:
+        await page.route("**/recipe", lambda route: route.fulfill(content_type="text/html", body=recipe))
+        await page.goto(f"{below}/recipe")
+        await page.locator("li", has_text="first").wait_for()
+        await service.akill()
+        await auntil(lambda: page.evaluate("performance.getEntriesByType('resource').length > 1"), "it is told 502")
+        await service.astart()
+        publish(service, "general", "second")
+        await page.locator("li", has_text="second").wait_for(timeout=30_000)
+        assert len(await page.locator("li").all()) == 2
+
+
+# --- /docs
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_docs_need_no_internet_and_send_where_they_came_from(
+    browser: Browser, service: Service, below: str, scheme: Any
+) -> None:
+    async with opened(browser, "about:blank", color_scheme=scheme) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(f"{below}/docs")
+        await page.get_by_text("Publish one message or a batch").wait_for()
+        await page.locator("#operations-health-healthz_healthz_get button").first.click()
+        await page.get_by_role("button", name="Try it out").click()
+        await page.get_by_role("button", name="Execute").click()
+        await page.locator(".live-responses-table .response-col_status", has_text="200").wait_for()
+        assert f"{below}/healthz" in asked
+        assert all(url.startswith((below, "data:")) for url in asked)
+        assert await page.evaluate("window.__violations") == []
+        dark = "rgb(28, 32, 34)"
+        color = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        assert (color == dark) == (scheme == "dark")
+
+
+async def test_docs_without_swagger_ui_are_a_list(browser: Browser, service: Service, below: str) -> None:
+    """As functions serve them, whose bundles leave it out."""
+    async with opened(browser, "about:blank") as page:
+        await page.route("**/swagger-ui*", lambda route: route.fulfill(status=404))
+        await page.goto(f"{below}/docs")
+        await page.locator("dt", has_text="POST /channels/{channel}/messages").wait_for()
+        await page.get_by_text("Publish one message or a batch").wait_for()

@@ -13,6 +13,7 @@ from pydantic_settings import SettingsError
 from app.errors import StartupRefused
 from app.misspelt import misspelt, surrounded
 from app.settings import Settings
+from app.stores.redis_url import read_url
 
 _log = logging.getLogger("gapless.startup")
 
@@ -44,6 +45,8 @@ def read_settings() -> Settings:
         raise BadSetting(f"{given} is set, but {missing} is not. Upstash needs both.")
     if settings.jwt_secret is None and settings.jwt_secret_old is not None:
         raise BadSetting("GAPLESS_JWT_SECRET_OLD is set, but GAPLESS_JWT_SECRET, which follows it, is not.")
+    if settings.redis_url is not None and settings.upstash_url is None:
+        _refuse_unreadable(settings.redis_url.get_secret_value())
     _refuse_misspelt(settings, os.environ)
     return settings
 
@@ -72,6 +75,13 @@ def _refuse_misspelt(settings: Settings, environ: Mapping[str, str]) -> None:
     for one in misspelt(environ, _names()):
         if one.nearest in _KEEP_OUT and getattr(settings, _KEEP_OUT[one.nearest]) is None:
             raise BadSetting(f"{one} It says who may do what, so put it right or take it away.")
+
+
+def _refuse_unreadable(redis_url: str) -> None:
+    try:
+        read_url(redis_url)
+    except StartupRefused as error:
+        raise BadSetting(str(error)) from None
 
 
 class NoQuery(logging.Filter):

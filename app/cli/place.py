@@ -7,11 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from app.startup import BadSetting
 
-_SCHEMES = {"REDIS_URL": ("redis", "rediss", "unix"), "UPSTASH_REDIS_REST_URL": ("https", "http")}
-_EXAMPLES = {
-    "REDIS_URL": "redis://user:password@host:6379/0, rediss://… for TLS, or unix:///path/of/the/socket",
-    "UPSTASH_REDIS_REST_URL": "https://name-12345.upstash.io",
-}
+_EXAMPLE = "https://name-12345.upstash.io"
 
 
 def where_to_listen(host: str | None, port: int | None) -> tuple[str, int]:
@@ -25,8 +21,8 @@ def where_to_listen(host: str | None, port: int | None) -> tuple[str, int]:
     return host, port
 
 
-def place_of(url: str, variable: str) -> str:
-    """Scheme, host, port and database or path of `url`, and nothing that can hold a user or password.
+def place_of(url: str) -> str:
+    """Scheme, host and port of UPSTASH_REDIS_REST_URL, and nothing that can hold a user or password.
 
     BadSetting, without quoting it, where the URL can't be told apart into those.
     """
@@ -36,19 +32,12 @@ def place_of(url: str, variable: str) -> str:
         unclear = "@" in parts.path + parts.query + parts.fragment
     except ValueError:
         unclear = True
-    if unclear or parts.scheme not in _SCHEMES[variable]:
-        raise BadSetting(
-            f"{variable} can't be read. It looks like {_EXAMPLES[variable]}; in a password, characters such as / ? # @ "
-            "are written %2F %3F %23 %40."
-        )
+    if unclear or parts.scheme not in ("https", "http"):
+        raise BadSetting(f"UPSTASH_REDIS_REST_URL can't be read. It looks like {_EXAMPLE}.")
     return _shown(parts, port)
 
 
 def _shown(parts: SplitResult, port: int | None) -> str:
-    if parts.scheme == "unix":
-        return f"unix://{parts.path}"
     host = parts.hostname or "localhost"
     host = f"[{host}]" if ":" in host else host
-    number = f":{port}" if port else ""
-    database = parts.path if parts.path.strip("/").isdigit() else ""
-    return f"{parts.scheme}://{host}{number}{database}"
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}"

@@ -17,6 +17,7 @@ from app.cli.place import place_of, where_to_listen
 from app.errors import StartupRefused
 from app.settings import Settings
 from app.startup import must_work, read_settings
+from app.stores.redis_url import read_url
 
 DESCRIPTORS = 65_536
 """Each stream takes one. Higher would cost programs that look at every one they might have."""
@@ -69,9 +70,9 @@ def _store(settings: Settings) -> Iterator[str]:
     """The store for as long as we serve, described for people."""
     if settings.upstash_url is not None:
         unused = " (REDIS_URL is set too, and not used)" if settings.redis_url else ""
-        yield f"Upstash at {place_of(settings.upstash_url, 'UPSTASH_REDIS_REST_URL')}{unused}"
+        yield f"Upstash at {place_of(settings.upstash_url)}{unused}"
     elif settings.redis_url is not None:
-        yield f"Redis at {place_of(settings.redis_url.get_secret_value(), 'REDIS_URL')}"
+        yield read_url(settings.redis_url.get_secret_value()).name
     else:
         with _embedded(Path(settings.data_dir)) as described:
             yield described

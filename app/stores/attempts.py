@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from app.errors import CorruptLog, StoreMisconfigured, StoreUnavailable
+from app.errors import CorruptLog, StoreUnavailable
 from app.store import Publication
+from app.stores.refusals import Final, Later
 
 PAUSES = (0.1,)
 """Seconds before a second attempt; as many attempts more as there are pauses."""
+
+LATER = (0.1, 0.2, 0.4, 0.8, 1.0)
+"""The same where the server has said that it can't serve now: a failover, or a start, takes seconds."""
 
 PATIENCE = 9.0
 """Seconds for all attempts, and whatever they wait for. A server that is told to stop gives requests ten, and answers
 those that are left with a 500."""
 
 T = TypeVar("T")
-
-
-class Final(StoreMisconfigured):
-    """A refusal that a second attempt would meet again. Nothing was written."""
 
 
 class Attempts:
@@ -56,14 +57,15 @@ async def persist(attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> T
 
 async def _persist(attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
     unknown = False
-    for pause in (*PAUSES, None):
+    for failures in itertools.count():
         try:
             return await attempt()
         except StoreUnavailable as error:
+            pauses = LATER if isinstance(error, Later) else PAUSES
             unknown = unknown or error.outcome_unknown
             final = isinstance(error, (CorruptLog, Final)) or (error.outcome_unknown and not repeatable)
-            if final or pause is None:
+            if final or failures >= len(pauses):
                 error.outcome_unknown = unknown
                 raise
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pauses[failures])
     raise AssertionError("the last attempt returns or raises")

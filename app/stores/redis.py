@@ -9,39 +9,41 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from redis import exceptions
 from redis.asyncio import Connection
 
 from app.ending import end
-from app.errors import CorruptLog, StoreUnavailable
+from app.errors import StoreUnavailable
 from app.events import Entry
 from app.store import ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
 from app.stores import keyspace
 from app.stores.attempts import Attempts, persist
 from app.stores.redis_cluster import Cluster
-from app.stores.redis_lines import Line, Single
+from app.stores.redis_lines import Line, Single, said
 from app.stores.redis_pubsub import Ears
+from app.stores.redis_url import read_url
+from app.stores.refusals import Elsewhere, read_refusal
 from app.stores.scripts import Command, Layout, Script, load, read_entries, read_outcome, read_slice
 from app.stores.topic import CLOSED
 
 
 class RedisStore:
-    """A store at `url`: `redis://`, `rediss://` or `unix://`. Nothing is connected before the first call."""
+    """A store at `url` (`redis_url.py`). Nothing is connected before the first call; raises StartupRefused."""
 
     recheck = 15.0
     lag = 0.0
 
     def __init__(self, url: str, layout: Callable[[int], Layout], *, page: int) -> None:
-        self.name = describe(url)
+        self._place = read_url(url)
+        self.name = self._place.name
         self.page = page
-        self._url = url
-        self._single = Single(url)
+        self._single = Single(self._place)
         self._line: Line | None = None
         self._finding: asyncio.Task[Line] | None = None
-        self._layout = layout(self._single.database)
+        self._layout = layout(self._place.database)
         self._ears = Ears(self._listen)
+        self._moves = False
 
     def state(self) -> dict[str, str]:
         """See the port."""
@@ -53,6 +55,9 @@ class RedisStore:
         reply = await self._run(
             load("publish"), lambda: self._layout.publish(attempts.next()), repeatable=publication.repeatable
         )
+        if self._moves:  # it can be written to again: what the subscription is connected to may be another server
+            self._moves = False
+            self._ears.renew()
         return read_outcome(attempts.sent, reply)[0]
 
     async def tail(self, channel: str, count: int) -> list[Entry]:
@@ -120,7 +125,18 @@ class RedisStore:
         except exceptions.NoScriptError:
             raise
         except exceptions.ResponseError as error:
-            raise translate(error) from None
+            refusal = read_refusal(said(error))
+        except Elsewhere as error:
+            refusal = error
+        if isinstance(refusal, Elsewhere):
+            self._look_again()
+        raise refusal from None
+
+    def _look_again(self) -> None:
+        """The server can't serve: what is at its address by now, and whether that is a cluster, is to be found out."""
+        self._moves = True
+        if self._line is self._single:
+            self._line = None
 
     async def _listen(self) -> Connection:
         return await (self._line or await self._find_line()).listen()
@@ -135,36 +151,14 @@ class RedisStore:
         if finding.cancelled():
             raise StoreUnavailable(CLOSED)
         if isinstance(error := finding.exception(), StoreUnavailable):
-            raise StoreUnavailable(error.detail)
+            raise type(error)(error.detail)  # one of its own for each who waits
         return finding.result()
 
     async def _ask(self) -> Line:
-        cluster = not self._url.startswith("unix:") and await self._single.is_cluster()
-        return Cluster(self._url) if cluster else self._single
+        cluster = self._place.path is None and await self._single.is_cluster()
+        return Cluster(self._place) if cluster else self._single
 
     def _found(self, finding: asyncio.Task[Line]) -> None:
         self._finding = None
         if not finding.cancelled() and finding.exception() is None:
             self._line = finding.result()
-
-
-def translate(error: exceptions.ResponseError) -> StoreUnavailable:
-    """A refusal in our terms. Redis refused before it wrote: the scripts write only after everything was read."""
-    text = str(error)
-    if text.startswith("WRONGTYPE") or "WRONGTYPE" in text or "GAPLESS" in text:
-        return CorruptLog(f"something else is stored under our keys: {text}")
-    return StoreUnavailable(f"Redis refused: {text}")
-
-
-def describe(url: str) -> str:
-    """Where the store is. A URL that does not come apart cleanly is not shown: it may hold a piece of a password."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return "Redis"
-    if parts.scheme == "unix":
-        return f"Redis at {parts.path}"
-    if not host or "@" in parts.path:
-        return "Redis"
-    return f"Redis at {parts.scheme}://{host}:{port or 6379}"

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from itertools import count
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from redis import exceptions
 from redis.asyncio import Connection
@@ -21,6 +20,8 @@ from app.ending import end
 from app.errors import StoreUnavailable
 from app.stores.keyspace import PAGE, read_scan
 from app.stores.redis_lines import Single
+from app.stores.redis_url import Place
+from app.stores.refusals import Later
 from app.stores.topic import CLOSED
 
 REDIRECTIONS = 5
@@ -51,10 +52,9 @@ class Slots(NamedTuple):
 class Cluster:
     """Commands go to the node that holds their keys; word of what is published reaches every node."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        parts = urlsplit(url)
-        self._seed = Address(parts.hostname or "localhost", parts.port or 6379)
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._seed = Address(place.host, place.port)
         self._lines: dict[Address, Single] = {}
         self._map: list[Slots] = []
         self._stale = True
@@ -77,7 +77,10 @@ class Cluster:
                 address, asking = _told(error, address), True
             except (exceptions.ClusterDownError, exceptions.TryAgainError) as error:
                 self._stale = True
-                raise StoreUnavailable(f"the cluster can't serve this channel now: {error}") from None
+                raise Later(f"the cluster can't serve this channel now: {error}") from None
+            except exceptions.ReadOnlyError:  # demoted: the map is wrong
+                self._stale = True
+                raise
             except StoreUnavailable:
                 self._stale = True
                 raise
@@ -173,7 +176,7 @@ class Cluster:
         if self._closed:
             raise StoreUnavailable(CLOSED)
         if address not in self._lines:
-            self._lines[address] = Single(_url_of(self._url, address))
+            self._lines[address] = Single(self._place._replace(host=address.host, port=address.port))
         return self._lines[address]
 
 
@@ -189,11 +192,3 @@ def _read_map(reply: Any, told_by: Address) -> list[Slots]:
         addresses = tuple(Address(host.decode() if host else told_by.host, int(port)) for host, port, *_ in nodes)
         drawn.append(Slots(int(first), int(last), addresses))
     return drawn
-
-
-def _url_of(url: str, address: Address) -> str:
-    """The same URL for another node: its scheme, user, password and options hold for all."""
-    parts = urlsplit(url)
-    user, at, _ = parts.netloc.rpartition("@")
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return parts._replace(netloc=f"{user}{at}{host}:{address.port}").geturl()

@@ -9,23 +9,22 @@ import asyncio
 from typing import Any, Protocol
 
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Connection
+from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from app.errors import StartupRefused, StoreUnavailable
+from app.errors import StoreUnavailable
+from app.stores import redis_pool
 from app.stores.keyspace import PAGE, read_scan
+from app.stores.redis_pool import LOST, Pool
+from app.stores.redis_url import Place
+from app.stores.refusals import leads_elsewhere, read_refusal
 from app.stores.topic import CLOSED
 
 CONNECT_TIMEOUT = 2.0
 REPLY_TIMEOUT = 3.0
 POOL = 32
-"""Connections of one process to one server."""
-RESTED = 5.0
-"""Seconds of rest after which a connection must answer a PING before it is used: a process that was frozen, or a route
-that is gone, says nothing of a peer that has closed, and what is sent to it might have been written."""
-
-LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
+"""Connections of one process to one server, unless REDIS_URL says `max_connections`; pub/sub has one more."""
 
 
 class Unsent(exceptions.ConnectionError):
@@ -61,29 +60,24 @@ class Line(Protocol):
 class Single:
     """One server."""
 
-    def __init__(self, url: str) -> None:
-        try:
-            self._pool = BlockingConnectionPool.from_url(
-                url, max_connections=POOL, timeout=REPLY_TIMEOUT, **_options(url)
-            )
-        except ValueError:  # its words may quote a password
-            raise StartupRefused("REDIS_URL can't be read. It looks like redis://user:password@host:6379/0.") from None
+    def __init__(self, place: Place) -> None:
+        self._connection, self._options = _recipe(place)
+        self._pool = Pool(self._make, place.most or POOL, REPLY_TIMEOUT)
+        self._tls: Any = None
         self._closed = False
 
-    @property
-    def database(self) -> int:
-        """The database that the URL names."""
-        return int(self._pool.connection_kwargs.get("db") or 0)
+    def _make(self) -> Any:
+        connection = self._connection(**self._options)
+        if self._connection is SSLConnection:  # one for all: each reads the system's certificates, which takes long
+            self._tls = connection.ssl_context = self._tls or connection.ssl_context
+        return connection
 
     async def call(self, command: tuple[Any, ...], *, asking: bool = False) -> Any:
         """See Line. What can't be sent was not sent; what was sent and not answered has an unknown outcome.
 
         `asking`: says ASKING first, to a cluster's node that is about to take over the key.
         """
-        try:
-            connection = await self._answering()
-        except (*LOST, exceptions.ResponseError) as error:
-            raise StoreUnavailable(f"Redis can't be reached: {error}") from None
+        connection = await self._reach()
         try:
             if asking:
                 await send(connection, "ASKING")
@@ -92,33 +86,41 @@ class Single:
             return await connection.read_response()
         except Unsent as error:
             raise StoreUnavailable(f"Redis can't be reached: {error}") from None
-        except exceptions.BusyLoadingError as error:
-            raise StoreUnavailable(f"Redis is still loading its data: {error}") from None
+        except exceptions.ResponseError as error:
+            self._renew(error)
+            raise
         except LOST as error:
+            if code_of(error):  # it is an answer, after which redis-py hangs up
+                self._renew(error)
+                raise read_refusal(said(error)) from None
             raise StoreUnavailable(f"Redis did not answer: {error}", outcome_unknown=True) from None
         finally:
-            await self._pool.release(connection)
+            await self._pool.give(connection)
+
+    async def _reach(self) -> Any:
+        """A connection that answers. Nothing was sent where there is none."""
+        try:
+            return await self._answering()
+        except (*LOST, exceptions.ResponseError) as error:
+            if isinstance(error, exceptions.ResponseError) or code_of(error):
+                raise read_refusal(said(error)) from None
+            raise StoreUnavailable(f"Redis can't be reached: {error}") from None
 
     async def _answering(self) -> Any:
         """A connection of the pool that answers; raises what redis-py does. None is opened after the end."""
         self._require_open()
         await asyncio.sleep(0)  # after a freeze the loop has yet to hear what became of its sockets
-        connection: Any = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        connection = await self._pool.take()
         try:
-            try:
-                if connection._writer.is_closing():  # reset by the peer: redis-py's own look finds only an orderly end
-                    raise exceptions.ConnectionError("reset")
-                await connection.check_health()
-            except (*LOST, RuntimeError):  # uvloop, see `send`
-                await connection.disconnect()
-                await connection.connect()
             self._require_open()
         except BaseException:
-            if self._closed:  # the pool has closed what it had
-                await connection.disconnect(nowait=True)
-            await self._pool.release(connection)
+            await self._pool.give(connection)
             raise
         return connection
+
+    def _renew(self, error: Exception) -> None:
+        if leads_elsewhere(said(error)):
+            self._pool.renew()
 
     async def scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
         """See Line."""
@@ -135,7 +137,7 @@ class Single:
     async def listen(self) -> Connection:
         """See Line."""
         self._require_open()
-        connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        connection: Connection = self._make()
         connection.health_check_interval = 0  # a reply would come among the notices
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
@@ -152,16 +154,34 @@ class Single:
     async def close(self) -> None:
         """See Line."""
         self._closed = True
-        await self._pool.aclose()
+        await self._pool.close()
 
 
-def _options(url: str) -> dict[str, Any]:
-    options: dict[str, Any] = {} if url.startswith("unix:") else {"socket_keepalive": True}
-    return options | {
+def code_of(error: Exception) -> str:
+    """The first word of the reply that this error was; '' for one that was no reply."""
+    return getattr(error, "status_code", None) or ""
+
+
+def said(error: Exception) -> str:
+    """The reply that this error was, as the server has worded it."""
+    return f"{code_of(error)} {error}".strip()
+
+
+def _recipe(place: Place) -> tuple[type[Any], dict[str, Any]]:
+    """How a connection is made."""
+    options: dict[str, Any] = {
+        "db": place.database,
+        "username": place.username,
+        "password": place.password,
         "socket_timeout": REPLY_TIMEOUT,
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
         "driver_info": None,
-        "health_check_interval": RESTED,
+        "health_check_interval": redis_pool.RESTED,
+        **dict(place.options),
     }
+    if place.path is not None:
+        return UnixDomainSocketConnection, options | {"path": place.path}
+    options |= {"host": place.host, "port": place.port, "socket_keepalive": True}
+    return SSLConnection if place.tls else Connection, options

@@ -65,6 +65,11 @@ class Ears:
         if (topic := self._topics.get(key)) is not None and self._session is not None:
             topic.doubt(self._session.renew)
 
+    def renew(self) -> None:
+        """What we are connected to may be another server than the one that is written to: listen anew."""
+        if self._session is not None:
+            self._session.renew()
+
     async def close(self) -> None:
         """Stop listening to everything."""
         self._closed = True
@@ -126,7 +131,7 @@ class _Session:
         """It is deaf, or seems to be: listen on another connection."""
         limit, self._limit = self._limit, None
         if limit is not None:
-            _log.warning("the subscription is silent, and is opened anew")
+            _log.warning("the subscription may be deaf, and is opened anew")
             limit.reschedule(asyncio.get_running_loop().time())
 
     async def end(self) -> None:

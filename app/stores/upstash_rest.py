@@ -17,7 +17,8 @@ from upstash_redis.asyncio import Redis
 from upstash_redis.errors import UpstashError
 
 from app.errors import CorruptLog, StoreUnavailable
-from app.stores.attempts import Final, persist
+from app.stores.attempts import persist
+from app.stores.refusals import Final, read_refusal
 from app.stores.topic import CLOSED
 from app.stores.upstash_start import LOOKS, check
 
@@ -26,11 +27,6 @@ AT_ONCE = 50
 """Commands under way together. More wait in line here: in httpx's pool each one that waits makes every other dearer, so
 that a thousand channels that read at the same moment kept the process busy until all of them had timed out."""
 
-# Said by a server that has not begun: everything else may come from the middle of a script, which does not roll back.
-_NOT_BEGUN = (
-    "NOPERM|OOM|READONLY|LOADING|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN"
-    "|ERR max |ERR failed to parse|ERR unknown command|ERR Command is not available|ERR wrong number of arguments"
-)
 _FLAG_REFUSED = re.compile("unexpected flag|shebang|compiling script", re.IGNORECASE)
 
 
@@ -105,22 +101,20 @@ class Rest:
 
 
 def translate(error: str) -> Exception:
-    """A refusal in our terms. Whatever is not known to come from before the first write has an unknown outcome."""
+    """A refusal in our terms: what Upstash alone says, and what every server may."""
     if error.startswith("NOSCRIPT"):
         return NoScript(error)
     if "Dynamic keys" in error:
         return KeysRefused(f"Upstash refused a key: {error}", outcome_unknown=True)
     if _FLAG_REFUSED.search(error):
         return FlagRefused(error)
-    if "WRONGTYPE" in error or "GAPLESS" in error:  # the scripts look before they write
-        return CorruptLog(f"something else is stored under our keys: {error}")
     if error.startswith(("WRONGPASS", "NOAUTH")):
         return Final("Upstash refused the token; check UPSTASH_REDIS_REST_TOKEN (it may be another database's)")
     if error.startswith("NOPERM"):
         return Final("UPSTASH_REDIS_REST_TOKEN is a read-only token; use the standard one, which may write")
     if error.startswith("ERR max "):
         return Final(f"Upstash refused, for a limit of its plan: {error}")
-    return StoreUnavailable(f"Upstash refused: {error}", outcome_unknown=re.match(_NOT_BEGUN, error) is None)
+    return read_refusal(error, who="Upstash")
 
 
 def _words(error: Exception) -> str:

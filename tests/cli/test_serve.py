@@ -47,7 +47,7 @@ def test_it_says_where_it_is_and_for_whom(
 
 def test_a_store_is_described_without_its_password() -> None:
     with _store(Settings(redis_url="redis://ann:hunter2@example.com/1")) as described:
-        assert described == "Redis at redis://example.com/1"
+        assert described == "Redis at redis://example.com:6379/1"
 
 
 def test_upstash_wins_and_that_is_said() -> None:

@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError
 from app.errors import StoreUnavailable
 from app.stores.redis_lines import Single, Unsent, send
 from app.stores.redis_pubsub import Ears
+from app.stores.redis_url import read_url
 from tests.stores.contract.press import Heard
 from tests.support.alarm import auntil
 from tests.support.valkey import Valkey
@@ -24,7 +25,7 @@ TOLD_LATE = sys.version_info >= (3, 12)
 
 
 async def test_a_command_was_not_sent(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Single(valkey.url)
+    line = Single(read_url(valkey.url))
     answering = line._answering
 
     async def closed_at_once() -> Any:
@@ -46,7 +47,7 @@ async def test_a_command_was_not_sent(valkey: Valkey, monkeypatch: pytest.Monkey
 
 async def test_one_that_another_task_closes_meanwhile(valkey: Valkey) -> None:
     """Python 3.11 lets that task run before anything is written, 3.12 does not."""
-    line = Single(valkey.url)
+    line = Single(read_url(valkey.url))
     try:
         connection: Any = await line.listen()
         sending = asyncio.create_task(send(connection, "PING"))
@@ -60,7 +61,7 @@ async def test_one_that_another_task_closes_meanwhile(valkey: Valkey) -> None:
 
 async def test_one_that_is_closed_is_not_opened_again(valkey: Valkey) -> None:
     """redis-py would, and then two would read from it: whoever listened to the old one, and the new one's greeting."""
-    line = Single(valkey.url)
+    line = Single(read_url(valkey.url))
     try:
         connection: Any = await line.listen()
         await connection.disconnect()
@@ -72,7 +73,7 @@ async def test_one_that_is_closed_is_not_opened_again(valkey: Valkey) -> None:
 
 
 async def test_a_subscription_goes_on_elsewhere(valkey: Valkey) -> None:
-    line = Single(valkey.url)
+    line = Single(read_url(valkey.url))
     ears = Ears(line.listen)
     first, second = Heard(), Heard()
     try:
@@ -92,7 +93,7 @@ async def test_a_subscription_goes_on_elsewhere(valkey: Valkey) -> None:
 
 async def test_who_closes_waits_for_no_cancellation_that_was_swallowed(valkey: Valkey) -> None:
     """As `wait_for` does before Python 3.12, where the connection is made at that very moment."""
-    line = Single(valkey.url)
+    line = Single(read_url(valkey.url))
 
     async def connect() -> Any:
         if not connecting.is_set():

@@ -6,18 +6,19 @@ import time
 
 import pytest
 
-from app.stores import redis_lines
+from app.stores import redis_lines, redis_pool
 from app.stores.redis_lines import Single
+from app.stores.redis_url import read_url
 from tests.support.alarm import auntil
 from tests.support.fault_proxy import Blackhole, FaultProxy
 from tests.support.valkey import Valkey
 
 
 async def test_a_route_that_is_gone_costs_time_and_no_write(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_lines, "RESTED", 1e-9)
+    monkeypatch.setattr(redis_pool, "RESTED", 1e-9)
     monkeypatch.setattr(redis_lines, "REPLY_TIMEOUT", 0.5)
     async with FaultProxy(valkey.socket) as proxy:
-        line = Single(f"redis://127.0.0.1:{proxy.port}")
+        line = Single(read_url(f"redis://127.0.0.1:{proxy.port}"))
         try:
             assert await line.call(("RPUSH", "list", "1")) == 1
             swallowed = proxy.arm(Blackhole(), connections=0)
@@ -32,7 +33,7 @@ async def test_a_route_that_is_gone_costs_time_and_no_write(valkey: Valkey, monk
 @pytest.mark.parametrize("how", ["cut_all", "reset_all"])
 async def test_one_that_ended_while_nobody_looked_is_not_written_to(valkey: Valkey, how: str) -> None:
     async with FaultProxy(valkey.socket) as proxy:
-        line = Single(f"redis://127.0.0.1:{proxy.port}")
+        line = Single(read_url(f"redis://127.0.0.1:{proxy.port}"))
         try:
             for number in range(1, 5):
                 assert await line.call(("RPUSH", "list", number)) == number
@@ -43,7 +44,7 @@ async def test_one_that_ended_while_nobody_looked_is_not_written_to(valkey: Valk
 
 
 async def test_one_that_works_is_not_asked(valkey: Valkey) -> None:
-    line = Single(valkey.url)
+    line = Single(read_url(valkey.url))
     try:
         await line.call(("GET", "a"))
         with valkey.count_commands(ignore=()) as counted:
@@ -55,8 +56,8 @@ async def test_one_that_works_is_not_asked(valkey: Valkey) -> None:
 
 
 async def test_notices_are_not_mixed_with_replies_to_ping(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_lines, "RESTED", 1e-9)
-    line = Single(valkey.url)
+    monkeypatch.setattr(redis_pool, "RESTED", 1e-9)
+    line = Single(read_url(valkey.url))
     try:
         connection = await line.listen()
         for name in (b"a", b"b"):

@@ -61,7 +61,7 @@ def test_frozen_it_does_not_answer(valkey: Valkey) -> None:
 
 def test_one_that_cannot_start_says_why() -> None:
     service = Service({"REDIS_URL": "nonsense://"})
-    with pytest.raises(Alarm, match=r"service \d+: ended \(\d\)(.|\n)*REDIS_URL can't be read"):
+    with pytest.raises(Alarm, match=r"service \d+: ended \(\d\)(.|\n)*REDIS_URL begins with 'nonsense://'"):
         service.start()
     assert not service.alive
 

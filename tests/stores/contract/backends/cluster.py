@@ -14,6 +14,7 @@ from app.stores.redis import RedisStore
 from app.stores.redis_cluster import Address
 from app.stores.redis_cluster import Cluster as Line
 from app.stores.redis_lines import Single
+from app.stores.redis_url import Place
 from tests.stores.contract.backend import Keep, Losses
 from tests.support.cluster import Cluster, start_cluster
 from tests.support.listener import Listener, close
@@ -67,12 +68,12 @@ class _Led(RedisStore):
         self._ways = ways
 
     async def _ask(self) -> Line:
-        return _LedLine(self._url, self._ways)
+        return _LedLine(self._place, self._ways)
 
 
 class _LedLine(Line):
-    def __init__(self, url: str, ways: dict[int, int]) -> None:
-        super().__init__(url)
+    def __init__(self, place: Place, ways: dict[int, int]) -> None:
+        super().__init__(place)
         self._ways = ways
 
     def _at(self, address: Address) -> Single:

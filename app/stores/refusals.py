@@ -1,0 +1,81 @@
+"""What a server's refusal means, whatever the transport: one place. Pure.
+
+A script does not roll back, so a refusal counts as "nothing was written" only where it is known to come from before the
+first write.
+"""
+
+from __future__ import annotations
+
+import re
+
+from app.errors import CorruptLog, StoreMisconfigured, StoreUnavailable
+
+RIGHTS = "docs/security.md lists the rights that it needs"
+
+# Said by a server that has not begun.
+_NOT_BEGUN = re.compile(
+    "NOPERM|OOM|READONLY|LOADING|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|CROSSSLOT"
+    "|ERR max |ERR failed to parse|ERR unknown command|ERR Command is not available"
+    "|ERR wrong number of arguments|ERR (Client sent )?AUTH|ERR DB index|ERR Operation not permitted"
+    "|ERR This instance has cluster support disabled"
+)
+_ELSEWHERE = re.compile("READONLY|MASTERDOWN|LOADING|CLUSTERDOWN|MOVED|ASK")
+_LATER = re.compile("BUSY|TRYAGAIN|ERR max number of clients")
+_AFTER_A_WRITE = re.compile("'(ltrim|pexpire)'", re.IGNORECASE)
+
+
+class Final(StoreMisconfigured):
+    """A refusal that a second attempt would meet again. Nothing was written."""
+
+
+class Later(StoreUnavailable):
+    """Nothing was written, and soon it may be: worth more attempts than a failure whose cause nobody knows."""
+
+
+class Elsewhere(Later):
+    """The server that we are connected to can't serve: another may by now, at the same address."""
+
+
+class Unauthenticated(Elsewhere, StoreMisconfigured):
+    """It wants a password that the connection has not given."""
+
+
+def read_refusal(text: str, *, who: str = "Redis") -> StoreUnavailable:
+    """An error reply, its code first, in our terms."""
+    if "WRONGTYPE" in text or "GAPLESS" in text:  # the scripts look before they write
+        return CorruptLog(f"something else is stored under our keys: {text}")
+    if text.startswith("NOPERM") or "can't run this command or subcommand" in text:
+        return _forbidden(text, who)
+    if text.startswith("WRONGPASS") or "invalid password" in text:
+        return StoreMisconfigured(f"{who} refuses the user or password of REDIS_URL")
+    if _wants_a_password(text):
+        return Unauthenticated(f"{who} asks for a password; set it in REDIS_URL: redis://:password@host:6379/0")
+    if _ELSEWHERE.match(text):
+        return Elsewhere(f"{who} can't serve now: {text}")
+    if _LATER.match(text):
+        return Later(f"{who} is busy: {text}")
+    return StoreUnavailable(f"{who} refused: {text}", outcome_unknown=_NOT_BEGUN.match(text) is None)
+
+
+def leads_elsewhere(text: str) -> bool:
+    """Where the connection itself is what is wrong: a new one may lead to a server that can."""
+    return text.startswith(("READONLY", "MASTERDOWN", "LOADING")) or _wants_a_password(text)
+
+
+def _wants_a_password(text: str) -> bool:
+    """A command of more than ten parts is refused in other words."""
+    return text.startswith(("NOAUTH", "ERR Protocol error: unauthenticated"))
+
+
+def _forbidden(text: str, who: str) -> Final:
+    """A right is missing. What is refused inside a script may come after its first write."""
+    if command := re.search(r"'([\w|-]+)' command", text):
+        what = f"its user may not run {command[1].upper()}"
+    elif "channel" in text:
+        what = "its user may not use our pub/sub channels"
+    elif "key" in text:
+        what = "its user may not use our keys"
+    else:
+        what = "its user may not run a command that we need"
+    named = command is not None and not _AFTER_A_WRITE.search(text)
+    return Final(f"{who} refuses: {what}; {RIGHTS}", outcome_unknown="script" in text and not named)

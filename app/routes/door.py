@@ -70,6 +70,7 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         began, status = perf_counter(), 0
+        scope["gapless.root"] = scope.get("root_path", "")  # mounts move it
 
         async def watched(message: Message) -> None:
             nonlocal status

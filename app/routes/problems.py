@@ -133,7 +133,7 @@ def _methods(request: Request) -> set[str]:
     """Every method that some route takes on this path; Starlette names those of the first route only."""
     found: set[str] = set()
     # A mount that was tried has moved the path's beginning to the root, and would not match any more.
-    scope = {**request.scope, "root_path": request.scope.get("app_root_path", request.scope["root_path"])}
+    scope = {**request.scope, "root_path": request.scope.get("gapless.root", request.scope["root_path"])}
     for route in request.app.state.routes:
         if isinstance(route, Route | Mount) and route.matches(scope)[0] is not Match.NONE:
             found |= {"GET", "HEAD"} if isinstance(route, Mount) else route.methods or set()

@@ -1,64 +1,197 @@
-"""uvicorn's HTTP by httptools, with what that leaves unbounded: the length of a request's head, and its patience."""
+"""uvicorn's HTTP by httptools, with what that leaves open: bounds, patience, and what it mistakes for a request."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_LIMIT = 65_536
 """Bytes of a request's line and headers, and of its trailers."""
 
+MOST_FIELDS = 256
+"""Headers and trailers of a request: each costs a hundred times its shortest form."""
+
 HEAD_SECONDS = 30.0
-"""For a request's head to arrive, and for the first one to begin."""
+"""For a request's head to arrive, for the first one to begin, and for what is left of a body after its answer."""
+
+MOST_IN_FLIGHT = 4
+"""Requests of one connection that are heard and not answered; nothing more is read until one is."""
+
+_PIECE = 16_384
+"""Bytes that are parsed at once. What a head may be longer than HEAD_LIMIT before it is complete."""
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection. A head that is too long gets 400, one that takes too long is cut off."""
+    """One connection. A head that is too long gets 400, one that takes too long is cut off.
 
-    _chunk = 0
+    At every moment either the app has a request of this connection, or a timer runs that closes it.
+    """
+
+    flow: _Flow
+    _piece = 0
     _head: int | None = None
+    _bytes = 0
     _fields = 0
+    _waiting = b""
+    _refused = False
+    _running: RequestResponseCycle | None = None
     _alarm: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection that never asks for anything is not kept."""
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         self._set_alarm()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is left to wait for."""
+        """Nothing is left to wait for. uvicorn tells only the newest request of it, and would answer all others."""
         self._clear_alarm()
+        self._waiting = b""
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and count what has come of a head that is not complete."""
-        self._chunk = len(data)
-        super().data_received(data)
+        """Parse as much as may be in flight; the rest waits, and reading with it."""
+        if self._refused:
+            return
+        if self._waiting:
+            self._waiting += data
+            return
+        self._feed(data)
+        self._watch()
+
+    def _feed(self, data: bytes) -> None:
+        """At most one head at a time: a chunk may hold thousands."""
+        self._unset_keepalive_if_required()
+        start = 0
+        while start < len(data) and not self._refused and not self.transport.is_closing():
+            if self._in_flight() >= MOST_IN_FLIGHT:
+                self._waiting = data[start:]
+                self.flow.hold()
+                return
+            end = data.find(b"\r\n\r\n", start, start + _PIECE)
+            start += self._parse(data[start : start + _PIECE if end < 0 else end + 4])
+
+    def _in_flight(self) -> int:
+        return len(self.pipeline) + (self._busy() and 1)
+
+    def _busy(self) -> bool:
+        """Whether the app has a request that is not answered."""
+        return self._running is not None and not self._running.response_complete
+
+    def _parse(self, piece: bytes) -> int:
+        """Let the parser have these bytes; how many of them it took."""
+        self._piece = len(piece)
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as found:
+            self._ignore_upgrade()
+            return int(found.args[0])
+        except httptools.HttpParserError:
+            self._refuse("Invalid HTTP request received.")
         if self._head is not None:
-            self._head += len(data)
+            self._head += len(piece)
             if self._head > HEAD_LIMIT and not self.transport.is_closing():
-                self.send_400_response("The request's head is too long.")
+                self._refuse("The request's head is too long.")
+        return len(piece)
+
+    def _refuse(self, why: str) -> None:
+        """Answer 400 and close; where others are not answered yet, only after them, or theirs it would seem to be."""
+        mine = self._head is None and self.cycle is not None and self.cycle.more_body  # in the middle of its body
+        before = self._in_flight() - mine
+        if not before and not (mine and self.cycle.response_started):
+            self.send_400_response(why)
+        elif mine:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+            self._waiting = b""
+            self._refused = True
+            self.flow.hold()
+
+    def _ignore_upgrade(self) -> None:
+        """Read the request again as if it had not offered another protocol, which nobody has to accept (RFC 9110, 7.8).
+
+        The parser takes the body of such a request for the other protocol and then for a second request: whoever writes
+        a body could speak through a proxy in another's name.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            self._refuse("This is no proxy.")
+            return
+        lines = [b"%s %s HTTP/%s" % (method, self.url, version.encode())]
+        lines += [b"%s: %s" % field for field in _without_upgrade(self.headers)]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parse(b"\r\n".join([*lines, b"", b""]))
+
+    # --- what the parser tells
 
     def on_message_begin(self) -> None:
-        """A head begins somewhere in the present chunk, which therefore does not count."""
+        """A head begins somewhere in the present piece, which therefore does not count."""
         super().on_message_begin()
-        self._head = -self._chunk
-        self._fields = 0
+        self._head = -self._piece
+        self._bytes = self._fields = 0
         self._set_alarm()
 
+    def on_url(self, url: bytes) -> None:
+        """It comes in parts."""
+        self._count(len(url))
+        super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Trailers come here too, when the head is long complete."""
-        self._fields += len(name) + len(value)
-        if self._fields > HEAD_LIMIT:
+        """Trailers come here too, when the head is long complete: they count, and are dropped (RFC 9110, 6.5.1)."""
+        self._fields += 1
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        if self._head is not None:
+            super().on_header(name, value)
+
+    def _count(self, more: int) -> None:
+        self._bytes += more
+        if self._bytes > HEAD_LIMIT or self._fields > MOST_FIELDS:
             raise ValueError("the request's head is too long")  # httptools makes it a parser's error: 400
-        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """From here on the app decides how much, and how long."""
         self._head = None
+        if self.parser.should_upgrade():  # `_parse` hears of it next
+            return
         self._clear_alarm()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Of a request that will be read again, and so was not, there is nothing to tell."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    # --- what the app does
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, _undivided(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
+
+    def on_response_complete(self) -> None:
+        """Go on with what waits."""
+        super().on_response_complete()
+        if self._waiting and not self.transport.is_closing():
+            waiting, self._waiting = self._waiting, b""
+            self.flow.release()
+            self._feed(waiting)
+        self._watch()
+
+    # --- patience
+
+    def _watch(self) -> None:
+        """Whatever came that is no request (the rest of a body that was answered, empty lines) is not waited on."""
+        if self._alarm is None and self.timeout_keep_alive_task is None and not self._busy():
+            self._set_alarm()
 
     def _set_alarm(self) -> None:
         self._clear_alarm()
@@ -68,3 +201,45 @@ class BoundedHttp(HttpToolsProtocol):
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
+
+
+class _Flow(FlowControl):
+    """uvicorn's, which reads on whenever an app asks for its body: not while enough is in flight."""
+
+    _held = False
+
+    def hold(self) -> None:
+        """Read nothing until `release`."""
+        self._held = True
+        self.pause_reading()
+
+    def release(self) -> None:
+        self._held = False
+        self.resume_reading()
+
+    def resume_reading(self) -> None:
+        if not self._held:
+            super().resume_reading()
+
+
+def _without_upgrade(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """These headers, but none that offers another protocol."""
+    kept = [(name, value) for name, value in headers if name not in (b"upgrade", b"connection")]
+    asked = b",".join(value for name, value in headers if name == b"connection").split(b",")
+    wanted = [token.strip() for token in asked if token.strip().lower() not in (b"upgrade", b"")]
+    return [*kept, (b"connection", b", ".join(wanted))] if wanted else kept
+
+
+def _undivided(cycle: RequestResponseCycle, app: Any) -> Any:
+    """HTTP/1.0 knows no chunks: where no length is given, the connection's end is the body's."""
+    cycle.chunked_encoding = False
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        async def send_plain(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_plain)
+
+    return serve

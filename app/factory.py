@@ -30,6 +30,8 @@ from app.policy import SERVER, Policy
 from app.routes import admin, health, history, page, problems, publish, stream, tickets
 from app.routes.deps import Service
 from app.routes.door import UNKEYED, AccessLog, Door
+from app.routes.leaving import Departure
+from app.routes.unread import Unread
 from app.settings import Settings
 from app.startup import must_work, read_settings, warn
 from app.store import Store
@@ -87,6 +89,7 @@ def create_app(
             expose_headers=["Retry-After"],
             max_age=600,
         )
+    app.add_middleware(Unread)
     app.add_middleware(AccessLog, origins=origins)
     app.openapi = lambda: _openapi(app, settings.keyed)  # type: ignore[method-assign]
     return app
@@ -219,6 +222,7 @@ class _Wiring:
             tickets=make_tickets(settings),
             opened=OpenRate(settings.stream_rate),
             origins=Origins(settings.origins),
+            departure=Departure(),
             wall=self._wall,
             dice=random.SystemRandom().random,
             token=_token,
@@ -236,6 +240,7 @@ class _Wiring:
         finally:
             await end(looking)
             self._service = None
+            await service.departure.finish()
             if service.keys is not None:
                 await service.keys.close()
             await service.feeds.close()

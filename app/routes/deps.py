@@ -20,6 +20,7 @@ from app.models import CHANNEL, MOST_CHANNELS
 from app.origins import Origins
 from app.policy import Policy
 from app.reading import Start
+from app.routes.leaving import Departure
 from app.settings import Settings
 from app.store import Store
 from app.tickets import Tickets
@@ -46,6 +47,7 @@ class Service:
     tickets: Tickets | None
     opened: OpenRate
     origins: Origins
+    departure: Departure
     wall: Callable[[], float]
     dice: Callable[[], float]
     token: Callable[[int], str]

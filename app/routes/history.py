@@ -20,7 +20,7 @@ from app.frames import Frame, gap_json
 from app.history import Page, first_that_fit
 from app.routes.caller import ReaderDep
 from app.routes.deps import ChannelPath, Service, ServiceDep
-from app.routes.leaving import Leaving, unless_leaving
+from app.routes.leaving import Leaving
 from app.routes.problems import describe
 from app.routes.remaining import remaining
 
@@ -90,7 +90,7 @@ async def history(
         left = remaining(request.scope, service.policy.platform, service.wall())
         until = asyncio.get_running_loop().time() + service.policy.patience(wait or 0, left)
         try:
-            async with unless_leaving():
+            async with service.departure.unless(request.scope.get("server")):
                 return _reply(channel, await _after(service, channel, after, limit, until))
         except Leaving:
             return _reply(channel, _nothing_yet(after))

@@ -1,51 +1,176 @@
-"""Requests that wait end when the server begins to stop: after ten seconds it would answer them with a 500.
+"""Who leaves: the server, which has begun to stop, and the client. Each ends at once what waits for something else.
 
-A stream that is answered with a 500 is never asked for again by an EventSource.
+A stream that is broken off, or answered with a 500, is never asked for again by an EventSource. No server tells an app
+in time that it stops: lifespan ends when all connections have. So one clock looks for what every server does first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
-from collections.abc import AsyncIterator
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from starlette.types import Receive
 
 from app.ending import end
+
+LOOK = 0.25
+"""Seconds between two looks while anybody waits: with the server's own clock, a stop is known in half a second."""
+
+GOODBYE = 1.0
+"""Seconds for goodbyes where it is lifespan that ends first."""
+
+Server = tuple[str, int | None] | None
+"""The address that a request came to, as ASGI has it; a path and None for a unix socket."""
 
 
 class Leaving(Exception):
     """The server has begun to stop."""
 
 
+class Gone(Exception):
+    """The client has left."""
+
+
+class Departure:
+    """One look for all requests of a process. `stops` says whether the server at an address has begun to stop."""
+
+    def __init__(self, stops: Callable[[Server], bool] | None = None) -> None:
+        self._stops = stops or Listening().is_over
+        self._begun = False
+        self._waiting: set[Callable[[], None]] = set()
+        self._nobody = asyncio.Event()
+        self._nobody.set()
+        self._clock: asyncio.TimerHandle | None = None
+
+    @contextlib.contextmanager
+    def tells(self, leave: Callable[[], None], server: Server) -> Iterator[None]:
+        """Calls `leave` once, as soon as the server begins to stop, at once if it has; never after the block."""
+        self._waiting.add(leave)
+        self._nobody.clear()
+        try:
+            if self._begun:
+                leave()
+            elif self._clock is None:
+                self._look(server)
+            yield
+        finally:
+            self._waiting.discard(leave)
+            if not self._waiting:
+                self._rest()
+
+    @contextlib.asynccontextmanager
+    async def unless(self, server: Server) -> AsyncIterator[None]:
+        """Raises Leaving where the server begins to stop before what is inside is done, which is then cancelled."""
+        async with _interruptible(Leaving) as interrupt:
+            with self.tells(interrupt, server):
+                yield
+
+    async def finish(self) -> None:
+        """The server asks the app to end: tell all, and give them a moment to say goodbye."""
+        self._begin()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await self._nobody.wait()
+
+    def _look(self, server: Server) -> None:
+        if self._stops(server):
+            self._begin()
+        else:
+            self._clock = asyncio.get_running_loop().call_later(LOOK, self._look, server)
+
+    def _rest(self) -> None:
+        self._nobody.set()
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _begin(self) -> None:
+        self._begun = True
+        for leave in list(self._waiting):
+            leave()
+
+
 @contextlib.asynccontextmanager
-async def unless_leaving() -> AsyncIterator[None]:
-    """Raises Leaving where the server begins to stop before what is inside is done, which is then cancelled."""
-    if "uvicorn" not in sys.modules:  # nobody is there who could stop, as on Lambda
-        yield
-        return
+async def unless_gone(receive: Receive) -> AsyncIterator[None]:
+    """Raises Gone where the client leaves before what is inside is done, which is then cancelled."""
+    async with _interruptible(Gone) as interrupt:
+        watching = asyncio.create_task(_gone(receive))
+        watching.add_done_callback(lambda told: None if told.cancelled() else interrupt())
+        try:
+            yield
+        finally:
+            await end(watching)
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client has left. What it may still send of a body is nobody's."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@contextlib.asynccontextmanager
+async def _interruptible(error: type[Exception]) -> AsyncIterator[Callable[[], None]]:
+    """What it yields breaks off what is inside, which then raises `error`."""
     loop = asyncio.get_running_loop()
     limit = asyncio.timeout(None)
 
-    def leave(told: asyncio.Task[None]) -> None:
-        if not told.cancelled() and not limit.expired():
-            with contextlib.suppress(RuntimeError):  # it was done a moment ago
-                limit.reschedule(loop.time())
+    def interrupt() -> None:
+        with contextlib.suppress(RuntimeError):  # it was done, or broken off, a moment ago
+            limit.reschedule(loop.time())
 
-    watching = asyncio.create_task(_leaving())
-    watching.add_done_callback(leave)
     try:
         async with limit:
-            yield
+            yield interrupt
     except TimeoutError:
         if not limit.expired():
             raise
-        raise Leaving from None
+        raise error from None
+
+
+class Listening:
+    """Whether this process still takes connections: what a server stops first, whatever makes it stop.
+
+    uvicorn's server is found as the handler of SIGTERM. Others are not to be found, but their listening socket is.
+    """
+
+    def __init__(self) -> None:
+        self._sockets: list[int] | None = None
+
+    def is_over(self, server: Server) -> bool:
+        """True once it does not; False where nobody knows."""
+        found: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        if hasattr(found, "should_exit") and getattr(found, "started", False):
+            return bool(found.should_exit or not any(one.is_serving() for one in found.servers))
+        if server is None:
+            return False
+        if self._sockets is None:
+            self._sockets = [number for number in _descriptors() if _listens(number, server)]
+        return bool(self._sockets) and not any(_listens(number, server) for number in self._sockets)
+
+
+def _descriptors() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/dev/fd")]  # noqa: PTH208 - numbers, no paths
+    except OSError:
+        return []  # there are none to be seen on Windows
+
+
+def _listens(number: int, server: tuple[str, int | None]) -> bool:
+    """Whether this descriptor is a socket that takes connections at this address, on whatever interfaces."""
+    try:
+        looked = socket.socket(fileno=number)
+    except OSError:
+        return False
+    try:
+        name = looked.getsockname()
+        here = name == server[0] if server[1] is None else isinstance(name, tuple) and name[1] == int(server[1])
+        return here and looked.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+    except OSError:
+        return False
     finally:
-        await end(watching)
-
-
-async def _leaving() -> None:
-    """Return when the server begins to stop."""
-    from sse_starlette import EventSourceResponse  # noqa: PLC0415 - imports uvicorn, too
-
-    await EventSourceResponse._listen_for_exit_signal()
+        looked.detach()

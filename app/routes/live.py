@@ -1,7 +1,7 @@
-"""The response of a live stream: sse-starlette's, for headers, HEAD, disconnects and shutdown; its body is ours.
+"""The response of a live stream: sse-starlette's headers and HEAD; its body is ours.
 
-sse-starlette encodes and sends each event for each client, and pings from a task per stream. Here a feed writes the
-same bytes to every stream from one place, so its work per delivery is left out, and the rest of it is used.
+sse-starlette encodes and sends each event for each client, from a group of tasks per stream that ping, listen and wait.
+Here a feed writes the same bytes to every stream from one place, and one clock knows of the server's end.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from sse_starlette import EventSourceResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from app import frames
 from app.errors import Busy
@@ -21,10 +21,8 @@ from app.events import End
 from app.feeds import Feeds
 from app.policy import jittered
 from app.reading import RETRY_UNAVAILABLE, Start, Terms
+from app.routes.leaving import Departure, Gone, unless_gone
 from app.stream import Stream
-
-GRACE = 5.0
-"""Seconds that streams get to say goodbye at shutdown."""
 
 # A proxy that compresses holds back what it has until there is enough of it. Next.js does, for its rewrites.
 _HEADERS = {"Cache-Control": "no-store, no-transform"}
@@ -34,50 +32,64 @@ class LiveResponse(EventSourceResponse):
     """Serves one stream. Writes how it ended into the request's scope, for the log."""
 
     def __init__(
-        self, feeds: Feeds, channels: Sequence[str], begin: Start, terms: Terms, scope: MutableMapping[str, Any]
+        self,
+        feeds: Feeds,
+        departure: Departure,
+        channels: Sequence[str],
+        begin: Start,
+        terms: Terms,
+        scope: MutableMapping[str, Any],
     ) -> None:
         super().__init__(_nothing(), headers=_HEADERS, ping=0)
+        del self.headers["Connection"]  # HTTP/1.1 keeps it anyway, HTTP/2 forbids the header, HTTP/1.0 ends by closing
         self._feeds = feeds
+        self._departure = departure
         self._channels = channels
         self._begin = begin
         self._terms = terms
         self._scope = scope
-        self._stream: Stream | None = None
 
-    async def _stream_response(self, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and stay until the stream ends or its client leaves."""
+        if scope["method"] == "HEAD":
+            await super().__call__(scope, receive, send)
+            return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        ended = "disconnect"
+        try:
+            async with unless_gone(receive):
+                ended = await self._serve(send)
+        except (Gone, OSError):  # servers say it in one way or the other
+            return
+        if ended is not End.SLOW:
+            with contextlib.suppress(TimeoutError, OSError):
+                async with asyncio.timeout(1.0):
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _serve(self, send: Send) -> End:
         async with AsyncExitStack() as stack:
             try:
                 feeds = await stack.enter_async_context(self._feeds.open(self._channels))
             except Busy:
-                await self._refuse(send)
-                return
-            self._stream = stream = Stream(feeds, self._begin, self._terms)
-            try:
-                ended = await stream.run(send)  # type: ignore[arg-type]
-            finally:
-                stream.abandon()
-                self._scope["gapless.note"] = f"end={ended} messages={stream.messages}"
-        self.active = False
-        if ended is not End.SLOW:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return await self._refuse(send)
+            stream = Stream(feeds, self._begin, self._terms)
+            stack.enter_context(self._departure.tells(lambda: stream.stop(End.SHUTDOWN), self._scope.get("server")))
+            return await self._run(stream, send)
 
-    async def _refuse(self, send: Send) -> None:
+    async def _run(self, stream: Stream, send: Send) -> End:
+        ended = "disconnect"
+        try:
+            ended = await stream.run(send)  # type: ignore[arg-type]
+        finally:
+            stream.abandon()
+            self._scope["gapless.note"] = f"end={ended} messages={stream.messages}"
+        return End(ended)
+
+    async def _refuse(self, send: Send) -> End:
         """No room: a status would stop an EventSource for ever, an event does not."""
         self._scope["gapless.note"] = f"end={End.BUSY} messages=0"
         body = frames.end(End.BUSY, retry=jittered(RETRY_UNAVAILABLE, self._terms.dice))
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-        self.active = False
-
-    async def _listen_for_exit_signal_with_grace(self) -> None:
-        """sse-starlette notices that the server is about to stop, under `gapless serve` and under bare uvicorn."""
-        await self._listen_for_exit_signal()
-        if self._stream is not None:
-            self._stream.stop(End.SHUTDOWN)
-        await asyncio.sleep(GRACE)
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        return End.BUSY
 
 
 async def _nothing() -> AsyncIterator[bytes]:

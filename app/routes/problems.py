@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import KeysUnavailable, Refused, StoreMisconfigured, StoreUnavailable, TimedOut, TooMany, Unauthorized
+from app.errors import KeysUnavailable, Refused, StoreMisconfigured, StoreUnavailable, TooMany, Unauthorized
 from app.events import End
 from app.frames import end
 from app.models import explain
@@ -89,8 +89,6 @@ async def _refused(_: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooMany):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    if isinstance(error, TimedOut):
-        headers["Connection"] = "close"  # the rest of the body may come yet, and nobody will read it
     return problem(error.status, error.title, error.detail, headers=headers, **error.extra)
 
 

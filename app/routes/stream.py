@@ -23,7 +23,7 @@ from app.reading import RETRY_UNAVAILABLE, Start, Terms
 from app.routes.caller import AddressDep, ReaderDep
 from app.routes.deps import ChannelPath, ChannelsDep, Service, ServiceDep, start
 from app.routes.deps import service as service_of
-from app.routes.leaving import Leaving, unless_leaving
+from app.routes.leaving import Leaving
 from app.routes.problems import describe
 from app.routes.remaining import remaining
 from app.turn import Turn
@@ -138,9 +138,9 @@ async def _open(request: Request, service: Service, asked: Asked) -> Response:
     if service.policy.mode is Mode.STREAMING or request.method == "HEAD":
         from app.routes.live import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
-        return LiveResponse(service.feeds, asked.channels, asked.begin, terms, request.scope)
+        return LiveResponse(service.feeds, service.departure, asked.channels, asked.begin, terms, request.scope)
     try:
-        async with unless_leaving(), service.feeds.open(asked.channels) as feeds:
+        async with service.departure.unless(request.scope.get("server")), service.feeds.open(asked.channels) as feeds:
             turn = Turn(feeds, asked.begin, terms)
             body = await turn.collect()
     except Leaving:

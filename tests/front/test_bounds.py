@@ -62,7 +62,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(valkey: Valkey, monke
         **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http"},
         **{"path": MESSAGES, "raw_path": MESSAGES.encode(), "query_string": b"", "root_path": ""},
         **{
-            "headers": [(b"content-type", b"application/json")],
+            "headers": [(b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")],
             "client": ("127.0.0.1", 1),
             "server": ("localhost", 80),
         },

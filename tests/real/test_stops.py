@@ -1,0 +1,115 @@
+"""However a server stops, whoever reads is told so within a second, by an event."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.alarm import until
+from tests.support.isolation import isolated
+from tests.support.port import free_port
+from tests.support.process import Process
+from tests.support.valkey import Valkey
+
+pytestmark = pytest.mark.real(seconds=6)
+
+SOON = 1.0
+"""Seconds from the stop to the word of it."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A server and how it is made to stop. `{port}` and `{folder}` stand for this run's."""
+
+    command: str
+    stop: Callable[[Run], None]
+
+
+@dataclass
+class Run:
+    """A server that runs."""
+
+    process: Process
+    url: str
+    folder: Path
+
+    def healthy(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/healthz", timeout=5, trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def tell(number: signal.Signals) -> Callable[[Run], None]:
+    """A signal to the process that was started; its workers hear of it from there."""
+    return lambda run: os.kill(run.process.pid, number)
+
+
+def ask_often(run: Run) -> None:
+    """As many requests as it takes at most."""
+    for _ in range(12):
+        run.healthy()
+
+
+def change_a_file(run: Run) -> None:
+    """uvicorn looks for times of change that are later than those it knows."""
+    later = time.time() + 60
+    os.utime(run.folder / "watched.py", (later, later))
+
+
+WAYS = {
+    "gapless serve": Way("gapless serve --port {port}", tell(signal.SIGTERM)),
+    "gapless serve, workers": Way("gapless serve --port {port} --workers 2", tell(signal.SIGTERM)),
+    "uvicorn": Way("uvicorn app.main:app --port {port}", tell(signal.SIGTERM)),
+    "uvicorn, by asyncio and h11": Way(
+        "uvicorn app.main:app --port {port} --loop asyncio --http h11", tell(signal.SIGINT)
+    ),
+    "uvicorn --limit-max-requests": Way("uvicorn app.main:app --port {port} --limit-max-requests 10", ask_often),
+    "uvicorn --reload": Way("uvicorn app.main:app --port {port} --reload --reload-dir {folder}", change_a_file),
+    "gunicorn": Way("gunicorn app.main:app -k uvicorn_worker.UvicornWorker -b 127.0.0.1:{port}", tell(signal.SIGTERM)),
+    "gunicorn, workers anew": Way(
+        "gunicorn app.main:app -k uvicorn_worker.UvicornWorker -b 127.0.0.1:{port}", tell(signal.SIGHUP)
+    ),
+    "gunicorn --max-requests": Way(
+        "gunicorn app.main:app -k uvicorn_worker.UvicornWorker -b 127.0.0.1:{port} --max-requests 10", ask_often
+    ),
+    "hypercorn": Way("hypercorn app.main:app -b 127.0.0.1:{port}", tell(signal.SIGTERM)),
+    "hypercorn --max-requests": Way("hypercorn app.main:app -b 127.0.0.1:{port} --max-requests 10", ask_often),
+    "granian": Way("granian --interface asgi app.main:app --port {port}", tell(signal.SIGTERM)),
+}
+
+
+@contextmanager
+def started(way: Way, store: Valkey, folder: Path) -> Iterator[Run]:
+    port = free_port()
+    (folder / "watched.py").touch()
+    program, *args = way.command.format(port=port, folder=folder).split()
+    argv = [str(Path(sys.executable).with_name(program)), *args]
+    with Process(program, argv, env=isolated(os.environ) | {"REDIS_URL": store.url}) as process:
+        run = Run(process, f"http://127.0.0.1:{port}", folder)
+        until(run.healthy, f"{program} is healthy", alarm=60.0)
+        yield run
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_streams_are_told(way: Way, valkey: Valkey, tmp_path: Path) -> None:
+    with (
+        started(way, valkey, tmp_path) as run,
+        httpx.stream("GET", f"{run.url}/channels/a/stream", timeout=20, trust_env=False) as reply,
+    ):
+        lines = reply.iter_lines()
+        assert "event: hello" in [next(lines), next(lines), next(lines)]
+        way.stop(run)
+        began = time.monotonic()
+        rest = list(lines)  # to its proper end: a stream that breaks off raises
+        assert time.monotonic() - began < SOON, rest
+        assert 'data: {"reason":"shutdown"}' in rest

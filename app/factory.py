@@ -76,6 +76,7 @@ def create_app(
     app.state.wiring = wiring
     page.mount(app)
     problems.install(app, routes)
+    app.add_middleware(problems.LastResort)
     app.add_middleware(Door, settings=settings)
     origins = Origins(settings.origins)
     if origins.listed:

@@ -69,20 +69,19 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = perf_counter(), 0
+        began = perf_counter()
         scope["gapless.root"] = scope.get("root_path", "")  # mounts move it
 
         async def watched(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                scope["gapless.status"] = message["status"]
                 message = _guarded(message)
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         finally:
-            note = scope.get("gapless.note", "")
+            note, status = scope.get("gapless.note", ""), scope.get("gapless.status", 0)
             seconds = perf_counter() - began
             said = (note and f" {note}") + _refused(scope, self._origins)
             _access.info("%s %s %d %.3fs%s", scope["method"], _path(scope), status, seconds, said)

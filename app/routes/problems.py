@@ -71,6 +71,26 @@ def explaining(message: str, dice: Callable[[], float]) -> ASGIApp:
     return app
 
 
+class LastResort:
+    """A defect of ours ends as a problem inside of all that adds to replies: CORS, what caches are told, the log.
+
+    Starlette answers it outside of them, and leaves the log a status of 0. What has begun to be answered breaks off.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, or answer 500."""
+        try:
+            await self._app(scope, receive, send)
+        except Exception:
+            if scope["type"] != "http" or scope.get("gapless.status"):
+                raise
+            _log.exception("a request failed")
+            await _failed()(scope, receive, send)
+
+
 def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Every error of this tree, of FastAPI's and of Starlette's becomes a problem reply. `routes`: the app's own."""
     app.state.routes = [*routes, *app.routes]
@@ -144,4 +164,8 @@ async def _gone(_: Request, __: Exception) -> Response:
 
 
 async def _broken(_: Request, error: Exception) -> Response:
+    return _failed()
+
+
+def _failed() -> Response:
     return problem(500, "Internal server error", "The service failed; the error is in its log.")

@@ -190,6 +190,30 @@ async def test_pages_and_their_files_are_asked_for_again(valkey: Valkey) -> None
         assert (again.status_code, again.headers.get_list("cache-control")) == (304, ["no-cache"])
 
 
+async def test_a_defect_of_ours_is_a_problem_like_any_other(
+    valkey: Valkey, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all that is said of every reply, to pages of allowed origins too, and its status in the log."""
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("of ours")
+
+    async with house(valkey.url, origins="https://app.example.com", public=True) as found:
+        monkeypatch.setattr(found.app.state.wiring.service.store, "publish", broken)
+        with caplog.at_level(logging.INFO, "gapless"):
+            reply = await found.client.post(
+                "/channels/a/messages", json={"data": 1}, headers={"Origin": "https://app.example.com"}
+            )
+    assert (reply.status_code, reply.headers["content-type"]) == (500, "application/problem+json")
+    assert "of ours" not in reply.text
+    assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["access-control-allow-origin"] == "https://app.example.com"
+    told = "\n".join(record.getMessage() for record in caplog.records)
+    assert "POST /channels/a/messages 500 " in told
+    assert "ZeroDivisionError" in caplog.text
+
+
 # --- slashes
 
 

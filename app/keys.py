@@ -161,11 +161,19 @@ class PublishedKeys:
 
 
 async def _download(url: str) -> bytes:
-    """The document, of a bounded size. A redirection is a failure: only the address that was set is believed."""
-    body = bytearray()
-    async with httpx.AsyncClient(verify=_tls(), timeout=TIMEOUT) as client, client.stream("GET", url) as response:
+    """The document, of a bounded size. A redirection is a failure: only the address that was set is believed.
+
+    Never compressed: a few bytes could become many before they are counted.
+    """
+    body, plain = bytearray(), {"Accept-Encoding": "identity"}
+    async with (
+        httpx.AsyncClient(verify=_tls(), timeout=TIMEOUT, headers=plain) as client,
+        client.stream("GET", url) as response,
+    ):
         response.raise_for_status()
-        async for piece in response.aiter_bytes():
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise ValueError("the document comes compressed, which was not asked for")
+        async for piece in response.aiter_raw():
             body += piece
             if len(body) > MOST_BYTES:
                 raise ValueError("the document is too large")

@@ -20,7 +20,7 @@ class Misspelt:
     def __str__(self) -> str:
         """A sentence."""
         meant = f"; {self.nearest} may be meant" if self.nearest else ""
-        return f"{ascii(self.name)[1:-1][:80]} is no setting, and is ignored{meant}."
+        return f"{ascii(self.name)[1:-1][:80]} is no setting, so it does nothing{meant}."
 
 
 def misspelt(environ: Mapping[str, str], settings: Iterable[str]) -> list[Misspelt]:
@@ -40,6 +40,11 @@ def surrounded(environ: Mapping[str, str], names: Iterable[str]) -> list[str]:
         elif len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
             found.append(f"{name} stands in quotes, which count as part of it; leave them out.")
     return found
+
+
+def blank(environ: Mapping[str, str], names: Iterable[str]) -> list[str]:
+    """A sentence for each variable that is there without a value: what it was made of may have been missing."""
+    return [f"{name} has no value, which counts as not set." for name in names if environ.get(name) == ""]
 
 
 def _ours(name: str) -> bool:

@@ -78,12 +78,9 @@ class Settings(BaseSettings):
 
     @field_validator("jwt_secret", "jwt_secret_old", "ticket_secret")
     @classmethod
-    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
-        """RFC 7518, 3.2: a key of HS256 has at least the 32 bytes of its hash. Blanks and quotes around it add none."""
-        if secret is not None and (length := len(secret.get_secret_value().strip().strip("'\""))) < SHORTEST_SECRET:
-            raise ValueError(
-                f"it has {length} characters, and needs {SHORTEST_SECRET}, such as `openssl rand -base64 32` makes"
-            )
+    def _signs(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            _must_be_secret(secret.get_secret_value())
         return secret
 
     @field_validator("jwks_url")
@@ -113,3 +110,16 @@ def _is_http(url: str) -> bool:
         return False
     plain = url.isascii() and url.isprintable() and " " not in url
     return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+
+
+def _must_be_secret(text: str) -> None:
+    """RFC 7518, 3.2: a key of HS256 has at least the 32 bytes of its hash. Blanks and quotes around it add none.
+
+    A published key as the secret is known to everybody; the library refuses it, at every token.
+    """
+    if "-----BEGIN " in text or text.startswith(("ssh-", "ecdsa-sha2-")):
+        raise ValueError("it is a key of a pair, not a shared secret; publish such keys as a set for GAPLESS_JWKS_URL")
+    if (length := len(text.strip().strip("'\""))) < SHORTEST_SECRET:
+        raise ValueError(
+            f"it has {length} characters, and needs {SHORTEST_SECRET}, such as `openssl rand -base64 32` makes"
+        )

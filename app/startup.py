@@ -6,12 +6,13 @@ import logging
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, ValidationError
 from pydantic_settings import SettingsError
 
 from app.errors import StartupRefused
-from app.misspelt import misspelt, surrounded
+from app.misspelt import blank, misspelt, surrounded
 from app.settings import Settings
 from app.stores.redis_url import read_url
 
@@ -65,9 +66,18 @@ def must_work(settings: Settings) -> None:
 
 
 def warn(environ: Mapping[str, str]) -> None:
-    """Log what can't be meant as it stands."""
-    for sentence in [*map(str, misspelt(environ, _names())), *surrounded(environ, _WORDS)]:
+    """Log what can hardly be meant as it stands."""
+    named = map(str, misspelt(environ, _names()))
+    for sentence in [*named, *surrounded(environ, _WORDS), *blank(environ, _KEEP_OUT), *_exposed(environ)]:
         _log.warning("%s", sentence)
+
+
+def _exposed(environ: Mapping[str, str]) -> list[str]:
+    """Keys that come over a network in plain text can be exchanged on their way, and then anybody signs tokens."""
+    parts = urlsplit(environ.get("GAPLESS_JWKS_URL", ""))
+    if parts.scheme != "http" or parts.hostname in ("localhost", "127.0.0.1", "::1"):
+        return []
+    return ["GAPLESS_JWKS_URL is not https: who can change what comes over that network can sign tokens of his own."]
 
 
 def _refuse_misspelt(settings: Settings, environ: Mapping[str, str]) -> None:

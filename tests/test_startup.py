@@ -85,6 +85,41 @@ def test_what_surrounds_a_value_by_mistake_is_named(
         assert line.startswith(f"{name} ") and why in line and LONG not in line
 
 
+@pytest.mark.parametrize(
+    "key", ["-----BEGIN PUBLIC KEY-----\n" + "x" * 90, "ssh-rsa " + "A" * 90, "ecdsa-sha2-nistp256 " + "A" * 90]
+)
+def test_a_key_of_a_pair_is_no_secret(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody knows a public one; and no token that was signed with either would ever have been honoured."""
+    monkeypatch.setenv("GAPLESS_JWT_SECRET", key)
+    with pytest.raises(BadSetting, match=r"^GAPLESS_JWT_SECRET: it is a key of a pair.*GAPLESS_JWKS_URL") as refused:
+        read_settings()
+    assert key not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["GAPLESS_JWT_SECRET", "GAPLESS_JWKS_URL", "GAPLESS_JWT_AUDIENCE", "GAPLESS_JWT_ISSUER"]
+)
+def test_what_keeps_people_out_and_is_empty_is_named(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """`GAPLESS_JWT_AUDIENCE=$AUDIENCE`, where there is no such variable."""
+    warn({name: "", "GAPLESS_CAP": ""})
+    assert [record.getMessage() for record in caplog.records] == [f"{name} has no value, which counts as not set."]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://issuer.example/keys", 1),
+        ("https://issuer.example/keys", 0),
+        ("http://localhost:1/", 0),
+        ("http://[::1]/", 0),
+    ],
+)
+def test_keys_that_come_in_plain_text_are_named(url: str, said: int, caplog: pytest.LogCaptureFixture) -> None:
+    warn({"GAPLESS_JWKS_URL": url})
+    assert len(caplog.records) == said
+    assert url not in caplog.text
+
+
 def test_an_old_secret_follows_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAPLESS_JWT_SECRET_OLD", LONG)
     with pytest.raises(BadSetting, match="GAPLESS_JWT_SECRET, which follows it, is not"):
@@ -124,7 +159,7 @@ def test_a_misspelt_setting_is_named_with_the_nearest(
     warn({name: "hunter2"})
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     meant = f"; {nearest} may be meant" if nearest else ""
-    assert line == f"{name} is no setting, and is ignored{meant}."
+    assert line == f"{name} is no setting, so it does nothing{meant}."
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,14 @@ class KeyServer:
         self.answer: bytes | None = None
         self.silent = False
         self.trickle = 0.0
-        self.requests = 0
+        self.heads: list[bytes] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self._listener = Listener(self._serve)
+
+    @property
+    def requests(self) -> int:
+        return len(self.heads)
 
     @property
     def url(self) -> str:
@@ -38,8 +42,7 @@ class KeyServer:
         await self._listener.__aexit__()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        self.requests += 1
+        self.heads.append(await reader.readuntil(b"\r\n\r\n"))
         if self.silent:
             await asyncio.Event().wait()
         await self.gate.wait()

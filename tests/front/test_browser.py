@@ -14,8 +14,8 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Route
 
+from tests.docs.blocks import the
 from tests.front.forge import SECRET
-from tests.front.recipe import block
 from tests.front.tab import at, signed_in, token
 from tests.support.alarm import auntil
 from tests.support.browser import chromium, empty_origin, event_source
@@ -204,7 +204,7 @@ async def test_the_recipe_for_a_page_takes_the_next_ticket_and_misses_nothing(
 
     await page.route("**/api/gapless-token", sign)
     await page.goto(allowed)
-    recipe = block("js", "new EventSource(")
+    recipe = the("docs/tokens.md", "js", "new EventSource(")
     await page.add_script_tag(content=recipe.replace("https://messages.example.com", service.url))
     await auntil(lambda: "not lost" in "".join(printed), "it is read", alarm=60)
     await page.close()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from playwright.async_api import Browser, Page
 
-from tests.front.recipe import block
+from tests.docs.blocks import the
 from tests.front.test_browser import WATCH
 from tests.support.alarm import auntil
 from tests.support.browser import chromium
@@ -21,7 +20,6 @@ from tests.support.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=5)
 
-README = Path(__file__).parents[2] / "README.md"
 SIZES = [(390, 844), (1280, 720)]
 # Where the last message and the form are, and how far the list is from its end.
 LOOK = """() => {
@@ -158,7 +156,7 @@ async def test_a_page_that_may_not_read_says_why_and_stops(browser: Browser, val
 
 
 async def test_the_readmes_page_outlives_a_502(browser: Browser, service: Service, below: str) -> None:
-    recipe = block("html", "new EventSource(", README).replace("http://localhost:8000", below)
+    recipe = the("README.md", "html", "new EventSource(").replace("http://localhost:8000", below)
     publish(service, "general", "first")
     async with opened(browser, f"{below}/docs") as page:
         await page.route("**/recipe", lambda route: route.fulfill(content_type="text/html", body=recipe))

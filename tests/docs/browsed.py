@@ -1,0 +1,153 @@
+"""Pages and components: shown by Chromium, from an origin that is not the service's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, JSONResponse
+from starlette.routing import Route
+
+from tests.docs.blocks import TREE, Block
+from tests.front.forge import SECRET
+from tests.front.tab import token
+from tests.support.alarm import auntil
+from tests.support.browser import chromium
+from tests.support.lambda_runtime.loopback import listening
+from tests.support.need import need
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from playwright.async_api import Page
+
+    from tests.docs.stranger import Stranger
+
+_MODULES = TREE / "tests" / "docs" / "node_modules"
+_SHORT = {"GAPLESS_LIFETIME": "1", "GAPLESS_RETRY_MS": "50", "GAPLESS_ORIGINS": "*"}
+"""Streams that end while the page is looked at: it must go on by itself."""
+_ROWS = "() => [...document.querySelectorAll('li')].map((row) => row.textContent)"
+_MOUNT = """
+import { createRoot } from "react-dom/client";
+import { Chat } from "./chat.tsx";
+createRoot(document.body.appendChild(document.createElement("main"))).render(<Chat channel="general" />);
+"""
+
+
+async def page(stranger: Stranger, block: Block, argument: str) -> None:
+    """A page that lists messages: those from before, and each that comes, over the ends of streams."""
+    stranger.store.flush()
+    service = await stranger.service(**_SHORT)
+    html = block.text.replace("http://localhost:8000", service.url)
+    assert html != block.text
+    async with _shown(html) as tab:
+        await _lists_all(tab, service.url, lambda row: json.loads(row)["text"])
+
+
+async def component(stranger: Stranger, block: Block, argument: str) -> None:
+    """A React component that lists the messages of a channel."""
+    stranger.store.flush()
+    service = await stranger.service(**_SHORT)
+    script = await to_thread.run_sync(_bundled, stranger.folder, block.text, service.url)
+    async with _shown(f"<!doctype html><body><script>{script}</script>") as tab:
+        await _lists_all(tab, service.url, str)
+
+
+async def ticket_page(stranger: Stranger, block: Block, argument: str) -> None:
+    """A script that reads with tickets, and writes each message to the console."""
+    stranger.store.flush()
+    service = await stranger.service(**_SHORT, GAPLESS_JWT_SECRET=SECRET)
+    code = block.text.replace("https://messages.example.com", service.url)
+    assert code != block.text
+    async with _shown(f'<!doctype html><script type="module">{code}</script>') as tab:
+        rows: list[str] = []
+
+        async def written() -> list[str]:
+            rows[:] = [json.loads(text)["data"]["text"] for text in await tab.evaluate("() => window.__written")]
+            return rows
+
+        await auntil(lambda: tab.evaluate("() => window.__opened"), "the page reads")
+        await _comes_whole(service.url, written)
+
+
+async def _lists_all(tab: Page, url: str, text_of: Any) -> None:
+    async def listed() -> list[str]:
+        return [text_of(row) for row in await tab.evaluate(_ROWS)]
+
+    await _comes_whole(url, listed)
+
+
+async def _comes_whole(url: str, seen: Any) -> None:
+    """Messages that are posted one after the other, each once the one before is seen; streams end meanwhile."""
+    bearer = {"Authorization": f"Bearer {token()}"}
+    async with httpx.AsyncClient(base_url=url, trust_env=False, headers=bearer, timeout=30) as http:
+        for count in range(4):
+            body = {"data": {"text": f"number {count}"}}
+            (await http.post("/channels/general/messages", json=body)).raise_for_status()
+            wanted = [f"number {number}" for number in range(count + 1)]
+            await auntil(lambda: _is(seen, wanted), f"{wanted} on the page", alarm=30, look=0.05)  # noqa: B023
+            await _a_stream_ends(http)
+
+
+async def _is(seen: Any, wanted: list[str]) -> bool:
+    return bool(await seen() == wanted)
+
+
+async def _a_stream_ends(http: httpx.AsyncClient) -> None:
+    """One that begins now, read to its end: those that began before have ended, too."""
+    assert "event: end" in (await http.get("/channels/general/stream")).text
+
+
+@asynccontextmanager
+async def _shown(html: str) -> AsyncIterator[Page]:
+    """The page in a tab, from an origin of its own that also makes tokens for who is signed in."""
+
+    async def index(_: Any) -> HTMLResponse:
+        return HTMLResponse(html)
+
+    async def made(_: Any) -> JSONResponse:
+        return JSONResponse({"token": token()})
+
+    site = Starlette(routes=[Route("/", index), Route("/api/gapless-token", made)])
+    async with listening(site) as (port,), chromium() as browser:
+        tab = await browser.new_page()
+        await tab.add_init_script(_WATCH)
+        await tab.goto(f"http://localhost:{port}/")
+        yield tab
+
+
+# What a console would show, and whether a stream was ever open.
+_WATCH = """
+window.__written = [];
+window.__opened = false;
+const log = console.log;
+console.log = (value) => { window.__written.push(JSON.stringify(value)); log(value); };
+const Known = window.EventSource;
+window.EventSource = class extends Known {
+  constructor(...given) {
+    super(...given);
+    this.addEventListener("hello", () => { window.__opened = true; });
+  }
+};
+"""
+
+
+def _bundled(folder: Path, code: str, url: str) -> str:
+    """The component and the page that mounts it, as one script."""
+    need((_MODULES / "react-dom").is_dir(), "React: run npm install in tests/docs")
+    work = folder / "site"
+    work.mkdir()
+    (work / "node_modules").symlink_to(_MODULES)
+    (work / "chat.tsx").write_text(code)
+    (work / "mount.tsx").write_text(_MOUNT)
+    address = f"--define:process.env.NEXT_PUBLIC_GAPLESS_URL={json.dumps(url)}"
+    esbuild = [_MODULES / ".bin" / "esbuild", "mount.tsx", "--bundle", "--jsx=automatic", "--log-level=warning"]
+    done = subprocess.run([*esbuild, address], cwd=work, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return done.stdout.replace("</script", "<\\/script")

@@ -18,8 +18,11 @@ SECONDS = {"docs/deploy-lambda.md": 30, "docs/deploy-vercel.md": 15}
 
 def with_blocks() -> list[object]:
     """The pages that have any."""
-    real = {page: pytest.mark.real(seconds=SECONDS.get(page, 8)) for page in PAGES if blocks(page)}
-    return [pytest.param(page, marks=mark, id=page) for page, mark in real.items()]
+    return [
+        pytest.param(page, marks=[pytest.mark.real(seconds=SECONDS.get(page, 8)), pytest.mark.timeout(400)], id=page)
+        for page in PAGES
+        if blocks(page)
+    ]
 
 
 @pytest.mark.parametrize("page", with_blocks())

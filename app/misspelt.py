@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 _PREFIX = "GAPLESS_"
 _LIKE = 0.6
-"""How much a name must be like a setting's to be taken for it: 1 is the same."""
+"""How much a name must be like a setting's to be taken for it, without what all of ours begin with: 1 is the same."""
+_MUCH_LIKE = 0.85
+"""For names that need not be ours at all: REDIS_URI, and not REDIS_TLS_URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,17 @@ def misspelt(environ: Mapping[str, str], settings: Iterable[str]) -> list[Misspe
     """What begins as our settings do, has a value, and is none of them. Case does not count: it is read so, too."""
     names = frozenset(settings)
     strange = sorted(n for n, value in environ.items() if value and _ours(n) and n.upper() not in names)
-    return [Misspelt(name, _nearest(name.upper(), names)) for name in strange]
+    ends = {name.removeprefix(_PREFIX): name for name in names if name.startswith(_PREFIX)}
+    return [Misspelt(name, _nearest(name.upper().removeprefix(_PREFIX), ends, _LIKE)) for name in strange]
+
+
+def misspelt_store(environ: Mapping[str, str], stores: Iterable[str]) -> list[Misspelt]:
+    """What is much like one of the variables that name a store, where none of these is there."""
+    names = {name: name for name in stores}
+    if any(environ.get(name) for name in names):
+        return []
+    found = [Misspelt(name, _nearest(name.upper(), names, _MUCH_LIKE)) for name in sorted(environ) if environ[name]]
+    return [one for one in found if one.nearest]
 
 
 def surrounded(environ: Mapping[str, str], names: Iterable[str]) -> list[str]:
@@ -51,10 +63,9 @@ def _ours(name: str) -> bool:
     return name.upper().startswith(_PREFIX)
 
 
-def _nearest(name: str, names: Iterable[str]) -> str | None:
-    """Compared without the beginning, which all have, and which would make all of them alike."""
+def _nearest(name: str, known: Mapping[str, str], like: float) -> str | None:
+    """The setting whose name, a key of `known`, is most like this one; None where none is."""
     import difflib  # noqa: PLC0415 - a cold start whose names are right pays nothing
 
-    ends = {known.removeprefix(_PREFIX): known for known in names if known.startswith(_PREFIX)}
-    close = difflib.get_close_matches(name.removeprefix(_PREFIX), ends, 1, _LIKE)
-    return ends[close[0]] if close else None
+    close = difflib.get_close_matches(name, known, 1, like)
+    return known[close[0]] if close else None

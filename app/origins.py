@@ -47,8 +47,12 @@ class Origins:
 
 
 def is_own(origin: str, host: str | None) -> bool:
-    """Whether `origin` is that of the service itself. `host`: the request's header Host."""
-    return bool(host) and origin in (f"https://{host}", f"http://{host}")
+    """Whether `origin` is that of the service itself. `host`: the request's header Host.
+
+    Some proxies write a port there that browsers leave out.
+    """
+    name = (host or "").lower().removesuffix(":443").removesuffix(":80")
+    return name != "" and origin in (f"https://{name}", f"http://{name}")
 
 
 def parse(text: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pydantic import AliasChoices, ValidationError
 from pydantic_settings import SettingsError
 
 from app.errors import StartupRefused
-from app.misspelt import blank, misspelt, surrounded
+from app.misspelt import blank, misspelt, misspelt_store, surrounded
 from app.settings import Settings
 from app.stores.redis_url import read_url
 
@@ -67,7 +67,8 @@ def must_work(settings: Settings) -> None:
 
 def warn(environ: Mapping[str, str]) -> None:
     """Log what can hardly be meant as it stands."""
-    named = map(str, misspelt(environ, _names()))
+    stores = [name for name in _names() if not name.startswith("GAPLESS_")]
+    named = map(str, [*misspelt(environ, _names()), *misspelt_store(environ, stores)])
     for sentence in [*named, *surrounded(environ, _WORDS), *blank(environ, _KEEP_OUT), *_exposed(environ)]:
         _log.warning("%s", sentence)
 
@@ -139,5 +140,12 @@ def _variable(name: str) -> str:
 
 
 def _names() -> list[str]:
-    """Every variable of ours."""
-    return [_variable(field) for field in Settings.model_fields]
+    """Every variable that is read."""
+    fields = Settings.model_fields.items()
+    other = [
+        str(name)
+        for _, one in fields
+        if isinstance(one.validation_alias, AliasChoices)
+        for name in one.validation_alias.choices
+    ]
+    return [*dict.fromkeys([*(_variable(name) for name, _ in fields), *other])]

@@ -169,6 +169,13 @@ def test_the_star_alone_lets_everybody_read_and_names_nobody() -> None:
 def test_our_own_pages_are_ours_and_nobody_elses() -> None:
     assert is_own("https://gapless.example", "gapless.example")
     assert is_own("http://localhost:8000", "localhost:8000")
+    assert is_own("http://[::1]:8000", "[::1]:8000")
+    for host in ("gapless.example:443", "gapless.example:80", "Gapless.Example"):
+        assert is_own("https://gapless.example", host), "as `proxy_set_header Host $host:$server_port` writes it"
+        assert not is_own("https://gapless.example:8443", host)
+        assert not is_own("https://evil.example", host)
+    assert not is_own("https://gapless.example", "gapless.example:8443")
+    assert not is_own("https://", ":443")
     assert Origins().admits("http://localhost:8000", "localhost:8000")
     for origin, host in (("https://", ""), ("null", None), ("https://gapless.example", None), ("", "gapless.example")):
         assert not is_own(origin, host)

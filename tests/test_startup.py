@@ -189,6 +189,42 @@ def test_but_not_where_the_right_one_is_set_too(monkeypatch: pytest.MonkeyPatch)
     assert read_settings().keyed
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("REDIS_URI", "REDIS_URL"),
+        ("UPSTASH_REDIS_URL", "UPSTASH_REDIS_REST_URL"),
+        ("UPSTASH_REDIS_REST_TOKN", "UPSTASH_REDIS_REST_TOKEN"),
+        ("KV_REST_API_ULR", "KV_REST_API_URL"),
+    ],
+)
+def test_a_misspelt_store_is_named_where_there_is_none(
+    name: str, nearest: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server would start its own, and nobody would notice before it is gone."""
+    warn({name: "hunter2"})
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{name} is no setting, so it does nothing; {nearest} may be meant."
+    ]
+    caplog.clear()
+    warn({name: "hunter2", "REDIS_URL": "redis://localhost"})
+    assert caplog.records == []
+
+
+def test_what_platforms_set_beside_is_no_misspelt_store(caplog: pytest.LogCaptureFixture) -> None:
+    beside = [
+        "REDIS_TLS_URL",
+        "REDIS_PORT",
+        "REDIS_HOST",
+        "KV_URL",
+        "KV_REST_API_READ_ONLY_TOKEN",
+        "DATABASE_URL",
+        "URL",
+    ]
+    warn(dict.fromkeys([*beside, "UPSTASH_REDIS_REST_READONLY_TOKEN"], "x"))
+    assert caplog.records == []
+
+
 # --- packages
 
 

@@ -16,8 +16,10 @@ _SOCKET_LIMIT = 103
 """Bytes of a unix socket's path: 107 on Linux, 103 on macOS."""
 
 
-_OF_THE_SERVER = re.compile(r"(server|users)\.lock|valkey\.(log(\.1)?|sock)|appendonlydir|dump\.rdb|temp-[\w.-]+")
-"""What a server makes in its folder; the last two only for as long as it writes one anew."""
+_OF_THE_SERVER = re.compile(
+    r"(server|users)\.lock|valkey\.(log(\.1)?|sock)|appendonlydir|dump\.rdb|temp-[\w.-]+|core(\.\d+)?|\.nfs\w+"
+)
+"""What a server makes in its folder, or leaves there: half-written, crashed, or open on NFS while it is deleted."""
 _OF_THE_SYSTEM = frozenset({"lost+found", ".DS_Store", ".gitignore", ".gitkeep"})
 _SHOWN = 60
 """Characters of a strange file's name that are shown."""

@@ -92,7 +92,16 @@ def test_few_strange_files_are_named(tmp_path: Path) -> None:
 
 
 def test_what_the_server_and_the_system_leave_there_is_not_strange(tmp_path: Path) -> None:
-    for name in ("server.lock", "users.lock", "valkey.log", "valkey.log.1", "valkey.sock", "temp-1.aof", "dump.rdb"):
+    for name in (
+        "server.lock",
+        "users.lock",
+        "valkey.log",
+        "valkey.log.1",
+        "valkey.sock",
+        "temp-1.aof",
+        "core.71",
+        ".nfs0a",
+    ):
         (tmp_path / name).touch()
     for name in ("appendonlydir", "lost+found"):
         (tmp_path / name).mkdir()

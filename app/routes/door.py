@@ -56,8 +56,7 @@ class AccessLog:
     """One line per request when it ends; a stream's with its reason and messages. Never a query or a header.
 
     It sees every reply begin, so it also adds what browsers and caches are told of each: `_SAID`, where the reply says
-    nothing.
-    A page whose origin is refused sees no reason in its browser; the line names it.
+    nothing. A page whose origin is refused sees no reason in its browser; the line names it.
     """
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:

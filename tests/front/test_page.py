@@ -46,6 +46,14 @@ def service(valkey_server: Valkey) -> Iterator[Service]:
         yield service
 
 
+@pytest.fixture(autouse=True)
+def up_again(service: Service) -> Iterator[None]:
+    """A test that fails while the service is down fails alone."""
+    yield
+    if not service.alive:
+        service.start()
+
+
 @pytest.fixture(scope="module")
 def below(service: Service) -> Iterator[str]:
     """The service's address below a path, which nginx takes off. While the service is down, it answers 502."""

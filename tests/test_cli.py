@@ -137,7 +137,9 @@ def test_it_serves_says_where_and_leaves_nothing_behind(folder: Path) -> None:
     with Serving(folder) as serving:
         url = serving.ready()
         pid = servers(folder)[0]
-        assert serving.log.splitlines()[:4] == [
+        warned, *said = serving.log.splitlines()[:5]
+        assert " INFO gapless: no keys, so this machine only." in warned
+        assert said == [
             url,
             f"  listening on 127.0.0.1, port {url.rpartition(':')[2]}",
             f"  store: embedded Valkey (started, pid {pid}); its data are in {folder}",

@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 from app.ending import end
 from app.errors import StoreUnavailable
 from app.events import Entry
-from app.store import Listener, Slice, Store, Subscription
+from app.limits import READ_UNIT
+from app.paying import charge
+from app.store import SLICE, TAIL, Listener, Slice, Store, Subscription
 
 LIMIT = 20.0
 """Seconds for one question: more than a store takes for all its attempts."""
@@ -27,18 +29,24 @@ _given_up: set[asyncio.Task[None]] = set()
 
 
 class BoundedStore:
-    """The part of `store` that feeds use. Its reads raise StoreUnavailable after LIMIT, too."""
+    """The part of `store` that feeds use. Its reads raise StoreUnavailable after LIMIT, too, and are paid for."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def tail(self, channel: str, count: int) -> list[Entry]:
         """See Store."""
-        return await bounded(self._store.tail(channel, count))
+        charge(TAIL)
+        entries = await bounded(self._store.tail(channel, count))
+        charge(sum(len(entry.body) for entry in entries) // READ_UNIT)
+        return entries
 
     async def slice(self, channel: str, first: int, last: int) -> Slice:
         """See Store."""
-        return await bounded(self._store.slice(channel, first, last))
+        charge(SLICE)
+        found = await bounded(self._store.slice(channel, first, last))
+        charge(sum(len(entry.body) for entry in found.entries) // READ_UNIT)
+        return found
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """See Store, whose own limit holds: it waits for an acknowledgement, and for no library."""

@@ -23,7 +23,7 @@ from app.ending import end
 from app.errors import StartupRefused, StoreUnavailable
 from app.feed import FeedSettings
 from app.feeds import Feeds, Most
-from app.limits import OpenRate
+from app.limits import OpenRate, ReadBudget
 from app.models import Message
 from app.origins import EVERY, Origins
 from app.policy import SERVER, Policy
@@ -218,10 +218,11 @@ class _Wiring:
             settings=settings,
             policy=policy,
             store=store,
-            feeds=Feeds(store, feeds, self._wall, Most(settings.streams, settings.channels)),
+            feeds=Feeds(store, feeds, self._wall, _most(settings)),
             keys=make_keys(settings, self._wall, freezes=policy.freezes),
             tickets=make_tickets(settings),
             opened=OpenRate(settings.stream_rate),
+            budget=ReadBudget(settings.read_rate),
             origins=Origins(settings.origins),
             departure=Departure(),
             wall=self._wall,
@@ -254,6 +255,10 @@ async def _look(store: Store) -> None:
         await store.ping()
     except StoreUnavailable as error:
         _log.error("%s", error.detail)
+
+
+def _most(settings: Settings) -> Most:
+    return Most(settings.streams, settings.channels, settings.user_share, settings.address_share)
 
 
 def _token(digits: int) -> str:

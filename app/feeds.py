@@ -4,24 +4,51 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from app.errors import Busy
 from app.events import Entry
 from app.feed import Feed, FeedSettings
+from app.limits import Shares, Who
+from app.paying import Pay, paid_by
 from app.store import Store
 
 RETRY_AFTER = 5.0
 """Seconds after which whoever found no room may ask again."""
 
 
+BEGUN = 3
+"""Commands that a feed costs which was not there: SUBSCRIBE, a read, and a second one where replicas lag."""
+
+
 @dataclass(frozen=True, slots=True)
 class Most:
-    """What a process may have open at once: readers, and channels that are read."""
+    """What a process may have open at once: readers, and channels that are read.
+
+    `user`, `network`: the part of both that one of them may have. Of the readers' part a stream takes as many places as
+    it has channels. Whoever has nothing else may always open one stream of `LEAST` channels.
+    """
 
     readers: int = 10_000
     channels: int = 2000
+    user: float = 1.0
+    network: float = 1.0
+
+    def share(self, part: float) -> Shares:
+        """What one may have of it."""
+        return Shares(*(max(LEAST, int(whole * part)) for whole in (self.readers, self.channels)))
+
+
+LEAST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who opens a reader, and pays for what it makes the store be asked."""
+
+    who: Who
+    pay: Pay
 
 
 class Feeds:
@@ -39,15 +66,32 @@ class Feeds:
         self._closing: dict[Feed, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = 0
+        self._by_user, self._by_network = self._most.share(self._most.user), self._most.share(self._most.network)
 
     @asynccontextmanager
-    async def open(self, channels: Sequence[str]) -> AsyncIterator[list[Feed]]:
+    async def open(self, channels: Sequence[str], visitor: Visitor | None = None) -> AsyncIterator[list[Feed]]:
         """The feeds of these channels, for as long as the block runs. They may not be ready yet.
 
-        Raises Busy, before anything is opened, where there would be more readers or channels than there may.
+        Raises Busy, before anything is opened, where there would be more readers or channels than there may, or than
+        this visitor may have. None: one of our own.
         """
+        shares = self._shares_of(visitor)
+        if not all(share.fit(name, channels) for share, name in shares):
+            raise Busy("You have as many streams and channels open here as one may; close some.", RETRY_AFTER)
         if self._open >= self._most.readers or not self._has_room(channels):
             raise Busy("This process serves as many readers as it may; come back in a moment.", RETRY_AFTER)
+        with ExitStack() as stack:
+            if visitor is not None:
+                visitor.pay(BEGUN * sum(self.warm(channel) is None for channel in channels))
+                stack.enter_context(paid_by(visitor.pay))
+            for share, name in shares:
+                share.take(name, channels)
+                stack.callback(share.give, name, channels)
+            async with self._opened(channels) as feeds:
+                yield feeds
+
+    @asynccontextmanager
+    async def _opened(self, channels: Sequence[str]) -> AsyncIterator[list[Feed]]:
         feeds = [self._take(channel) for channel in channels]
         self._open += 1
         try:
@@ -58,6 +102,12 @@ class Feeds:
                 self._release(feed)
             if self._settings.linger == 0 and self._tasks:  # a platform that freezes: leave nothing behind
                 await asyncio.wait(self._tasks)
+
+    def _shares_of(self, visitor: Visitor | None) -> list[tuple[Shares, str]]:
+        if visitor is None:
+            return []
+        found = [(self._by_network, visitor.who.network)]
+        return found if visitor.who.user is None else [(self._by_user, visitor.who.user), *found]
 
     def offer(self, channel: str, entries: Sequence[Entry]) -> None:
         """The reply of a publish is a notice to this process's own feed, where there is one."""

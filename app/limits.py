@@ -1,12 +1,25 @@
-"""Who counts as whom, and how many streams one may open. Pure: the time is an argument."""
+"""Who counts as whom, and how much one may open, read, and hold open. Pure: the time is an argument.
+
+All of it is counted in the process: it costs no command, and each instance has its own.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 MOST_SUBJECTS = 10_000
 """Addresses remembered; the one unseen for longest is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Whose a request is: the token's subject, where there is one, and the network that it comes from."""
+
+    user: str | None
+    network: str
 
 
 def subject_of(user: str | None, address: str | None) -> str:
@@ -38,21 +51,128 @@ def _without_port(text: str) -> str:
     return text.partition(":")[0] if text.count(":") == 1 else text
 
 
+class Buckets:
+    """Something that is counted by name: a bucket each, which leaks `per_minute` and holds a minute's worth.
+
+    `now` is any clock's seconds. `ahead`: how far in the future a bucket may be empty; for clocks that are set back.
+    """
+
+    def __init__(self, per_minute: float, ahead: float = float("inf")) -> None:
+        self._per_minute = per_minute
+        self._ahead = ahead
+        self._empty_at: dict[str, float] = {}
+
+    def wait(self, name: str, count: float, now: float) -> float:
+        """Seconds until `count` more fit; 0: they do."""
+        if not self._per_minute:
+            return 0.0
+        over = self._after(name, count, now) - now - 60
+        return over if over > 1e-6 else 0.0  # less than that is the sum's rounding
+
+    def add(self, name: str, count: float, now: float) -> None:
+        """Count them, whether they fit or not: what costs more than was known before is owed."""
+        if not self._per_minute:
+            return
+        empty_at = self._after(name, count, now)
+        self._empty_at.pop(name, None)  # whoever comes back is not forgotten
+        self._empty_at[name] = empty_at
+        if len(self._empty_at) > MOST_SUBJECTS:
+            del self._empty_at[next(iter(self._empty_at))]
+
+    def take(self, name: str, count: float, now: float) -> float:
+        """Count them where they fit, and else nothing; returns as `wait`."""
+        wait = self.wait(name, count, now)
+        self.add(name, 0 if wait else count, now)
+        return wait
+
+    def _after(self, name: str, count: float, now: float) -> float:
+        empty_at = min(max(self._empty_at.get(name, now), now), now + self._ahead)
+        return empty_at + count * 60 / self._per_minute
+
+
 class OpenRate:
-    """Streams opened per minute and address: a bucket each, which holds a minute's worth."""
+    """Streams and long polls opened per minute and network."""
 
     def __init__(self, per_minute: float) -> None:
-        self._per_minute = per_minute
-        self._full_at: dict[str, float] = {}
-
-    def allows(self, address: str, now: float) -> bool:
-        """Count one more stream; False where it is too many. `now`: any clock's seconds."""
-        if not self._per_minute:
-            return True
         # A clock that was set back keeps nobody waiting for longer than a full bucket does.
-        full_at = min(max(self._full_at.pop(address, now), now), now + 60) + 60 / self._per_minute
-        allowed = full_at - now <= 60
-        self._full_at[address] = full_at if allowed else full_at - 60 / self._per_minute
-        if len(self._full_at) > MOST_SUBJECTS:
-            del self._full_at[next(iter(self._full_at))]
-        return allowed
+        self._opened = Buckets(per_minute, ahead=60)
+
+    def wait(self, network: str, now: float) -> float:
+        """Count one more, or say in how many seconds it would not be too many. `now`: Unix seconds."""
+        return self._opened.take(network, 1, now)
+
+
+NETWORK_TIMES = 4
+"""How many subjects' budgets a network has: behind one address there may be an office."""
+
+READ_UNIT = 65_536
+"""Bytes read that cost as much as a command."""
+
+
+class ReadBudget:
+    """Commands that reading costs, per second, subject and network; a minute's worth at once. A request costs one more.
+
+    `now` is a clock's seconds that is never set back. What a request will cost is not known before, so it may owe: then
+    the next ones wait for longer.
+    """
+
+    def __init__(self, per_second: float) -> None:
+        self._users = Buckets(per_second * 60)
+        self._networks = Buckets(per_second * 60 * NETWORK_TIMES)
+
+    def wait(self, who: Who, now: float) -> float:
+        """Count a request, or say in how many seconds it may come again."""
+        wait = max(buckets.wait(name, 1, now) for buckets, name in self._of(who))
+        self.spend(who, 0 if wait else 1, now)
+        return wait
+
+    def spend(self, who: Who, commands: float, now: float) -> None:
+        """It has cost so much."""
+        for buckets, name in self._of(who):
+            buckets.add(name, commands, now)
+
+    def _of(self, who: Who) -> list[tuple[Buckets, str]]:
+        found = [(self._networks, who.network)]
+        return found if who.user is None else [(self._users, who.user), *found]
+
+
+@dataclass(slots=True)
+class _Holding:
+    places: int = 0
+    channels: dict[str, int] = field(default_factory=dict)
+
+
+class Shares:
+    """What each name has open: at most so many `places` (a stream has one a channel), and so many different channels.
+
+    Nothing is remembered of who has nothing open, so the process' own bounds hold here, too.
+    """
+
+    def __init__(self, places: int, channels: int) -> None:
+        self._places = places
+        self._channels = channels
+        self._held: dict[str, _Holding] = {}
+
+    def fit(self, name: str, channels: Sequence[str]) -> bool:
+        """Whether a reader of these channels is within the share."""
+        held = self._held.get(name, _Holding())
+        new = sum(channel not in held.channels for channel in channels)
+        return held.places + len(channels) <= self._places and len(held.channels) + new <= self._channels
+
+    def take(self, name: str, channels: Sequence[str]) -> None:
+        """A reader of these channels opens."""
+        held = self._held.setdefault(name, _Holding())
+        held.places += len(channels)
+        for channel in channels:
+            held.channels[channel] = held.channels.get(channel, 0) + 1
+
+    def give(self, name: str, channels: Sequence[str]) -> None:
+        """It has closed."""
+        held = self._held[name]
+        held.places -= len(channels)
+        for channel in channels:
+            held.channels[channel] -= 1
+            if not held.channels[channel]:
+                del held.channels[channel]
+        if not held.places:
+            del self._held[name]

@@ -60,6 +60,13 @@ class Settings(BaseSettings):
     stream_rate: float = Field(6000.0, ge=0, le=1_000_000, description="streams opened a minute, per address; 0 = off")
     streams: int = Field(10_000, ge=1, le=1_000_000, description="streams open at once in a process")
     channels: int = Field(2000, ge=16, le=100_000, description="channels read at once in a process")
+    user_share: float = Field(
+        0.05, gt=0, le=1, description="part of streams and channels that a token's subject may have"
+    )
+    address_share: float = Field(0.5, gt=0, le=1, description="part of streams and channels that an address may have")
+    read_rate: float = Field(
+        50.0, ge=0, le=1_000_000, description="commands a second that a token's subject may cost by reading; 0 = off"
+    )
     proxies: int = Field(0, ge=0, le=10, description="proxies of one's own before the service; each adds an address")
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="comma list of allowed browser origins")
     public: bool = Field(False, description="allow a service without keys beyond loopback")

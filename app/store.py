@@ -21,6 +21,9 @@ KEY_LIFETIME_MS = 600_000
 NOTICE_LIMIT = 65_536
 """Bytes above which a notice names only the newest position and costs each process one read."""
 
+TAIL, SLICE = 1, 5
+"""Commands that these reads cost: an LRANGE; a script around LINDEX, LINDEX, LRANGE."""
+
 MOST_ATTEMPTS = 8
 """Attempts at one publication, whatever comes between."""
 

@@ -21,7 +21,8 @@ from tests.scale.crowd import Crowd, crowd
 STREAMS, MUTE, CHANNELS = 2000, 200, 1000
 CHANNEL = "bench"
 LARGE = "x" * 60_000
-ENV = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_RECHECK": "3600", "GAPLESS_HEARTBEAT": "60"}
+ENV = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_READ_RATE": "0", "GAPLESS_RECHECK": "3600"}
+ENV |= {"GAPLESS_HEARTBEAT": "60"}
 
 
 def main() -> None:

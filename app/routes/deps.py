@@ -15,7 +15,7 @@ from fastapi import Depends, Path, Query, Request
 from app.cursor import parse_cursor
 from app.errors import TimedOut, TooLarge, Unprocessable, UnsupportedMedia
 from app.feeds import Feeds
-from app.limits import OpenRate
+from app.limits import OpenRate, ReadBudget
 from app.models import CHANNEL, MOST_CHANNELS
 from app.origins import Origins
 from app.policy import Policy
@@ -46,6 +46,7 @@ class Service:
     keys: Keys | None
     tickets: Tickets | None
     opened: OpenRate
+    budget: ReadBudget
     origins: Origins
     departure: Departure
     wall: Callable[[], float]

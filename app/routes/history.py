@@ -16,13 +16,17 @@ from app.cursor import Position, parse_position
 from app.errors import StoreUnavailable, Unprocessable
 from app.events import Gap
 from app.feed import Feed
+from app.feeds import Visitor
 from app.frames import Frame, gap_json
 from app.history import Page, first_that_fit
-from app.routes.caller import ReaderDep
+from app.limits import READ_UNIT
+from app.routes.admission import admit
+from app.routes.caller import AddressDep, ReaderDep
 from app.routes.deps import ChannelPath, Service, ServiceDep
-from app.routes.leaving import Leaving
+from app.routes.leaving import Gone, Leaving, unless_gone
 from app.routes.problems import describe
 from app.routes.remaining import remaining
+from app.store import SLICE, TAIL
 
 router = APIRouter(tags=["messages"])
 
@@ -62,7 +66,7 @@ _EXAMPLE = {
         **describe(401, "This needs a token."),
         **describe(403, "This token may not read 'general'."),
         **describe(422, "wait goes with after."),
-        **describe(429, "This process serves as many readers as it may; come back in a moment."),
+        **describe(429, "This user or address reads too much; wait and come back."),
         **describe(503, "The message store does not answer now."),
     },
 )
@@ -71,6 +75,7 @@ async def history(
     channel: ChannelPath,
     grant: ReaderDep,
     service: ServiceDep,
+    address: AddressDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[
         str | None,
@@ -86,34 +91,43 @@ async def history(
         raise Unprocessable("before and after exclude each other: send one of them.")
     if wait is not None and not after:
         raise Unprocessable("wait goes with after: it says for how long to wait for what comes next.")
+    visitor = admit(service, grant, address, opens=bool(wait))
     if after:
         left = remaining(request.scope, service.policy.platform, service.wall())
         until = asyncio.get_running_loop().time() + service.policy.patience(wait or 0, left)
         try:
-            async with service.departure.unless(request.scope.get("server")):
-                return _reply(channel, await _after(service, channel, after, limit, until))
+            async with service.departure.unless(request.scope.get("server")), unless_gone(request.receive):
+                return _reply(channel, await _after(service, visitor, channel, after, limit, until))
+        except Gone:
+            request.scope["gapless.note"] = "left"
+            return Response()
         except Leaving:
             return _reply(channel, _nothing_yet(after))
     if before:
         position = parse_position(before)
         if position is None or not position.seq:
             raise Unprocessable("before is not the id of a message.")
-        return _reply(channel, await past.before(service.store, channel, position, limit, service.wall()))
-    return _reply(channel, await _newest(service, channel, limit))
+        visitor.pay(SLICE)
+        page = await past.before(service.store, channel, position, limit, service.wall())
+    else:
+        page = await _newest(service, visitor, channel, limit)
+    visitor.pay(sum(frame.size for frame in page.frames) // READ_UNIT)
+    return _reply(channel, page)
 
 
-async def _newest(service: Service, channel: str, limit: int) -> Page:
+async def _newest(service: Service, visitor: Visitor, channel: str, limit: int) -> Page:
     """From a warm feed for nothing, else from the log."""
     feed = service.feeds.warm(channel)
     held = None if feed is None else feed.newest(limit)
     if feed is not None and held is not None:
         return Page(past.last_that_fit(held), feed.head)
+    visitor.pay(TAIL)
     return await past.newest(service.store, channel, limit, service.wall())
 
 
-async def _after(service: Service, channel: str, text: str, limit: int, until: float) -> Page:
+async def _after(service: Service, visitor: Visitor, channel: str, text: str, limit: int, until: float) -> Page:
     """What comes after a position, as a stream would send it; waits until loop time `until` where there is nothing."""
-    async with service.feeds.open([channel]) as [feed]:
+    async with service.feeds.open([channel], visitor) as [feed]:
         position = parse_position(text)
         if position is None:
             gap = await feed.unknown()

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from app import frames
 from app.errors import Busy
 from app.events import End
-from app.feeds import Feeds
+from app.feeds import Feeds, Visitor
 from app.policy import jittered
 from app.reading import RETRY_UNAVAILABLE, Start, Terms
 from app.routes.leaving import Departure, Gone, unless_gone
@@ -35,6 +35,7 @@ class LiveResponse(EventSourceResponse):
         self,
         feeds: Feeds,
         departure: Departure,
+        visitor: Visitor | None,
         channels: Sequence[str],
         begin: Start,
         terms: Terms,
@@ -44,6 +45,7 @@ class LiveResponse(EventSourceResponse):
         del self.headers["Connection"]  # HTTP/1.1 keeps it anyway, HTTP/2 forbids the header, HTTP/1.0 ends by closing
         self._feeds = feeds
         self._departure = departure
+        self._visitor = visitor
         self._channels = channels
         self._begin = begin
         self._terms = terms
@@ -68,7 +70,7 @@ class LiveResponse(EventSourceResponse):
     async def _serve(self, send: Send) -> End:
         async with AsyncExitStack() as stack:
             try:
-                feeds = await stack.enter_async_context(self._feeds.open(self._channels))
+                feeds = await stack.enter_async_context(self._feeds.open(self._channels, self._visitor))
             except Busy:
                 return await self._refuse(send)
             stream = Stream(feeds, self._begin, self._terms)

@@ -17,13 +17,13 @@ from app.errors import Busy, Refused, StoreUnavailable
 from app.events import End
 from app.frames import end
 from app.grant import Grant
-from app.limits import network_of
 from app.policy import Mode, jittered
 from app.reading import RETRY_UNAVAILABLE, Start, Terms
+from app.routes.admission import admit
 from app.routes.caller import AddressDep, ReaderDep
 from app.routes.deps import ChannelPath, ChannelsDep, Service, ServiceDep, start
 from app.routes.deps import service as service_of
-from app.routes.leaving import Leaving
+from app.routes.leaving import Gone, Leaving, unless_gone
 from app.routes.problems import describe
 from app.routes.remaining import remaining
 from app.turn import Turn
@@ -133,16 +133,23 @@ async def _open(request: Request, service: Service, asked: Asked) -> Response:
     """A stream that lives as long as platform and token let it; where bodies are handed over whole, one turn."""
     asked.grant.must_subscribe(asked.channels)
     terms = _terms(request, service, asked.grant)
-    if request.method != "HEAD" and not service.opened.allows(network_of(asked.address), service.wall()):
-        return _ended(End.BUSY, terms.dice)
+    visitor = None if request.method == "HEAD" else admit(service, asked.grant, asked.address, opens=True)
     if service.policy.mode is Mode.STREAMING or request.method == "HEAD":
         from app.routes.live import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
-        return LiveResponse(service.feeds, service.departure, asked.channels, asked.begin, terms, request.scope)
+        departure = service.departure
+        return LiveResponse(service.feeds, departure, visitor, asked.channels, asked.begin, terms, request.scope)
     try:
-        async with service.departure.unless(request.scope.get("server")), service.feeds.open(asked.channels) as feeds:
+        async with (
+            service.departure.unless(request.scope.get("server")),
+            unless_gone(request.receive),
+            service.feeds.open(asked.channels, visitor) as feeds,
+        ):
             turn = Turn(feeds, asked.begin, terms)
             body = await turn.collect()
+    except Gone:
+        request.scope["gapless.note"] = "turn left"
+        return _whole(b"")
     except Leaving:
         return _whole(end(End.SHUTDOWN, retry=jittered(terms.retry_ms, terms.dice)))
     request.scope["gapless.note"] = f"turn messages={turn.messages}"

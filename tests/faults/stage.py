@@ -23,6 +23,7 @@ Kind = Literal["tcp", "upstash"]
 SETTINGS = {
     "GAPLESS_RATE": "0",
     "GAPLESS_STREAM_RATE": "0",
+    "GAPLESS_READ_RATE": "0",
     "GAPLESS_RETRY_MS": "50",
     "GAPLESS_RECHECK": "2",
     "GAPLESS_CAP": "2000",

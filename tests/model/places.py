@@ -36,7 +36,8 @@ KINDS = ["model", *sorted(kinds().keys() - {"tls"})]
 """`unix` is the embedded Valkey's way; TLS has nothing of its own to say here."""
 # What real time is too slow for. Everything else is as it is in production.
 FAST = {"CONFIRM": 0.15, "REREAD": 0.05, "QUIET_AFTER": 0.1, "QUIET_EVERY": 0.5, "RETRY": 0.03}
-SETTINGS: dict[str, Any] = {"cap": CAP, "retention": KEEP.retention, "rate": 0, "stream_rate": 0, "lifetime": 80_000}
+SETTINGS: dict[str, Any] = {"cap": CAP, "retention": KEEP.retention, "rate": 0, "stream_rate": 0, "read_rate": 0}
+SETTINGS |= {"lifetime": 80_000}
 
 _REWRITE = """
 for _ = 1, tonumber(ARGV[1]) do redis.call('RPOP', KEYS[1]) end

@@ -72,8 +72,8 @@ def _must_be_our_page(request: Request, service: Service) -> None:
 
 def address(scope: MutableMapping[str, Any], platform: str, proxies: int) -> str | None:
     """The client's address as far as the platform vouches for it. A header that anyone can send is never believed."""
-    peer: str | None = scope["client"][0] if scope.get("client") else None
     forwarded = [part.strip() for value in _values(scope, b"x-forwarded-for") for part in value.split(",")]
+    peer = _peer(scope, forwarded)
     context = (scope.get("aws.event") or {}).get("requestContext") or {}
     if platform == "vercel":  # Vercel overwrites this header on every request
         return next(iter(_values(scope, b"x-real-ip")), None)
@@ -82,6 +82,16 @@ def address(scope: MutableMapping[str, Any], platform: str, proxies: int) -> str
     if platform == "server" and proxies:
         return forwarded[-proxies] if len(forwarded) >= proxies else peer
     return peer
+
+
+def _peer(scope: MutableMapping[str, Any], forwarded: list[str]) -> str | None:
+    """The peer's address; None where the server may have put one of a header in its place.
+
+    uvicorn does so by default for peers on loopback, and by nothing else can the app tell: such a client would choose
+    its own address, and so have a rate for each.
+    """
+    peer: str | None = scope["client"][0] if scope.get("client") else None
+    return None if peer is not None and any(peer in part for part in forwarded) else peer
 
 
 def _values(scope: MutableMapping[str, Any], header: bytes) -> list[str]:

@@ -24,14 +24,14 @@ _CLOSE = (b"connection", b"close")
 
 
 class Unread:
-    """Leaves no connection of HTTP/1 out of step. HTTP/2 has streams for that, and forbids the header."""
+    """Leaves no connection out of step. HTTP/2 has streams for that, and forbids the header."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve. Only requests with a body, or which offer another protocol, are any trouble."""
-        if scope["type"] != "http" or not scope["http_version"].startswith("1"):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         named = {name for name, value in scope["headers"] if value != b"0"}
@@ -41,10 +41,11 @@ class Unread:
             await self._app(scope, receive, send)
             return
         honest = scope["method"] not in ("GET", "HEAD") and b"expect" not in named
-        body = _Body(receive, patient=honest)
+        body = _Body(receive, patient=honest and has_body)
+        closable = scope["http_version"].startswith("1")
 
         async def send_or_close(message: Message) -> None:
-            if message["type"] == "http.response.start" and (offers or not await body.is_read()):
+            if message["type"] == "http.response.start" and (not await body.is_read() or offers) and closable:
                 message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
             await send(message)
 

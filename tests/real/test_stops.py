@@ -113,3 +113,18 @@ def test_streams_are_told(way: Way, valkey: Valkey, tmp_path: Path) -> None:
         rest = list(lines)  # to its proper end: a stream that breaks off raises
         assert time.monotonic() - began < SOON, rest
         assert 'data: {"reason":"shutdown"}' in rest
+
+
+def test_a_stream_passes_where_the_server_speaks_http_2(valkey: Valkey, tmp_path: Path) -> None:
+    """A header that names a connection, such as keep-alive, would end the whole connection (RFC 9113, 8.2.2)."""
+    with (
+        started(WAYS["hypercorn"], valkey, tmp_path) as run,
+        httpx.Client(http1=False, http2=True, timeout=20, trust_env=False) as client,
+        client.stream("GET", f"{run.url}/channels/a/stream") as reply,
+    ):
+        assert (reply.http_version, "connection" in reply.headers) == ("HTTP/2", False)
+        lines = reply.iter_lines()
+        assert "event: hello" in [next(lines), next(lines), next(lines)]
+        assert client.post(f"{run.url}/channels/a/messages", content=b"no JSON").status_code == 415
+        assert client.post(f"{run.url}/channels/a/messages", json={"data": "hi"}).status_code == 201
+        assert any('"data":"hi"' in line for line in lines)

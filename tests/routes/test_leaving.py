@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from app.routes.leaving import GOODBYE, LOOK, Departure, Gone, Leaving, Listening, unless_gone
 from tests.support.alarm import auntil
 from tests.support.service import Service
 from tests.support.valkey import start_valkey
@@ -18,8 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.valkey import Valkey
-
-pytestmark = pytest.mark.real(seconds=5)
 
 SOON = 8.0
 """Seconds in which whoever waits must be answered; after 10 the server would break it off with a 500."""
@@ -40,6 +41,7 @@ async def answer_when_told_to_stop(service: Service, store: Valkey, path: str) -
     return first, reply
 
 
+@pytest.mark.real(seconds=5)
 async def test_a_long_poll_finds_nothing_and_asks_again(tmp_path: Path) -> None:
     with start_valkey(tmp_path / "valkey") as store:
         async with Service({"REDIS_URL": store.url}) as service:
@@ -49,6 +51,7 @@ async def test_a_long_poll_finds_nothing_and_asks_again(tmp_path: Path) -> None:
     assert (told["messages"], told["cursor"], told["gap"]) == ([], first, None)
 
 
+@pytest.mark.real(seconds=5)
 async def test_a_turn_says_why_and_its_client_keeps_its_place(tmp_path: Path) -> None:
     with start_valkey(tmp_path / "valkey") as store:
         async with Variant({"REDIS_URL": store.url}, buffered=True) as service:
@@ -58,3 +61,161 @@ async def test_a_turn_says_why_and_its_client_keeps_its_place(tmp_path: Path) ->
     assert 'event: end\ndata: {"reason":"shutdown"}' in reply.text
     assert "id:" not in reply.text
     assert "retry: 0" not in reply.text
+
+
+# --- one look for all
+
+HERE = ("127.0.0.1", 8000)
+
+
+class Stopping:
+    """A server that stops when it is told to, and counts who looks."""
+
+    def __init__(self) -> None:
+        self.stops = False
+        self.looks = 0
+
+    def __call__(self, server: object) -> bool:
+        self.looks += 1
+        return self.stops
+
+
+@pytest.mark.virtual_time
+async def test_one_look_tells_all_and_nobody_looks_for_nobody() -> None:
+    server, told, loop = Stopping(), [0] * 100, asyncio.get_running_loop()
+    departure = Departure(server)
+
+    def tell(number: int) -> None:
+        told[number] += 1
+
+    async def wait(number: int) -> None:
+        with departure.tells(lambda: tell(number), HERE):
+            await asyncio.sleep(10)
+
+    waiting = [asyncio.create_task(wait(number)) for number in range(100)]
+    await asyncio.sleep(4 * LOOK + 0.01)
+    assert server.looks == 5
+    server.stops = True
+    await asyncio.sleep(LOOK)
+    assert told == [1] * 100
+    await asyncio.gather(*waiting)
+    looks = server.looks
+    await asyncio.sleep(60)
+    assert (server.looks, told) == (looks, [1] * 100)
+    with departure.tells(lambda: tell(7), HERE):
+        assert told[7] == 2, "who comes late is told at once"
+    assert loop.time() > 60
+
+
+@pytest.mark.virtual_time
+async def test_what_waits_is_broken_off_when_the_server_stops() -> None:
+    server = Stopping()
+    departure = Departure(server)
+    asyncio.get_running_loop().call_later(1, setattr, server, "stops", True)
+    with pytest.raises(Leaving):
+        async with departure.unless(HERE):
+            await asyncio.sleep(25)
+    assert asyncio.get_running_loop().time() <= 1 + LOOK
+    with pytest.raises(TimeoutError, match="another's"):
+        async with Departure(Stopping()).unless(HERE):
+            raise TimeoutError("another's")
+
+
+@pytest.mark.virtual_time
+async def test_lifespan_waits_for_goodbyes_but_not_for_ever() -> None:
+    departure, loop = Departure(Stopping()), asyncio.get_running_loop()
+    bell = asyncio.Event()
+
+    async def wait(seconds: float) -> None:
+        with departure.tells(bell.set, HERE):
+            await bell.wait()
+            await asyncio.sleep(seconds)
+
+    for seconds, waited in ((0.5, 0.5), (60, GOODBYE)):
+        bell.clear()
+        departure._begun = False
+        waiting = asyncio.create_task(wait(seconds))
+        await asyncio.sleep(0)
+        began = loop.time()
+        await departure.finish()
+        assert loop.time() - began == pytest.approx(waited)
+        waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_what_waits_is_broken_off_when_the_client_leaves() -> None:
+    coming = [{"type": "http.disconnect"}, {"type": "http.request", "body": b"x", "more_body": False}]
+
+    async def receive() -> Any:
+        return coming.pop()
+
+    with pytest.raises(Gone):
+        async with unless_gone(receive):
+            await asyncio.sleep(25)
+    assert coming == []
+
+
+async def test_who_stays_is_not_broken_off() -> None:
+    async def receive() -> Any:
+        await asyncio.sleep(25)
+
+    async with unless_gone(receive):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+# --- the sign
+
+
+@pytest.mark.parametrize("path", [None, "socket"], ids=["TCP", "unix"])
+def test_a_server_is_over_when_its_socket_is(path: str | None, tmp_path: Path) -> None:
+    listening = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+    with listening, socket.socket() as other:
+        listening.bind(str(tmp_path / path) if path else ("127.0.0.1", 0))
+        listening.listen()
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        server = (str(tmp_path / path), None) if path else listening.getsockname()
+        sign = Listening()
+        assert not sign.is_over(server)
+        listening.close()
+        assert sign.is_over(server)
+        assert not Listening().is_over(server), "who never saw it listen knows nothing"
+        assert not Listening().is_over(None)
+
+
+def test_a_descriptor_that_is_used_again_is_not_it() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        server, sign = listening.getsockname(), Listening()
+        assert not sign.is_over(server)
+        number = listening.fileno()
+        client = socket.create_connection(server)
+        listening.close()
+        with socket.socket() as again:
+            assert again.fileno() == number
+            assert sign.is_over(server)
+        client.close()
+
+
+class Uvicorn:
+    """What is asked of uvicorn's server."""
+
+    def __init__(self) -> None:
+        self.should_exit, self.started, self.serving = False, True, True
+        self.servers = [self]
+
+    def is_serving(self) -> bool:
+        return self.serving
+
+    def handle_exit(self, *_: object) -> None: ...
+
+
+def test_uvicorn_says_so_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--limit-max-requests` stops it without `should_exit`."""
+    for name, value, over in (("started", True, False), ("should_exit", True, True), ("serving", False, True)):
+        server = Uvicorn()
+        setattr(server, name, value)
+        monkeypatch.setattr(signal, "getsignal", lambda _, server=server: server.handle_exit)
+        assert Listening().is_over(HERE) == over

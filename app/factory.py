@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     from app.keys import Keys
 
 NO_STORE = "No message store is configured. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL."
+_CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
+    "allow_headers": ["Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+    "expose_headers": ["Retry-After"],
+    "max_age": 600,
+}
 _log = logging.getLogger("gapless")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _DESCRIPTION = """Messages that reach browsers live, in order and without loss, from functions that may stop anytime.
@@ -85,10 +91,7 @@ def create_app(
             allow_origins=[EVERY] if origins.every else [],
             allow_origin_regex=origins.pattern,
             allow_credentials=not origins.every,
-            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-            expose_headers=["Retry-After"],
-            max_age=600,
+            **_CORS,
         )
     app.add_middleware(Unread)
     app.add_middleware(AccessLog, origins=origins)
@@ -113,7 +116,11 @@ def serve_or_explain(policy: Policy) -> ASGIApp:
         if policy is SERVER:
             raise SystemExit(f"gapless: {error}") from None
         _log.error("%s", error)
-        return AccessLog(problems.explaining(str(error), random.SystemRandom().random), Origins())
+        reason = problems.explaining(str(error), random.SystemRandom().random)
+        # To pages of every origin: those that are allowed may not be known, and what a browser may not read stops an
+        # EventSource as a status does. There is nothing else to be read.
+        shown = CORSMiddleware(reason, allow_origin_regex=".*", allow_credentials=True, **_CORS)
+        return AccessLog(shown, Origins((EVERY,)))
 
 
 def refuse_unsafe(settings: Settings, policy: Policy) -> None:

@@ -85,6 +85,27 @@ async def test_what_is_not_installed_is_said_by_every_reply(
         assert "pip install 'gapless[" in reply.json()["detail"] and "pip install 'gapless[" in stream.text
 
 
+@pytest.mark.parametrize("credentials", [{}, {"Cookie": "gapless_token=x"}])
+async def test_pages_of_other_origins_may_read_why_or_their_streams_would_stop_for_ever(
+    credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser stops an EventSource whose reply it may not read, as it does at a status."""
+    monkeypatch.setenv("GAPLESS_ORIGINS", "app.example.com")
+    page = {"Origin": "https://app.example.com", **credentials}
+    asking = {**page, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    for policy in PLATFORMS:
+        transport = httpx.ASGITransport(serve_or_explain(policy))
+        async with httpx.AsyncClient(transport=transport, base_url="https://gapless.example") as http:
+            stream = await http.get("/channels/a/stream", headers=page)
+            preflight = await http.options("/channels/a/messages", headers=asking)
+            other = await http.post("/channels/a/messages", headers=page, json={"data": 1})
+        assert (stream.status_code, preflight.status_code, other.status_code) == (200, 200, 503)
+        for reply in (stream, preflight, other):
+            assert reply.headers["access-control-allow-origin"] == "https://app.example.com"
+            assert reply.headers["access-control-allow-credentials"] == "true"
+            assert "Origin" in reply.headers["vary"]
+
+
 @pytest.mark.parametrize("why", STARTS)
 async def test_what_is_safe_starts(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, platforms = STARTS[why]

@@ -157,6 +157,25 @@ def test_nothing_around_an_origin_makes_it_one(before: str, after: str) -> None:
             assert not origins.names(text)
 
 
+@given(
+    st.sampled_from(["http", "HTTPS", "https", "capacitor", "null", ""]),
+    st.sampled_from(["://", ":", "//", ""]),
+    st.text("aB-_.*[]:1@/ é%", max_size=12),
+    st.sampled_from(["", ":1", ":80", ":443", ":0", "/", "/x"]),
+)
+def test_what_is_accepted_is_what_a_browser_can_send(scheme: str, sign: str, host: str, end: str) -> None:
+    """And it matches: nothing is listed in vain."""
+    try:
+        listed = parse(scheme + sign + host + end)
+    except ValueError:
+        return
+    for origin in listed:
+        assert normalised(origin) == origin
+        assert re.fullmatch(r"\*|[a-z]+://[^/?#@\s]+", origin)
+        sent = origin.replace("*", "label")
+        assert Origins(listed).names(sent) is (origin != "*")
+
+
 def test_the_star_alone_lets_everybody_read_and_names_nobody() -> None:
     origins = Origins(parse("*, https://app.example.com"))
     assert origins.every

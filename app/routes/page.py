@@ -22,8 +22,8 @@ _SWAGGER = ("fastapi_swagger", "resources")
 # Their files are asked for again each time, and answered 304 unless a newer version brought others.
 _CACHE = {"Cache-Control": "no-cache"}
 _POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-# Swagger UI sets styles from its script, and has its pictures in its style sheet.
-_DOCS_POLICY = f"{_POLICY}; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+# Swagger UI has its pictures in its style sheet.
+_DOCS_POLICY = f"{_POLICY}; img-src 'self' data:"
 
 
 @router.head("/", include_in_schema=False)

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import httpx
 from anyio import run_process, to_thread
 
+from tests.docs.blocks import TREE, Block
+from tests.docs.recipes import serving
+from tests.front.tab import token
 from tests.support.lambda_runtime import LambdaFront
 from tests.support.lambda_runtime.package import template
 from tests.support.need import need
@@ -24,12 +27,10 @@ from tests.support.upstash.process import EmulatorProcess
 from tests.support.vercel import VercelFunction, build
 from tests.support.vercel.toolchain import toolchain
 
-from .blocks import TREE, Block
-
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .stranger import Stranger
+    from tests.docs.stranger import Stranger
 
 _OPEN = {"GAPLESS_PUBLIC": "true"}
 _ADAPTER = {"AWS_LAMBDA_FUNCTION_NAME": "gapless-stream", "AWS_LWA_INVOKE_MODE": "response_stream"}
@@ -91,7 +92,7 @@ async def image(stranger: Stranger, block: Block, argument: str) -> None:
     root = stranger.home / "image"
     root.mkdir()
     for source, target in (rest.split() for word, rest in steps if word == "COPY" and "--from" not in rest):
-        _copy(stranger.folder / source, root / target)
+        _copy(stranger.folder / source, root, target)
     for pip in (rest.removeprefix("pip ") for word, rest in steps if word == "RUN"):
         argv = [sys.executable, "-m", "pip", *shlex.split(pip), "--dry-run", "--no-deps"]
         status, said = await _ran(argv, root)
@@ -115,16 +116,22 @@ def _steps(dockerfile: str) -> list[tuple[str, str]]:
     return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines if line)]
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, root: Path, target: str) -> None:
+    """As Docker does: a file goes into a folder only where the target ends with a slash."""
     if source.is_dir():
-        shutil.copytree(source, target)
-    else:
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
+        shutil.copytree(source, root / target)
+        return
+    into = root / target / source.name if target.endswith("/") else root / target
+    into.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, into)
 
 
 async def rewrite(stranger: Stranger, block: Block, argument: str) -> None:
-    """A site's next.config.mjs, whose rewrites lead each path of ours to the service: `FROM TO`."""
+    """A site's next.config.mjs, whose rewrites lead each path of ours to the service: `FROM TO`.
+
+    What Next.js then sends bears the service's Host and the site's Origin: with a cookie that writes only where the
+    site is allowed, and else is told of the setting.
+    """
     file = stranger.folder / "next.config.mjs"
     file.write_text(block.text)
     code = f"import site from {json.dumps(str(file))}; console.log(JSON.stringify(await site.rewrites()))"
@@ -135,6 +142,12 @@ async def rewrite(stranger: Stranger, block: Block, argument: str) -> None:
     asked, led = argument.split()
     found = re.fullmatch(source.replace(":path*", "(.*)"), asked)
     assert found and destination.replace(":path*", found[1]) == led
+    site = "https://site.example"
+    for allowed, status in (((), 403), ((site,), 201)):
+        async with serving(stranger, origins=allowed) as http:
+            headers = {"Origin": site, "Cookie": f"gapless_token={token()}"}
+            reply = await http.post("/channels/general/messages", json={"data": 1}, headers=headers)
+            assert reply.status_code == status and (status == 201 or "GAPLESS_ORIGINS" in reply.json()["detail"])
 
 
 async def installs(stranger: Stranger, block: Block, argument: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+import struct
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
 
+from tests.front.test_bounds import memory
 from tests.front.wire import connect, post, request, speak, statuses
 from tests.support.service import Service
 from tests.support.valkey import Valkey, start_valkey
@@ -105,6 +107,35 @@ def test_a_long_body_does_not_hide_its_refusal(served: Service) -> None:
     with connect(served) as sock:
         sock.sendall(post(b'{"data":"' + b"x" * 400_000 + b'"}', KEEP))
         assert statuses(answer(sock)) == [413]
+
+
+# --- much in little
+
+
+@pytest.mark.parametrize("name", ["gapless", "h11"])
+def test_forty_thousand_headers_are_none(services: dict[str, Service], name: str) -> None:
+    assert statuses(speak(services[name], request("GET", "/healthz", *["a:"] * 40_000))) == [400]
+
+
+@pytest.mark.parametrize("name", ["gapless", "h11"])
+def test_who_asks_for_thousands_at_once_costs_a_few(services: dict[str, Service], name: str) -> None:
+    """The answers are not read: 300 MiB were held for this, and each departure told of in sixty lines."""
+    service, asked = services[name], request("GET", "/openapi.json", KEEP) * 3_000
+    assert httpx.get(f"{service.url}/openapi.json", trust_env=False).status_code == 200
+    before, log = memory(service), len(service.log)
+    with ExitStack() as stack:
+        socks = [stack.enter_context(connect(service)) for _ in range(20)]
+        for sock in socks:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.settimeout(0.2)
+            with suppress(TimeoutError):
+                sock.sendall(asked)
+        assert httpx.get(f"{service.url}/healthz", trust_env=False).status_code == 200
+        assert memory(service) - before < 40_000_000
+        for sock in socks[::2]:  # these leave with a reset
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert httpx.get(f"{service.url}/healthz", trust_env=False).status_code == 200
+    assert "Traceback" not in service.log[log:]
 
 
 # --- smuggling

@@ -12,12 +12,13 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from app.cursor import Position
 from app.ending import end
 from app.errors import StoreUnavailable
 from app.events import Entry
 from app.limits import READ_UNIT
 from app.paying import charge
-from app.store import SLICE, TAIL, Listener, Slice, Store, Subscription
+from app.store import MOST_BYTES, SLICE, TAIL, Listener, Slice, Store, Subscription
 
 LIMIT = 20.0
 """Seconds for one question: more than a store takes for all its attempts."""
@@ -34,17 +35,26 @@ class BoundedStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def tail(self, channel: str, count: int) -> list[Entry]:
+    async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
         """See Store."""
-        charge(TAIL)
-        entries = await bounded(self._store.tail(channel, count))
+        charge(TAIL if most is None else 2 * TAIL)
+        entries = await bounded(self._store.tail(channel, count, most))
         charge(sum(len(entry.body) for entry in entries) // READ_UNIT)
         return entries
 
-    async def slice(self, channel: str, first: int, last: int) -> Slice:
+    async def slice(
+        self,
+        channel: str,
+        first: int,
+        last: int,
+        *,
+        most: int = MOST_BYTES,
+        back: bool = False,
+        beside: Position | None = None,
+    ) -> Slice:
         """See Store."""
         charge(SLICE)
-        found = await bounded(self._store.slice(channel, first, last))
+        found = await bounded(self._store.slice(channel, first, last, most=most, back=back, beside=beside))
         charge(sum(len(entry.body) for entry in found.entries) // READ_UNIT)
         return found
 

@@ -26,6 +26,11 @@ class Claims:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def newest(self) -> Position | None:
+        """The newest position that is claimed."""
+        return max((entry.position for _, _, entry in self._waiting), default=None)
+
     def add(self, now: float, reads: int, entries: Iterable[Entry]) -> None:
         """Somebody claims these entries, after so many reads were begun: only a later one is sure to see them."""
         self._waiting = [*self._waiting, *((now, reads, entry) for entry in entries)][-MOST_CLAIMS:]

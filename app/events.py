@@ -27,9 +27,8 @@ ENVELOPE = 2048
 
 _PLACE = rb"([0-9a-z]{8}) ([1-9][0-9]{0,14}) ([0-9a-z]{4})"
 _HINT = re.compile(_PLACE)
-_HEAD = re.compile(
-    _PLACE + rb" ([0-9a-z]{4}|0) ([0-9]{1,14}) (?:(0|[1-9][0-9]{0,15}) )?(?=\{\"event\":\"[A-Za-z0-9_.:-]{1,64}\")"
-)
+_LINK = re.compile(_PLACE + rb" ([0-9a-z]{4}|0) ([0-9]{1,14})")
+_HEAD = re.compile(_LINK.pattern + rb" (?:(0|[1-9][0-9]{0,15}) )?(?=\{\"event\":\"[A-Za-z0-9_.:-]{1,64}\")")
 
 
 class Draft(NamedTuple):
@@ -39,6 +38,18 @@ class Draft(NamedTuple):
     digest: str
     user: str | None = None
     local_id: str | None = None
+
+
+class Link(NamedTuple):
+    """Where an entry stands, without what it says. `prev` is the mark of the entry before it."""
+
+    position: Position
+    prev: str
+
+    @property
+    def before(self) -> Position:
+        """The position just before the entry."""
+        return Position(self.position.epoch, self.position.seq - 1, self.prev)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,11 @@ class Entry:
         """The position just before this entry."""
         return Position(self.position.epoch, self.position.seq - 1, self.prev)
 
+    @property
+    def link(self) -> Link:
+        """Where this entry stands."""
+        return Link(self.position, self.prev)
+
     def follows(self, head: Position) -> bool:
         """True where this entry is proven to come right after `head`: same epoch, next number, and head's mark."""
         return self.before == head
@@ -78,6 +94,13 @@ def parse_entry(raw: bytes) -> Entry:
         raise CorruptLog(f"not an entry of ours: {raw[:60]!r}")
     start = None if head[6] is None else int(head[6])
     return Entry(_position(head), head[4].decode(), int(head[5]), raw[head.end() :], start)
+
+
+def parse_link(raw: bytes) -> Link:
+    """The head of an entry, as `slice.lua` cuts it off; raises CorruptLog where it is none of ours."""
+    if (found := _LINK.fullmatch(raw)) is None:
+        raise CorruptLog(f"not the head of an entry of ours: {raw[:60]!r}")
+    return Link(_position(found), found[4].decode())
 
 
 def format_notice(entries: Sequence[Entry], limit: int) -> bytes:

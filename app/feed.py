@@ -8,8 +8,9 @@ a notice was lost: the frames after its position. The tail answers it for nothin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from functools import partial
+from typing import Any, TypeVar, cast
 
 from app.audience import Audience
 from app.bounded import BoundedStore
@@ -17,12 +18,15 @@ from app.claims import CONFIRM
 from app.cursor import Position, no_log
 from app.errors import StoreUnavailable
 from app.events import Entry, Gap, GapReason
-from app.follower import FeedSettings, Follower
+from app.follower import DEEP, FeedSettings, Follower
 from app.frames import Frame
-from app.store import Slice, Store
-from app.tail import Stretch, judge, reset
+from app.schedule import REREAD
+from app.store import Room, Slice, Store
+from app.tail import Stretch, Tail, judge, reset
 
 __all__ = ["Feed", "FeedSettings"]
+
+T = TypeVar("T")
 
 
 class Feed:
@@ -35,7 +39,9 @@ class Feed:
         self._settings = settings
         self._wall = wall
         self._loop = asyncio.get_running_loop()
-        self._slices: dict[int, asyncio.Task[Slice]] = {}
+        self._reads: dict[Hashable, asyncio.Task[Any]] = {}
+        self._deepened: Tail | None = None
+        self._known_ends: tuple[float, Position, Slice] | None = None
         self._follower = Follower(channel, self._store, settings, wall, self.audience)
 
     @property
@@ -53,6 +59,10 @@ class Feed:
         await self._follower.fresh.wait()
         if self.failure is not None:
             raise self.failure
+
+    def want(self, count: int) -> None:
+        """The newest `count` messages will be asked for. Said before the feed is ready, it saves a read."""
+        self._follower.want(count)
 
     def doubt(self) -> None:
         """Read before serving again: the process may have slept through notices."""
@@ -76,26 +86,30 @@ class Feed:
         index = tail.find(position, self._settings.retention)
         return None if index is None else Stretch(tail.frames[index:])
 
-    async def after(self, position: Position) -> Stretch:
+    async def after(self, position: Position, room: Room) -> Stretch:
         """What comes after `position`: from the tail if it reaches back, else from the log, else a gap.
 
-        While somebody claims messages that are not proven yet (this process's own first one, say), the log is asked.
-        A position past the log's end is read for once a second; if it still is after 3 s, its history is gone: `reset`.
-        So is one at the log's end that the tail does not know: it holds another history, and has yet to hear of it.
+        From the log come as many messages as fit `room`, but one, and nothing else travels. While somebody claims
+        messages that are not proven yet (this process's own first one, say), the log is asked. A position past the
+        log's end is read for once a second, by one read for all of them; if it still is after 3 s, its history is
+        gone: `reset`. So is one at the log's end that the tail does not know: it holds another history, and has yet to
+        hear of it.
         """
         give_up = self._loop.time() + CONFIRM
         while True:
-            await self.ready()
+            await self._reach(position)
             if (held := self.peek(position)) is not None and (held.frames or not self._follower.claims):
                 return held
             late = self._loop.time() >= give_up
-            if late or not self._follower.tail.is_behind(position):
-                cut = await self._slice(position.seq)
-                if (told := judge(self.channel, position, cut, self._settings.retention)) is not None:
+            behind = self._follower.tail.is_behind(position)
+            if late or not behind:
+                cut = await (self._ends() if behind else self._slice(position, room))
+                told = judge(self.channel, position, cut, self._settings.retention)
+                if told is not None and not behind:
                     self._follower.take([frame.entry for frame in told.frames if frame.position[:2] > self.head[:2]])
                     if told.frames or told.gap or late or self.peek(position) is not None:
                         return told
-                elif late:
+                elif told is None and late:
                     return Stretch(gap=reset(cut, no_log(self._wall())))
             await self._follower.waking.next_read()
 
@@ -110,13 +124,17 @@ class Feed:
         if self._follower.claims:
             await self._follower.waking.next_read()
             await self.ready()
+        await self._deepen(count)
         tail = self._follower.tail
         if len(tail.frames) >= count:
-            return tail.frames[-count].entry.before if count else self.head
+            return tail.frames[-count].before if count else self.head
         if tail.base.seq == 0:
             return tail.base
-        cut = await self._slice(self.head.seq - count + 1)
-        return self.head if cut.oldest is None else (*cut.entries, cut.oldest)[0].before
+        first = self.head.seq - count + 1
+        cut = await self._share(first, lambda: self._store.slice(self.channel, first, first, most=1))
+        if cut.oldest is None:
+            return self.head
+        return cut.entries[0].before if cut.entries else cut.oldest.before
 
     def newest(self, count: int) -> Sequence[Frame] | None:
         """The newest `count` messages where they are held here, and nobody claims newer ones. Costs nothing."""
@@ -128,23 +146,57 @@ class Feed:
     async def unknown(self) -> Gap:
         """The gap for a reader whose cursor says nothing: everything that is kept comes after it."""
         await self.ready()
-        return reset(await self._slice(0), no_log(self._wall()), GapReason.UNKNOWN)
+        return reset(await self._ends(), no_log(self._wall()), GapReason.UNKNOWN)
 
     def _serves(self) -> bool:
         """True where the tail may be believed now."""
         return self._follower.fresh.is_set() and self.failure is None
 
-    async def _slice(self, first: int) -> Slice:
-        """A page of the log from seq `first`; whoever asks for the same meanwhile shares the read."""
-        task = self._slices.get(first)
-        if task is None or task.done():
-            reading = self._store.slice(self.channel, first, first + self._settings.page)
-            task = self._slices[first] = asyncio.create_task(reading)
-            task.add_done_callback(partial(self._sliced, first))
-        return await asyncio.shield(task)
+    async def _reach(self, position: Position) -> None:
+        """Be ready, and have the tail reach back to a place near the head, if that is worth a read."""
+        await self.ready()
+        tail = self._follower.tail
+        if tail.is_older(position) and self.peek(position) is None:
+            await self._deepen(tail.head.seq - position.seq)
 
-    def _sliced(self, first: int, done: asyncio.Task[Slice]) -> None:
-        if self._slices.get(first) is done:
-            del self._slices[first]
+    async def _deepen(self, count: int) -> None:
+        """Have the tail hold the newest `count` messages, where so many should fit one read; tried once for a tail."""
+        tail = self._follower.tail
+        if tail is self._deepened or tail.base.seq == 0 or len(tail.frames) >= count:
+            return
+        if count > min(self._settings.page, tail.count_in(DEEP)):
+            return
+        await self._share("deep", self._follower.deepen)
+        self._deepened = tail
+
+    async def _ends(self) -> Slice:
+        """The log's ends, in one read a second for all who ask, wherever they stand; anew once the head has moved."""
+        now, head = self._loop.time(), self.head
+        at, known, ends = self._known_ends or (-REREAD, head, None)
+        if ends is None or known != head or now - at >= REREAD:
+            ends = await self._share("ends", lambda: self._store.slice(self.channel, 0, 0))
+            self._known_ends = self._loop.time(), head, ends
+        return ends
+
+    async def _slice(self, position: Position, room: Room) -> Slice:
+        """What the log holds after `position`, of which nothing is read that the tail holds."""
+        last = position.seq + room.messages
+        if self._follower.tail.is_older(position):
+            last = min(last, max(self._follower.tail.base.seq, position.seq + 1))
+        beside = position._replace(epoch="") if position.nowhere else position
+        question = partial(self._store.slice, self.channel, position.seq + 1, last, most=room.size, beside=beside)
+        return await self._share((position, room), question)
+
+    async def _share(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The answer to `read`; whoever asks the same meanwhile shares it."""
+        task = self._reads.get(key)
+        if task is None or task.done():
+            task = self._reads[key] = asyncio.create_task(read())
+            task.add_done_callback(partial(self._answered, key))
+        return cast("T", await asyncio.shield(task))
+
+    def _answered(self, key: Hashable, done: asyncio.Task[Any]) -> None:
+        if self._reads.get(key) is done:
+            del self._reads[key]
         if not done.cancelled():
             done.exception()  # asked for, so that asyncio does not complain where nobody waits any more

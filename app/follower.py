@@ -26,11 +26,16 @@ from app.events import Entry
 from app.fork import Behind, follow_rewritten
 from app.schedule import NEVER
 from app.store import Subscription
-from app.tail import Relation, Tail
+from app.tail import MOST_BYTES, Relation, Tail
 from app.waking import Waking
 
 RETRY = 0.5
 """Seconds before a read that failed is tried again."""
+LOOK = 2
+"""Entries that the first read of a channel brings, whose size nobody knows: one command, and 256 KiB at the most by the
+default GAPLESS_MAX_BODY."""
+DEEP = 65_536
+"""Bytes that are read so that a tail reaches further back, where somebody needs that."""
 
 _log = logging.getLogger("gapless.feed")
 
@@ -67,13 +72,22 @@ class Follower:
         self._wall = wall
         self._audience = audience
         self._loop = asyncio.get_running_loop()
-        self._reads = 0
+        self._reads = self._wanted = 0
+        self._told: Position | None = None
         self._reading = self._suspects = self._closed = False
         self._lost_since = self._failing_since = self._settles_at = NEVER
         self._behind = Behind()
         self._subscription: Subscription | None = None
         # Not in the context of the request that happens to be first: its deadline and its log are its own.
         self._task = asyncio.create_task(self._tend(), name=f"gapless feed {channel}", context=Context())
+
+    def want(self, count: int) -> None:
+        """Somebody will ask for the newest `count` messages: where nothing was read yet, the first read brings them."""
+        self._wanted = max(self._wanted, count)
+
+    async def deepen(self) -> None:
+        """Have the tail reach back by DEEP bytes or a page. One read; raises StoreUnavailable."""
+        self.tail.deepen(await self._store.tail(self._channel, self._settings.page, DEEP))
 
     def doubt(self) -> None:
         """Read before serving again: the process may have slept through notices."""
@@ -91,10 +105,18 @@ class Follower:
         """Messages were appended, somebody says."""
         if not isinstance(told, Position):
             self.take(told)
+            if told and self.tail.is_older(told[-1].position) and told[-1].position != self.tail.base:
+                self._look(None)  # late, or history was rewritten from there on
         elif self.tail.find(told, 0) is None:
-            self._suspects = True
-            self.waking.ask()
+            self._look(told)
         self.waking.noticed()
+
+    def _look(self, told: Position | None) -> None:
+        """Read the log for what is not known here, up to where somebody was told it goes."""
+        if told is not None and (self._told is None or told[:2] > self._told[:2]):
+            self._told = told
+        self._suspects = True
+        self.waking.ask()
 
     def lost(self) -> None:
         """The subscription is deaf. It has some seconds to come back."""
@@ -155,10 +177,11 @@ class Follower:
             raise StoreUnavailable("the subscription was lost and did not come back")
         anew, settles = not self.fresh.is_set(), began >= self._settles_at
         suspects, self._suspects = self._suspects or settles or anew or len(self.claims) > 0, False
+        count, self._told = self._expected(), None
         self._reads += 1
         self._reading = True
         try:
-            newest = await self._learn(self._settings.page if suspects else 1)
+            newest = await self._learn(count, suspects)
         except StoreUnavailable as error:
             self._bear(error)
             return
@@ -193,15 +216,29 @@ class Follower:
         if self._settles_at != NEVER:
             self.waking.ask(self._settles_at - self._loop.time())
 
-    async def _learn(self, count: int) -> Position | None:
+    def _expected(self) -> int:
+        """How many entries to read: what is said to have come after the head, else the newest alone."""
+        if self.tail.base.nowhere:
+            return max(LOOK, min(len(self.claims), self._settings.page))
+        known = self.claims.newest if self._told is None else max(self._told, self.claims.newest or self._told)
+        if known is None or known.epoch != self.tail.base.epoch:
+            return 1
+        return self._affordable(known.seq - self.tail.head.seq)
+
+    def _affordable(self, count: int) -> int:
+        """As many of these entries as a tail can hold: whoever needs older ones asks the log."""
+        return max(1, min(count, max(LOOK, self.tail.count_in(MOST_BYTES)), self._settings.page))
+
+    async def _learn(self, count: int, suspects: bool) -> Position | None:
         """Read `count` entries, compare with what is held, follow the log. Returns the log's newest position."""
-        entries = await self._store.tail(self._channel, count)
-        newest = entries[-1].position if entries else None
+        entries = await self._newest(count)
         relation = self.tail.relate(entries)
-        if count == 1 and relation in (Relation.GREW, Relation.HOLE) and self._subscription is not None:
+        if not suspects and relation in (Relation.GREW, Relation.HOLE) and self._subscription is not None:
             self._subscription.suspect()  # nothing was suspected, and yet there is more than any notice has told
-        if relation in (Relation.HOLE, Relation.FORKED) and count < self._settings.page:
-            return await self._learn(self._settings.page)
+        if (more := self._lacking(relation, entries)) > count:
+            entries = await self._store.tail(self._channel, more)
+            relation = self.tail.relate(entries)
+        newest = entries[-1].position if entries else None
         if relation is Relation.BEHIND:
             if self._behind.note(self._loop.time(), newest, self.tail.head):
                 await self._rewrite(entries)
@@ -217,6 +254,19 @@ class Follower:
             await self._rewrite(entries)
         return newest
 
+    async def _newest(self, count: int) -> list[Entry]:
+        """The log's end. At the beginning as much of it as somebody waits for, or a glance."""
+        if not self.fresh.is_set() and self.tail.base.nowhere and self._wanted > count:
+            return await self._store.tail(self._channel, self._settings.page, DEEP)
+        return await self._store.tail(self._channel, count)
+
+    def _lacking(self, relation: Relation, entries: Sequence[Entry]) -> int:
+        """How many of the newest entries are needed to go on after the head, or to see where histories part."""
+        if relation is Relation.HOLE and not self.tail.base.nowhere:
+            lacking = entries[-1].position.seq - self.tail.head.seq
+            return lacking if self._affordable(lacking) == lacking else 0
+        return self._affordable(self._settings.page) if relation is Relation.FORKED else 0
+
     def _replace(self, tail: Tail) -> None:
         """Go on with another tail; every reader finds its own way from its position."""
         self.tail = tail
@@ -226,7 +276,7 @@ class Follower:
         """The log holds another history: go on with it, and tell those who went past the place where it parts."""
         self._behind.forget()
         old, nowhere = self.tail, no_log(self._wall())
-        found = await follow_rewritten(self._store, old, entries, self._settings.page, nowhere)
+        found = await follow_rewritten(self._store, old, entries, nowhere)
         _log.warning("the log of %s was rewritten after %s", self._channel, found.shared)
         past = [reader for reader, at in self._audience.standing() if found.is_past(old, at)]
         self._replace(found.tail)

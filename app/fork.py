@@ -11,6 +11,9 @@ from app.cursor import Position
 from app.events import Entry, Gap, GapReason
 from app.tail import Tail, reset
 
+READ = 65_536
+"""Bytes that a look for the place where two histories part reads at once."""
+
 
 class Behind:
     """How long the log has stood still behind the tail. A replica that lags gets there, and goes on; `now`: seconds."""
@@ -43,14 +46,12 @@ class Rewritten(NamedTuple):
         return self.shared is None or at.seq > self.shared.seq
 
 
-async def follow_rewritten(
-    store: BoundedStore, old: Tail, newest: Sequence[Entry], page: int, nowhere: Position
-) -> Rewritten:
+async def follow_rewritten(store: BoundedStore, old: Tail, newest: Sequence[Entry], nowhere: Position) -> Rewritten:
     """The log holds another history than `old`: go on after what both share, else from the oldest kept, or `nowhere`.
 
     `newest`: the log's newest entries, oldest first. Two reads at the least where nothing is shared.
     """
-    shared, entries = await find_fork(store, old, newest, page)
+    shared, entries = await find_fork(store, old, newest)
     if shared is None:
         gap = reset(await store.slice(old.channel, 0, 0), nowhere)
     else:
@@ -59,9 +60,7 @@ async def follow_rewritten(
     return Rewritten(old.rewritten(entries, shared, nowhere), gap, shared)
 
 
-async def find_fork(
-    store: BoundedStore, tail: Tail, entries: Sequence[Entry], page: int
-) -> tuple[Position | None, list[Entry]]:
+async def find_fork(store: BoundedStore, tail: Tail, entries: Sequence[Entry]) -> tuple[Position | None, list[Entry]]:
     """The last shared position, or None, and the log's entries from there on as far as they were read.
 
     `entries` are the log's newest. Where they do not reach back far enough, older pages are read, but none older than
@@ -73,7 +72,7 @@ async def find_fork(
         last = found[0].before
         if last.seq <= tail.base.seq:
             break
-        cut = await store.slice(tail.channel, max(last.seq - page + 1, tail.base.seq), last.seq)
+        cut = await store.slice(tail.channel, max(tail.base.seq, 1), last.seq, most=READ, back=True)
         if not cut.entries or cut.entries[-1].position != last:
             break  # it was rewritten once more meanwhile
         found = [*cut.entries, *found]

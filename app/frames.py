@@ -22,9 +22,12 @@ _EVENT_OPENS = b'{"event":"'
 
 
 class Frame:
-    """One message, encoded: `block` is the whole event of a stream of this one channel, id line included."""
+    """One message, encoded: `block` is the whole event of a stream of this one channel, id line included.
 
-    __slots__ = ("_json_at", "_rest_at", "block", "entry")
+    The block is all that is kept: the entry is made of it again where somebody wants it.
+    """
+
+    __slots__ = ("_json_at", "_members", "_rest_at", "block", "position", "prev", "time")
 
     def __init__(self, channel: str, entry: Entry) -> None:
         name, rest = _split_body(entry.body)
@@ -32,15 +35,24 @@ class Frame:
         event_line = b"" if name == b"message" else b"event: " + name + b"\n"
         opening = f'{{"id":"{entry.position}","channel":"{channel}",'.encode()
         closing = f',"timestamp":"{timestamp(entry.time)}"}}\n\n'.encode()
-        self.entry = entry
+        self.position = entry.position
+        self.prev = entry.prev
+        self.time = entry.time
         self.block = b"".join((id_line, event_line, b"data: ", opening, rest, closing))
         self._rest_at = len(id_line)
         self._json_at = len(id_line) + len(event_line) + 6
+        begin = self._json_at + len(opening)
+        self._members = slice(begin, begin + len(rest))
 
     @property
-    def position(self) -> Position:
-        """Where this message stands."""
-        return self.entry.position
+    def before(self) -> Position:
+        """The position just before this message."""
+        return Position(self.position.epoch, self.position.seq - 1, self.prev)
+
+    @property
+    def entry(self) -> Entry:
+        """The message as the log holds it."""
+        return Entry(self.position, self.prev, self.time, b"{%b}" % self.block[self._members])
 
     @property
     def size(self) -> int:

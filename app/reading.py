@@ -16,6 +16,7 @@ from app.feed import Feed
 from app.frames import Frame
 from app.lane import Lane
 from app.policy import Mode
+from app.store import Room
 
 RETRY_UNAVAILABLE = 5000
 """Milliseconds before a client comes back to a service that can't serve it now."""
@@ -68,8 +69,11 @@ class Reading:
         """Hand these bytes to the client, or keep them for it."""
         raise NotImplementedError
 
-    def _share(self, new: Sequence[Frame]) -> Sequence[Frame]:
-        """As many of these frames as one turn of a channel may send."""
+    async def _until_room(self) -> None:
+        """Return once the client takes more: nothing is fetched for it before."""
+
+    def _share(self) -> Room:
+        """As much as one turn of a channel may send."""
         raise NotImplementedError
 
     # --- the first block
@@ -77,6 +81,8 @@ class Reading:
     async def _greet(self) -> None:
         """Say where the reader stands: the position before everything that will be sent. Then listen."""
         for lane in self._lanes:
+            if self._start.cursor is None:
+                lane.feed.want(self._start.history)
             await lane.feed.ready()
         if self._start.unreadable:
             await self._write(self._hello(None))
@@ -110,19 +116,26 @@ class Reading:
     # --- what comes next
 
     async def _advance(self, lane: Lane) -> None:
-        """Write what comes next on one channel: a gap, or one share of frames."""
+        """Write what comes next on one channel: a gap, or one share of frames, which only the writing holds."""
+        await self._until_room()
+        if block := await self._next(lane):
+            await self._write(block)
+
+    async def _next(self, lane: Lane) -> bytes:
+        """The next block of one channel; none where nothing is left."""
         if lane.gap is None:
-            stretch = lane.feed.peek(lane.position) or await lane.feed.after(lane.position)
+            room = self._share()
+            stretch = lane.feed.peek(lane.position) or await lane.feed.after(lane.position, room)
             if stretch.frames and lane.gap is None:
-                chosen = self._share(stretch.frames)
+                chosen = fit(stretch.frames, room)
                 self.messages += len(chosen)
-                await self._write(self._encode(lane, chosen))
-                return
+                return self._encode(lane, chosen)
             lane.gap = lane.gap or stretch.gap
-        if lane.gap is not None:
-            gap, lane.gap = lane.gap, None
-            lane.position = gap.resume
-            await self._write(frames.block("gap", frames.gap_json(lane.feed.channel, gap), cursor=self._cursor()))
+        if lane.gap is None:
+            return b""
+        gap, lane.gap = lane.gap, None
+        lane.position = gap.resume
+        return frames.block("gap", frames.gap_json(lane.feed.channel, gap), cursor=self._cursor())
 
     # --- bytes
 
@@ -151,11 +164,11 @@ class Reading:
         )
 
 
-def fit(new: Sequence[Frame], most: int) -> Sequence[Frame]:
-    """As many of these frames as fit so many bytes, but at least one."""
+def fit(new: Sequence[Frame], room: Room) -> Sequence[Frame]:
+    """As many of the oldest of these frames as fit, but at least one."""
     size = 0
-    for count, frame in enumerate(new):
+    for count, frame in enumerate(new[: room.messages]):
         size += frame.size
-        if size > most and count:
+        if size > room.size and count:
             return new[:count]
-    return new
+    return new[: room.messages]

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.cursor import Position, next_mark
-from app.events import Draft, Entry
+from app.events import Draft, Entry, Link
 
 KEY_LIFETIME_MS = 600_000
 """How long an idempotency key is remembered: ten minutes."""
@@ -23,6 +23,10 @@ NOTICE_LIMIT = 65_536
 
 TAIL, SLICE = 1, 5
 """Commands that these reads cost: an LRANGE; a script around LINDEX, LINDEX, LRANGE."""
+
+MOST_BYTES = 524_288
+"""What one read of many entries returns at most, but at least one entry: an entry counts 160 bytes more than it has,
+which is about what its event on a stream has more."""
 
 MOST_ATTEMPTS = 8
 """Attempts at one publication, whatever comes between."""
@@ -151,13 +155,20 @@ class ChannelInfo:
 Outcome = Accepted | Repeated | KeyConflict | Limited
 
 
+class Room(NamedTuple):
+    """How much of a channel somebody can take: messages, and bytes, of which one message may have more."""
+
+    messages: int
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """Entries by seq, and the two ends of the log they were cut from, all at one instant. Empty log: both ends None."""
 
     entries: tuple[Entry, ...] = ()
-    oldest: Entry | None = None
-    latest: Entry | None = None
+    oldest: Link | None = None
+    latest: Link | None = None
 
 
 class Listener(Protocol):
@@ -196,7 +207,7 @@ class Store(Protocol):
     """Seconds after which every read sees what was appended before: more than replicas lag behind; 0 without any."""
 
     page: int
-    """The most entries one read returns: bounded so that a reply of the largest messages stays below 8 MiB."""
+    """The most entries that are taken from the log at once, whatever their size: 8 MiB of the largest messages."""
 
     def state(self) -> dict[str, str]:
         """How it works at the moment, for `/readyz` and for people: `notices`, `scripts`."""
@@ -211,11 +222,29 @@ class Store(Protocol):
         error says `outcome_unknown`.
         """
 
-    async def tail(self, channel: str, count: int) -> list[Entry]:
-        """The newest `count` entries (at most `page`), oldest first, contiguous; fewer: there are no more. One read."""
+    async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
+        """The newest `count` entries, oldest first, contiguous. One read.
 
-    async def slice(self, channel: str, first: int, last: int) -> Slice:
-        """The entries `first` to `last` by seq (at most `page` of them, from the first), and the log's ends."""
+        With `most`, as many as fit so many bytes (see MOST_BYTES), but one: a script. Without, at most `page`: one
+        command, which may bring `page` of the largest messages. Else fewer than `count` means that there are no more.
+        """
+
+    async def slice(
+        self,
+        channel: str,
+        first: int,
+        last: int,
+        *,
+        most: int = MOST_BYTES,
+        back: bool = False,
+        beside: Position | None = None,
+    ) -> Slice:
+        """The entries `first` to `last` by seq, as many as fit `most` bytes, but one; and the log's ends. One script.
+
+        They begin at `first`, or with `back` end at `last`. `beside` is the position that they must join: the one just
+        before `first`, with `back` that of the entry after `last`. Where the log does not hold it, only the ends come.
+        An empty epoch matches any.
+        """
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """Listen to a channel. Returns once the store has acknowledged: what is appended from then on is told."""

@@ -20,13 +20,15 @@ from app.feed import Feed
 from app.frames import Frame
 from app.lane import Lane
 from app.policy import Mode, jittered
-from app.reading import RETRY_UNAVAILABLE, Reading, Start, Terms, fit
+from app.reading import RETRY_UNAVAILABLE, Reading, Start, Terms
 from app.schedule import NEVER
+from app.store import Room
 
 Send = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, None]]
 
 CHUNK = 65_536
-"""Bytes after which a chunk of a backlog is sent: with the transport's own buffer, all that a reader can hold here."""
+"""Bytes after which a chunk of a backlog is sent, or one message. It is fetched only when the transport's buffer has
+room, and so the two together are all that a reader can hold here."""
 PATIENCE = 20.0
 """Seconds for which a reader may take nothing before its stream ends (`slow`)."""
 
@@ -57,6 +59,9 @@ class Stream(Reading):
             return
         if self._sending is not None:
             self._live = False
+            return
+        if len(block) > CHUNK:  # held by nobody who may not be able to take it
+            self.fall_behind()
             return
         self.messages += len(new)
         self._sent_at = now
@@ -155,9 +160,13 @@ class Stream(Reading):
         finally:
             timer.cancel()
 
-    def _share(self, new: Sequence[Frame]) -> Sequence[Frame]:
+    def _share(self) -> Room:
         """One chunk."""
-        return fit(new, CHUNK)
+        return Room(CHUNK, CHUNK)
+
+    async def _until_room(self) -> None:
+        """A send that says nothing waits for the transport as any other; all that is held meanwhile is a position."""
+        await self._write(b"")
 
     async def _write(self, block: bytes) -> None:
         """Send from the stream's own task, once the last send is through. A reader that takes nothing is slow."""

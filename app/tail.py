@@ -44,10 +44,10 @@ class Relation(Enum):
 class Tail:
     """A contiguous run of frames that ends at `head`; `base` is the position before its oldest frame."""
 
-    def __init__(self, channel: str, base: Position, entries: Sequence[Entry] = ()) -> None:
+    def __init__(self, channel: str, base: Position, entries: Sequence[Entry] = (), kept: Sequence[Frame] = ()) -> None:
         self.channel = channel
         self.base = base
-        self.frames = [Frame(channel, entry) for entry in entries]
+        self.frames = [*kept, *(Frame(channel, entry) for entry in entries)]
         self._bytes = sum(frame.size for frame in self.frames)
         self._shorten()
 
@@ -81,8 +81,19 @@ class Tail:
             return True
         return (position.epoch, position.seq) > (self.base.epoch, self.head.seq)
 
+    def is_older(self, position: Position) -> bool:
+        """True where `position` lies before all that is held here: this tail can't tell whether it was ever there."""
+        return position.epoch == self.base.epoch and position.seq <= self.base.seq
+
+    def count_in(self, size: int) -> int:
+        """How many messages like those held here fit so many bytes; 0 where none is known."""
+        return size * len(self.frames) // self._bytes if self.frames else 0
+
     def extend(self, entries: Sequence[Entry]) -> tuple[list[Frame], list[Entry]]:
-        """Append what is proven to come next. Returns the new frames, and the entries that prove nothing."""
+        """Append what is proven to come next. Returns the new frames, and the entries that claim to come later.
+
+        What is older than the base claims nothing: it was held here once, or never will be.
+        """
         grown: list[Frame] = []
         claims: list[Entry] = []
         for entry in entries:
@@ -91,10 +102,21 @@ class Tail:
                 self.frames.append(frame)
                 self._bytes += frame.size
                 grown.append(frame)
-            elif self.find(entry.position, 0) is None:
+            elif self.find(entry.position, 0) is None and not self.is_older(entry.position):
                 claims.append(entry)
         self._shorten()
         return grown, claims
+
+    def deepen(self, entries: Sequence[Entry]) -> None:
+        """Put what the log holds just before the base (contiguous, the base among it) in front."""
+        older = [entry for entry in entries if entry.position.seq <= self.base.seq]
+        if not older or older[-1].position != self.base:
+            return
+        frames = [Frame(self.channel, entry) for entry in older]
+        self.frames[:0] = frames
+        self._bytes += sum(frame.size for frame in frames)
+        self.base = older[0].before
+        self._shorten()
 
     def relate(self, entries: Sequence[Entry]) -> Relation:
         """How the log's newest entries (contiguous, oldest first) stand to this tail."""
@@ -125,8 +147,8 @@ class Tail:
     def rewritten(self, entries: Sequence[Entry], shared: Position | None, empty: Position) -> Tail:
         """The tail of the log as it is now: ours up to `shared`, the log's from there, or `empty`."""
         if shared is not None:
-            kept = [frame.entry for frame in self.frames if frame.position.seq <= shared.seq]
-            return Tail(self.channel, self.base, [*kept, *(e for e in entries if e.position.seq > shared.seq)])
+            kept = [frame for frame in self.frames if frame.position.seq <= shared.seq]
+            return Tail(self.channel, self.base, [e for e in entries if e.position.seq > shared.seq], kept)
         return Tail(self.channel, entries[0].before if entries else empty, entries)
 
     def _shorten(self) -> None:
@@ -143,7 +165,7 @@ class Tail:
 
 
 def judge(channel: str, position: Position, cut: Slice, retention: float) -> Stretch | None:
-    """What the log says comes after `position`, from a slice that begins at its seq; None: it is past the log's end."""
+    """What the log says comes after `position`, from a slice that begins beside it; None: it is past the log's end."""
     if cut.oldest is None or cut.latest is None:
         return Stretch() if position.nowhere else None
     oldest, latest = cut.oldest.before, cut.latest.position
@@ -156,10 +178,11 @@ def judge(channel: str, position: Position, cut: Slice, retention: float) -> Str
     if position.epoch == oldest.epoch and position.seq < oldest.seq:
         missed = oldest.seq - position.seq
         return Stretch(gap=Gap(GapReason.TRIMMED, oldest, cut.oldest.position, latest, missed))
-    entries = cut.entries if position == oldest else cut.entries[1:]
-    if position != oldest and (not cut.entries or cut.entries[0].position != position):
+    if position == latest:
+        return Stretch()
+    if not cut.entries or not cut.entries[0].follows(position):
         return Stretch(gap=reset(cut, oldest))
-    return Stretch([Frame(channel, entry) for entry in entries])
+    return Stretch([Frame(channel, entry) for entry in cut.entries])
 
 
 def reset(cut: Slice, resume: Position, reason: GapReason = GapReason.RESET) -> Gap:

@@ -16,7 +16,8 @@ from app.feed import Feed
 from app.frames import Frame
 from app.lane import Lane
 from app.policy import Mode, jittered
-from app.reading import RETRY_UNAVAILABLE, Reading, Start, Terms, fit
+from app.reading import RETRY_UNAVAILABLE, Reading, Start, Terms
+from app.store import Room
 
 MOST_MESSAGES = 100
 MOST_BYTES = 196_608
@@ -85,11 +86,11 @@ class Turn(Reading):
         """Bytes that still fit; none once enough messages are in."""
         return MOST_BYTES - self._size if self.messages < MOST_MESSAGES else 0
 
-    def _share(self, new: Sequence[Frame]) -> Sequence[Frame]:
+    def _share(self) -> Room:
         """An even part for each channel, so that a loud one does not starve the others; but at least one message."""
         lanes = len(self._lanes)
         most = max(1, min(MOST_MESSAGES // lanes, MOST_MESSAGES - self.messages))
-        return fit(new[:most], min(MOST_BYTES // lanes, self._room()))
+        return Room(most, min(MOST_BYTES // lanes, self._room()))
 
     async def _write(self, block: bytes) -> None:
         self._body.append(block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -13,12 +14,14 @@ from app.errors import StoreUnavailable
 from app.events import Entry, Gap, GapReason
 from app.feed import Feed, FeedSettings
 from app.frames import Frame
+from app.store import Room
 from tests.support.clock import VirtualClock, advance, settle
 from tests.support.model_store import ModelStore
 
 pytestmark = pytest.mark.virtual_time
 
 SETTINGS = FeedSettings(recheck=15, linger=10, retention=86_400, page=64)
+ROOM = Room(1000, 65_536)
 
 
 class Ear:
@@ -185,7 +188,7 @@ async def test_the_first_message_of_a_channel_arrives(store: ModelStore) -> None
     assert start == no_log(store.clock.now())
     store.append("c", "1")
     await settle()
-    stretch = await feed.after(start)
+    stretch = await feed.after(start, ROOM)
     assert [frame.position.seq for frame in stretch.frames] == [1]
     await feed.close()
 
@@ -201,7 +204,7 @@ async def test_rewritten_history_with_notices_resets_at_the_fork(store: ModelSto
     assert [gap.reason for gap in ear.gaps] == [GapReason.RESET]
     assert ear.gaps[0].resume == new[0].before
     assert ear.gaps[0].oldest == new[0].position
-    stretch = await feed.after(ear.position)
+    stretch = await feed.after(ear.position, ROOM)
     assert [frame.entry for frame in stretch.frames] == new
     await feed.close()
 
@@ -253,7 +256,7 @@ async def test_nothing_new_is_said_only_by_a_tail_that_knows_the_place(store: Mo
     store.notify = False
     store.forget_last("c", 2)
     newest = store.append("c", "22", "33")[-1].position
-    asking = asyncio.create_task(feed.after(newest))
+    asking = asyncio.create_task(feed.after(newest, ROOM))
     await settle()
     assert not asking.done()
     await advance(1.1)
@@ -271,7 +274,7 @@ async def test_a_wiped_and_rewritten_log_is_told(store: ModelStore) -> None:
     new = store.append("c", "new")
     await settle()
     assert [(gap.reason, gap.oldest) for gap in ear.gaps] == [(GapReason.RESET, new[0].position)]
-    stretch = await feed.after(ear.position)
+    stretch = await feed.after(ear.position, ROOM)
     assert [frame.entry for frame in stretch.frames] == new
     await feed.close()
 
@@ -299,7 +302,7 @@ async def test_a_position_past_the_head_is_read_for_then_served(store: ModelStor
     feed = await open_feed(store)
     store.notify = False
     mine = store.append("c", "1")[0]
-    stretch = await feed.after(mine.position)
+    stretch = await feed.after(mine.position, ROOM)
     assert stretch.gap is None
     assert not stretch.frames
     await feed.close()
@@ -312,7 +315,7 @@ async def test_a_position_past_the_head_for_three_seconds_is_reset(store: ModelS
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with asyncio.timeout(60):
-        stretch = await feed.after(ahead or feed.head._replace(seq=99))
+        stretch = await feed.after(ahead or feed.head._replace(seq=99), ROOM)
     assert stretch.gap is not None
     assert stretch.gap.reason is GapReason.RESET
     assert stretch.gap.resume == store.logs["c"][0].before
@@ -323,7 +326,7 @@ async def test_a_position_past_the_head_for_three_seconds_is_reset(store: ModelS
 async def test_the_right_seq_with_another_mark_is_reset_at_once(store: ModelStore) -> None:
     store.append("c", "0", "1")
     feed = await open_feed(store)
-    stretch = await feed.after(feed.head._replace(mark="zzzz"))
+    stretch = await feed.after(feed.head._replace(mark="zzzz"), ROOM)
     assert stretch.gap is not None
     assert stretch.gap.reason is GapReason.RESET
     await feed.close()
@@ -335,7 +338,7 @@ async def test_trimmed_messages_are_counted(store: ModelStore) -> None:
     for _ in range(199):
         store.append("c", "1")
     feed = await open_feed(store)
-    stretch = await feed.after(first.position)
+    stretch = await feed.after(first.position, ROOM)
     oldest = store.logs["c"][0]
     assert stretch.gap == Gap(
         GapReason.TRIMMED, oldest.before, oldest.position, store.logs["c"][-1].position, oldest.position.seq - 2
@@ -347,7 +350,7 @@ async def test_a_thousand_questions_about_one_old_position_share_a_read(store: M
     entries = [store.append("c", str(i))[0] for i in range(300)]
     feed = await open_feed(store)
     store.calls.clear()
-    stretches = await asyncio.gather(*(feed.after(entries[3].position) for _ in range(1000)))
+    stretches = await asyncio.gather(*(feed.after(entries[3].position, ROOM) for _ in range(1000)))
     assert {stretch.frames[0].position.seq for stretch in stretches} == {5}
     assert store.calls == {"slice": 1}
     await feed.close()
@@ -361,7 +364,7 @@ async def test_a_deaf_feed_fails(store: ModelStore) -> None:
     assert feed.failure is not None
     assert ear.woken
     with pytest.raises(StoreUnavailable):
-        await feed.after(ear.position)
+        await feed.after(ear.position, ROOM)
     await feed.close()
 
 
@@ -461,3 +464,138 @@ async def test_a_feed_whose_task_somebody_cancels_says_so(store: ModelStore) -> 
     with pytest.raises(StoreUnavailable):
         await feed.ready()
     assert not store.ears["c"], "it still listens"
+
+
+# --- what reads cost
+
+
+async def test_a_message_too_large_for_a_notice_is_read_once_and_nothing_beside_it(store: ModelStore) -> None:
+    large = json.dumps("x" * 70_000)
+    for _ in range(20):
+        store.append("c", large)
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    await advance(10)
+    store.notify, store.sent = False, 0
+    store.calls.clear()
+    for _ in range(20):
+        store.tell("c", store.append("c", large)[-1].position)
+        await settle()
+    assert ear.got == list(range(21, 41))
+    assert store.calls == {"tail": 20}
+    assert store.sent <= 20 * 70_200
+    await feed.close()
+
+
+async def test_several_large_messages_told_at_once_are_read_once(store: ModelStore) -> None:
+    store.append("c", json.dumps("x" * 70_000))
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    await advance(10)
+    store.notify, store.sent = False, 0
+    for _ in range(3):
+        last = store.append("c", json.dumps("x" * 70_000))[-1].position
+    store.tell("c", last)
+    await settle()
+    assert ear.got == [2, 3, 4]
+    assert store.sent <= 3 * 70_200
+    await feed.close()
+
+
+async def test_a_first_look_brings_what_anybody_can_bear(store: ModelStore) -> None:
+    for _ in range(64):
+        store.append("c", json.dumps("x" * 120_000))
+    feed = await open_feed(store)
+    assert store.calls == {"subscribe": 1, "tail": 1}
+    assert store.sent <= 262_144
+    await feed.close()
+
+
+async def test_what_is_near_the_head_is_read_once_for_all_who_come_back(store: ModelStore) -> None:
+    entries = [store.append("c", str(i))[0] for i in range(300)]
+    feed = await open_feed(store)
+    for entry in entries[-40:]:
+        assert (await feed.after(entry.position, ROOM)).gap is None
+    assert store.calls == {"subscribe": 1, "tail": 2}
+    await feed.close()
+
+
+async def test_whoever_wants_history_from_the_first_moment_pays_one_read(store: ModelStore) -> None:
+    for i in range(300):
+        store.append("c", str(i))
+    feed = Feed("c", store, SETTINGS, store.clock.now)
+    feed.want(20)
+    await feed.ready()
+    assert (await feed.back(20)).seq == 280
+    assert store.calls == {"subscribe": 1, "tail": 1}
+    await feed.close()
+
+
+async def test_a_share_of_a_backlog_is_all_that_is_read(store: ModelStore) -> None:
+    entries = [store.append("c", json.dumps("x" * 20_000))[0] for _ in range(200)]
+    feed = await open_feed(store)
+    store.sent = 0
+    stretch = await feed.after(entries[3].position, Room(100, 65_536))
+    assert [frame.position.seq for frame in stretch.frames] == [5, 6, 7]
+    stretch = await feed.after(entries[3].position, Room(1, 500_000))
+    assert [frame.position.seq for frame in stretch.frames] == [5]
+    assert store.sent <= 4 * 20_200
+    await feed.close()
+
+
+async def test_what_lies_between_a_place_and_the_tail_is_all_that_is_read(store: ModelStore) -> None:
+    entries = [store.append("c", json.dumps("x" * 60_000))[0] for _ in range(10)]
+    feed = await open_feed(store)
+    store.sent = 0
+    stretch = await feed.after(entries[5].position, Room(100, 500_000))
+    assert [frame.position.seq for frame in stretch.frames] == [7, 8], "the tail holds the rest"
+    assert store.sent <= 2 * 60_200
+    await feed.close()
+
+
+async def test_positions_that_somebody_made_up_bring_nothing_and_share_their_reads(store: ModelStore) -> None:
+    """From the future, from another epoch, with another mark: a hundred cost what one does, or one script each."""
+    head = [store.append("c", json.dumps("x" * 20_000))[0] for _ in range(100)][-1].position
+    feed = await open_feed(store)
+    store.calls.clear()
+    store.sent = 0
+    future = [head._replace(seq=head.seq + 1 + n) for n in range(50)]
+    future += [Position(f"zzzzzz{n:02}", 1, "aaaa") for n in range(50)]
+    async with asyncio.timeout(60):
+        told = await asyncio.gather(*(feed.after(place, ROOM) for place in future))
+    assert {one.gap.reason for one in told if one.gap} == {GapReason.RESET}
+    assert len([one for one in told if one.gap]) == 100
+    assert store.calls["tail"] <= 5, "one a second"
+    assert store.calls["slice"] == 1, "the log's ends, for all"
+    store.calls.clear()
+    store.sent = 0
+    wrong = [head._replace(seq=1 + n, mark="zzzz") for n in range(90)]
+    wrong += [Position("00000000", 1 + n, "aaaa") for n in range(10)]
+    told = await asyncio.gather(*(feed.after(place, ROOM) for place in wrong))
+    assert {one.gap.reason for one in told if one.gap} == {GapReason.RESET}
+    assert store.calls["slice"] <= 100
+    assert store.sent == 0
+    await feed.close()
+
+
+async def test_cursors_that_say_nothing_share_a_read_a_second(store: ModelStore) -> None:
+    store.append("c", "0", "1")
+    feed = await open_feed(store)
+    store.calls.clear()
+    for _ in range(100):
+        assert (await feed.unknown()).oldest == store.logs["c"][0].position
+        await advance(0.02)
+    assert store.calls["slice"] <= 2
+    await feed.close()
+
+
+async def test_what_is_older_than_all_that_is_held_makes_the_feed_look_once(store: ModelStore) -> None:
+    entries = [store.append("c", json.dumps("x" * 70_000))[0] for _ in range(20)]
+    feed = await open_feed(store)
+    store.calls.clear()
+    store.sent = 0
+    store.tell("c", [entries[0]])
+    await settle()
+    assert store.calls == {"tail": 1}
+    assert store.sent <= 70_200
+    await feed.close()

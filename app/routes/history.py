@@ -18,15 +18,16 @@ from app.events import Gap
 from app.feed import Feed
 from app.feeds import Visitor
 from app.frames import Frame, gap_json
-from app.history import Page, first_that_fit
+from app.history import Page
 from app.limits import READ_UNIT
+from app.reading import fit
 from app.routes.admission import admit
 from app.routes.caller import AddressDep, ReaderDep
 from app.routes.deps import ChannelPath, Service, ServiceDep
 from app.routes.leaving import Gone, Leaving, unless_gone
 from app.routes.problems import describe
 from app.routes.remaining import remaining
-from app.store import SLICE, TAIL
+from app.store import MOST_BYTES, SLICE, TAIL, Room
 
 router = APIRouter(tags=["messages"])
 
@@ -127,20 +128,21 @@ async def _newest(service: Service, visitor: Visitor, channel: str, limit: int) 
 
 async def _after(service: Service, visitor: Visitor, channel: str, text: str, limit: int, until: float) -> Page:
     """What comes after a position, as a stream would send it; waits until loop time `until` where there is nothing."""
+    room = Room(limit, MOST_BYTES)
     async with service.feeds.open([channel], visitor) as [feed]:
         position = parse_position(text)
         if position is None:
             gap = await feed.unknown()
-            stretch = await feed.after(gap.resume)
-            return _page(stretch.frames, limit, gap.resume, gap)
-        stretch = await feed.after(position)
+            stretch = await feed.after(gap.resume, room)
+            return _page(stretch.frames, room, gap.resume, gap)
+        stretch = await feed.after(position, room)
         if not stretch.frames and stretch.gap is None:
             await _news(feed, position, until)
-            stretch = await feed.after(position)
+            stretch = await feed.after(position, room)
         if stretch.gap is not None:
-            rest = await feed.after(stretch.gap.resume)
-            return _page(rest.frames, limit, stretch.gap.resume, stretch.gap)
-        return _page(stretch.frames, limit, position, None)
+            rest = await feed.after(stretch.gap.resume, room)
+            return _page(rest.frames, room, stretch.gap.resume, stretch.gap)
+        return _page(stretch.frames, room, position, None)
 
 
 def _nothing_yet(text: str) -> Page:
@@ -151,8 +153,8 @@ def _nothing_yet(text: str) -> Page:
     return Page([], position)
 
 
-def _page(found: Sequence[Frame], limit: int, position: Position, gap: Gap | None) -> Page:
-    chosen = first_that_fit(found, limit)
+def _page(found: Sequence[Frame], room: Room, position: Position, gap: Gap | None) -> Page:
+    chosen = fit(found, room)
     return Page(chosen, chosen[-1].position if chosen else position, gap)
 
 

@@ -13,10 +13,11 @@ from typing import Any
 from redis import exceptions
 from redis.asyncio import Connection
 
+from app.cursor import Position
 from app.ending import end
 from app.errors import StoreUnavailable
 from app.events import Entry
-from app.store import ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
+from app.store import MOST_BYTES, ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
 from app.stores import keyspace
 from app.stores.attempts import Attempts, persist
 from app.stores.redis_cluster import Cluster
@@ -60,17 +61,29 @@ class RedisStore:
             self._ears.renew()
         return read_outcome(attempts.sent, reply)[0]
 
-    async def tail(self, channel: str, count: int) -> list[Entry]:
-        """See the port. One LRANGE."""
-        count = min(count, self.page)
+    async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
+        """See the port. One LRANGE; with `most`, one EVALSHA around it."""
         if count < 1:  # to LRANGE, 0 is the beginning
             return []
+        if most is not None:
+            asked = self._layout.newest(channel, count, most, self.page)
+            return read_entries(await self._run(load("newest"), lambda: asked, repeatable=True))
+        count = min(count, self.page)
         return read_entries(await self._call("LRANGE", self._layout.log(channel), -count, -1, repeatable=True))
 
-    async def slice(self, channel: str, first: int, last: int) -> Slice:
-        """See the port. One EVALSHA around LINDEX, LINDEX, LRANGE."""
-        asked = [self._layout.log(channel)], [str(first), str(min(last, first + self.page - 1))]
-        return read_slice(await self._run(load("slice"), lambda: asked, repeatable=True), first)
+    async def slice(
+        self,
+        channel: str,
+        first: int,
+        last: int,
+        *,
+        most: int = MOST_BYTES,
+        back: bool = False,
+        beside: Position | None = None,
+    ) -> Slice:
+        """See the port. One EVALSHA around LINDEX, LINDEX, LRANGE, and LRANGE again where little was found."""
+        asked = self._layout.slice(channel, first, last, most, self.page, back, beside)
+        return read_slice(await self._run(load("slice"), lambda: asked, repeatable=True), first, last, back)
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """See the port."""

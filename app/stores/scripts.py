@@ -15,7 +15,7 @@ from typing import Any
 
 from app.cursor import Position
 from app.errors import CorruptLog
-from app.events import Entry, format_entry, parse_entry
+from app.events import Entry, format_entry, parse_entry, parse_link
 from app.store import (
     KEY_LIFETIME_MS,
     NOTICE_LIMIT,
@@ -111,6 +111,18 @@ class Layout:
             args += [key.digest, str(key.first), str(key.count), str(KEY_LIFETIME_MS)]
         return keys, args
 
+    def newest(self, channel: str, count: int, most: int, page: int) -> tuple[list[str], list[str | bytes]]:
+        """KEYS and ARGV of `newest.lua`."""
+        return [self.log(channel)], [str(count), str(most), str(page)]
+
+    def slice(
+        self, channel: str, first: int, last: int, most: int, page: int, back: bool, beside: Position | None
+    ) -> tuple[list[str], list[str | bytes]]:
+        """KEYS and ARGV of `slice.lua`."""
+        epoch, _, mark = beside or ("", 0, "")
+        flag = "1" if back else "0"
+        return [self.log(channel)], [str(first), str(last), str(most), str(page), flag, epoch, mark]
+
 
 def read_outcome(publication: Publication, reply: Sequence[Any]) -> tuple[Outcome, bool]:
     """What `publish.lua` answered, and whether it has notified the subscribers."""
@@ -126,14 +138,17 @@ def read_outcome(publication: Publication, reply: Sequence[Any]) -> tuple[Outcom
     raise CorruptLog(f"publish.lua answered {reply!r:.100}")
 
 
-def read_slice(reply: Sequence[Any], first: int) -> Slice:
-    """What `slice.lua` answered to a question from seq `first`; raises CorruptLog unless the entries are a chain."""
+def read_slice(reply: Sequence[Any], first: int, last: int, back: bool = False) -> Slice:
+    """What `slice.lua` answered to these questions; raises CorruptLog unless the entries are a chain in its place."""
     if not reply:
         return Slice()
-    oldest, latest = (parse_entry(_bytes(raw)) for raw in reply[:2])
+    oldest, latest = (parse_link(_bytes(raw)) for raw in reply[:2])
     entries = read_entries(reply[2:])
-    if entries and entries[0].position.seq != max(first, oldest.position.seq):
-        raise CorruptLog(f"the log breaks between {oldest.position} and {entries[0].position}")
+    if entries:
+        begun = entries[-1 if back else 0].position
+        due = min(last, latest.position.seq) if back else max(first, oldest.position.seq)
+        if begun.seq != due:
+            raise CorruptLog(f"the log breaks at {begun}, where {due} is due")
     return Slice(tuple(entries), oldest, latest)
 
 

@@ -12,15 +12,23 @@ from typing import Any, NamedTuple
 from app.cursor import Position
 from app.errors import StoreUnavailable
 from app.events import HINT, Entry, format_notice
-from app.store import NOTICE_LIMIT, Accepted, ChannelInfo, Listener, Outcome, Publication, Repeated, Slice, Subscription
+from app.store import (
+    MOST_BYTES,
+    NOTICE_LIMIT,
+    Accepted,
+    ChannelInfo,
+    Listener,
+    Outcome,
+    Publication,
+    Repeated,
+    Slice,
+    Subscription,
+)
 from app.stores import keyspace
 from app.stores.attempts import Attempts, persist
 from app.stores.scripts import Command, Layout, Script, load, locking, read_entries, read_outcome, read_slice
 from app.stores.upstash_ears import Ears
 from app.stores.upstash_rest import FlagRefused, KeysRefused, NoScript, Rest
-
-POLLED = 8
-"""Entries that polling reads: more than these between two polls cost the feed a read of its own."""
 
 
 class Way(NamedTuple):
@@ -86,17 +94,31 @@ class UpstashStore:
         await self._tell(publication, outcome, notified)
         return outcome
 
-    async def tail(self, channel: str, count: int) -> list[Entry]:
-        """See the port. One LRANGE."""
-        count = min(count, self.page)
+    async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
+        """See the port. One LRANGE; with `most`, one EVALSHA around it."""
         if count < 1:  # to LRANGE, 0 is the beginning
             return []
+        if most is not None:
+            asked = self._layout.newest(channel, count, most, self.page)
+            return read_entries(await self._run(load("newest"), lambda: asked, locked=True, repeatable=True))
+        count = min(count, self.page)
         return read_entries(await self._rest.call("LRANGE", self._layout.log(channel), -count, -1))
 
-    async def slice(self, channel: str, first: int, last: int) -> Slice:
-        """See the port. One EVALSHA around LINDEX, LINDEX, LRANGE."""
-        asked = [self._layout.log(channel)], [str(first), str(min(last, first + self.page - 1))]
-        return read_slice(await self._run(load("slice"), lambda: asked, locked=True, repeatable=True), first)
+    async def slice(
+        self,
+        channel: str,
+        first: int,
+        last: int,
+        *,
+        most: int = MOST_BYTES,
+        back: bool = False,
+        beside: Position | None = None,
+    ) -> Slice:
+        """See the port. One EVALSHA around LINDEX, LINDEX, LRANGE, and LRANGE again where little was found."""
+        asked = self._layout.slice(channel, first, last, most, self.page, back, beside)
+        return read_slice(
+            await self._run(load("slice"), lambda: asked, locked=True, repeatable=True), first, last, back
+        )
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """See the port. Where SUBSCRIBE is refused the channel is polled instead."""
@@ -176,9 +198,9 @@ class UpstashStore:
             return
         self._ears.expect(topic, position)
 
-    async def _newest(self, channel: str) -> list[Entry]:
+    async def _newest(self, channel: str, count: int) -> list[Entry]:
         """What polling reads at each tick."""
-        count = min(POLLED, self.page)
+        count = min(count, self.page)
         return read_entries(await self._rest.attempt("LRANGE", self._layout.log(channel), -count, -1))
 
     async def _scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
@@ -186,5 +208,5 @@ class UpstashStore:
 
 
 def fitting(page: int) -> int:
-    """A page that fits Upstash's 10 MB when it is written as base64, beside the log's two ends (`slice.lua`)."""
+    """A page that fits Upstash's 10 MB when it is written as base64."""
     return max(1, page * 3 // 4 - 2)

@@ -19,7 +19,11 @@ POLL = (0.5, 4.0)
 POLL_GROWTH = 1.25
 
 _log = logging.getLogger("gapless.store")
-Newest = Callable[[str], Awaitable[list[Entry]]]
+POLLED = 8
+"""Entries that a tick reads: more than these between two ticks cost the feed a read of its own."""
+POLLED_BYTES = 16_384
+"""Where the entries of the last tick had more together, the next reads only the newest: nothing may have come."""
+Newest = Callable[[str, int], Awaitable[list[Entry]]]
 
 
 class Poller:
@@ -29,6 +33,7 @@ class Poller:
         self._topic = topic
         self._newest = newest
         self._known: Position | None = None
+        self._count = 1
         self._fails = self._has_read = False
         self._last = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"gapless poll {topic.channel}")
@@ -61,11 +66,12 @@ class Poller:
     async def _poll(self) -> bool:
         """Read once. True where there is more than before."""
         try:
-            entries = await self._newest(self._topic.channel)
+            entries = await self._newest(self._topic.channel, self._count)
         except StoreUnavailable as error:
             self._fail(error)
             return False
         self._fails = False
+        self._count = POLLED if sum(len(entry.body) for entry in entries) * POLLED <= POLLED_BYTES * len(entries) else 1
         if not self._last.is_set():  # else whoever took over says whether it hears
             self._topic.hear()
         before, self._known = self._known, entries[-1].position if entries else None

@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from contextlib import asynccontextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from tests.support.alarm import Alarm
@@ -24,13 +25,16 @@ AT_ONCE = 200
 
 
 class Ear(asyncio.Protocol):
-    """One reader of one channel, who comes back with `last_id`. `mute`: it never reads a byte."""
+    """One reader of one channel (or several, joined by commas), who comes back with `last_id`.
 
-    def __init__(self, crowd: Crowd, channel: str, *, mute: bool = False) -> None:
+    `mute`: it never reads a byte.
+    """
+
+    def __init__(self, crowd: Crowd, channel: str, *, mute: bool = False, last_id: str = "") -> None:
         self.crowd = crowd
         self.channel = channel
         self.mute = mute
-        self.last_id = ""
+        self.last_id = last_id
         self.numbers: list[int] = []
         """The seq of each message, in the order in which they came."""
         self.greeted = 0
@@ -45,7 +49,8 @@ class Ear(asyncio.Protocol):
         if self.mute:
             transport.pause_reading()
         after = f"Last-Event-ID: {self.last_id}\r\n" if self.last_id else ""
-        transport.write(f"GET /channels/{self.channel}/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n{after}\r\n".encode())
+        path = f"/stream?channel={self.channel}" if "," in self.channel else f"/channels/{self.channel}/stream"
+        transport.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{after}\r\n".encode())
 
     def data_received(self, data: bytes) -> None:
         now = time.time()
@@ -92,9 +97,12 @@ class Crowd:
         self._coming.add(task)
         task.add_done_callback(self._coming.discard)
 
-    async def join(self, channels: Iterable[str], *, mute: bool = False) -> list[Ear]:
-        """One reader for each of these; returns when they are greeted, or, if they never read, connected."""
-        new = [Ear(self, channel, mute=mute) for channel in channels]
+    async def join(self, channels: Iterable[str], *, mute: bool = False, at: Iterable[str] = ()) -> list[Ear]:
+        """One reader for each of these; returns when they are greeted, or, if they never read, connected.
+
+        `at`: the last id of each.
+        """
+        new = [Ear(self, channel, mute=mute, last_id=last) for channel, last in zip_longest(channels, at, fillvalue="")]
         self.ears += new
         await self.connect(new)
         return new

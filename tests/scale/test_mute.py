@@ -26,17 +26,23 @@ LARGE = "x" * 60_000
 FLOOD = 100
 """Large messages: several times what the system takes in for a reader who takes nothing."""
 A_READER = 256
-"""KiB that a reader who takes nothing may hold in the process: the server's buffer of 64 KiB, a chunk, a frame."""
+"""KiB that a reader who takes nothing may hold in the process: the server's buffer of 64 KiB, and a chunk of 64 KiB or
+one message."""
 WANTED = 0.1
 """Seconds: the delay that 99 of 100 deliveries to the others stay below on a machine that has nothing else to do."""
 
 
-async def post(client: httpx.AsyncClient, service: Service, count: int, text: str = "") -> None:
-    """One after the other, each with the time at which it was sent."""
+async def post(
+    client: httpx.AsyncClient, service: Service, count: int, text: str = "", channel: str = CHANNEL
+) -> list[str]:
+    """One after the other, each with the time at which it was sent; their ids."""
+    ids = []
     for _ in range(count):
         body = {"data": {"text": text, "sent": time.time()}}
-        reply = await client.post(f"{service.url}/channels/{CHANNEL}/messages", json=body)
+        reply = await client.post(f"{service.url}/channels/{channel}/messages", json=body)
         assert reply.status_code == 201, reply.text
+        ids.append(reply.json()["id"])
+    return ids
 
 
 async def delay(people: Crowd, client: httpx.AsyncClient, service: Service, begin: int) -> float:
@@ -70,3 +76,45 @@ async def test_readers_that_never_read(tmp_path: Path, client: httpx.AsyncClient
     assert 32 <= held <= A_READER, "with less than that the system took it all, and nobody was in anybody's way"
     assert later <= A_READER
     assert beside <= 5 * max(alone, WANTED)
+
+
+@pytest.mark.parametrize("size", [3000, 60_000, 125_000])
+async def test_wherever_they_stand_in_a_backlog(size: int, tmp_path: Path, client: httpx.AsyncClient) -> None:
+    """Each at a place of its own, so that no two share what was read for them; messages up to the largest."""
+    raise_limits()
+    with start_valkey(tmp_path) as store:
+        settings = SETTINGS | {"REDIS_URL": store.url, "GAPLESS_CAP": "5000"}
+        async with Service(settings) as service, crowd(service.port) as people:
+            ids = await post(client, service, 6_000_000 // size, "x" * size)
+            await people.join([CHANNEL] * OTHERS)
+            at = len(ids)
+            await delay(people, client, service, at)
+            before = memory(service)
+            places = [ids[number * (at // 2) // MUTE] for number in range(MUTE)]
+            mute = await people.join([CHANNEL] * MUTE, mute=True, at=places)
+            await delay(people, client, service, at + 100)
+            await delay(people, client, service, at + 200)
+            held = (memory(service) - before) / MUTE
+    print(f"{held:.0f} KiB for each of {MUTE} who stand anywhere before messages of {size} bytes")
+    assert not any(ear.numbers or ear.greeted for ear in mute)
+    assert 32 <= held <= A_READER, "with less than that the system took it all"
+
+
+async def test_on_many_channels_at_once(tmp_path: Path, client: httpx.AsyncClient) -> None:
+    """Whose blocks are each reader's own: they carry its whole cursor."""
+    raise_limits()
+    names = [f"c{number}" for number in range(16)]
+    with start_valkey(tmp_path) as store:
+        async with Service(SETTINGS | {"REDIS_URL": store.url}) as service, crowd(service.port) as people:
+            begun = [(await post(client, service, 1, channel=name))[0] for name in names]
+            for name in names:
+                await post(client, service, 4, "x" * 125_000, channel=name)
+            await people.join([",".join(names)])
+            before = memory(service)
+            mute = await people.join([",".join(names)] * MUTE, mute=True, at=[".".join(begun)] * MUTE)
+            for name in names:
+                await post(client, service, 2, "x" * 50_000, channel=name)
+            held = (memory(service) - before) / MUTE
+    print(f"{held:.0f} KiB for each of {MUTE} on 16 channels")
+    assert not any(ear.numbers or ear.greeted for ear in mute)
+    assert 32 <= held <= A_READER

@@ -34,7 +34,7 @@ def test_topics_hold_prefix_and_database() -> None:
 
 
 def test_a_script_is_known_by_the_sum_of_its_text() -> None:
-    for name in ("publish", "slice"):
+    for name in ("publish", "slice", "newest"):
         script = load(name)
         assert script.sha == hashlib.sha1(script.text.encode(), usedforsecurity=False).hexdigest()
 
@@ -74,25 +74,37 @@ def test_whether_the_script_has_notified_is_passed_on() -> None:
         assert notified == (flag == "1")
 
 
+def _head(entry: Entry) -> str:
+    return " ".join(map(str, (*entry.position, entry.prev, entry.time)))
+
+
 @both_kinds
 @given(log=some.chains())
 def test_entries_are_read_as_bytes_and_as_text(kind: Any, log: list[Entry]) -> None:
     raw = [kind(format_entry(entry).decode()) for entry in log]
     assert read_entries(raw) == log
     if log:
-        first = log[0].position.seq
-        assert read_slice([raw[0], raw[-1], *raw], first) == Slice(tuple(log), log[0], log[-1])
-        assert read_slice([raw[0], raw[-1]], first) == Slice((), log[0], log[-1])
-    assert read_slice([], 1) == Slice()
+        first, last = log[0].position.seq, log[-1].position.seq
+        ends = [kind(_head(entry)) for entry in (log[0], log[-1])]
+        for back in (False, True):
+            told = Slice(tuple(log), log[0].link, log[-1].link)
+            assert read_slice([*ends, *raw], first, last, back) == told
+            assert read_slice(ends, first, last, back) == Slice((), log[0].link, log[-1].link)
+    assert read_slice([], 1, 1) == Slice()
 
 
 @given(some.chains().filter(lambda log: len(log) > 2))
 def test_what_is_no_chain_is_never_served(log: list[Entry]) -> None:
     raw = [format_entry(entry) for entry in log]
+    ends = [_head(entry).encode() for entry in (log[0], log[-1])]
     for broken in (raw[:1] + raw[2:], raw[::-1], [raw[0], *raw]):
         with pytest.raises(CorruptLog):
             read_entries(broken)
         with pytest.raises(CorruptLog):
-            read_slice([raw[0], raw[-1], *broken], log[0].position.seq)
+            read_slice([*ends, *broken], log[0].position.seq, log[-1].position.seq)
     with pytest.raises(CorruptLog):
-        read_slice([raw[0], raw[-1], *raw[2:]], log[1].position.seq)
+        read_slice([*ends, *raw[2:]], log[1].position.seq, log[-1].position.seq)
+    with pytest.raises(CorruptLog):
+        read_slice([*ends, *raw[:-2]], log[1].position.seq, log[-2].position.seq, True)
+    with pytest.raises(CorruptLog):
+        read_slice([*raw[:2], *raw], log[0].position.seq, log[-1].position.seq)

@@ -14,6 +14,7 @@ from app.stores.topic import Topic
 from app.stores.upstash_poll import POLL, POLL_GROWTH, Poller
 from tests.stores.contract.press import Heard
 from tests.support.alarm import auntil
+from tests.support.clock import advance
 from tests.support.strategies import body
 
 pytestmark = pytest.mark.virtual_time
@@ -25,21 +26,23 @@ class Log:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.times: list[float] = []
+        self.counts: list[int] = []
         self.broken = False
         self.heard = Heard()
         self.topic = Topic("c")
         self.topic.listeners.append(self.heard)
 
-    async def newest(self, channel: str) -> list[Entry]:
+    async def newest(self, channel: str, count: int) -> list[Entry]:
         assert channel == "c"
         self.times.append(asyncio.get_running_loop().time())
+        self.counts.append(count)
         if self.broken:
             raise StoreUnavailable("broken on purpose")
-        return self.entries[-8:]
+        return self.entries[-count:]
 
-    def append(self) -> Position:
+    def append(self, text: str = "") -> Position:
         before = self.entries[-1].position if self.entries else Position("t9x2k0ab", 0, "0")
-        added = Entry(Position(before.epoch, before.seq + 1, f"{before.seq:04}"), before.mark, 1, body())
+        added = Entry(Position(before.epoch, before.seq + 1, f"{before.seq:04}"), before.mark, 1, body(text))
         self.entries.append(added)
         return added.position
 
@@ -55,6 +58,28 @@ def growing(count: int) -> list[float]:
         pause = min(pause * POLL_GROWTH, POLL[1])
         pauses.append(round(pause, 6))
     return pauses
+
+
+async def test_a_tick_of_large_messages_reads_only_the_newest() -> None:
+    """Nothing may have come: 8 of 60 kB would travel every few seconds for nobody."""
+    log = Log()
+    for text in ("small", "x" * 60_000, "small", *["small"] * 100):
+        for _ in range(8):
+            log.append(text)
+    log.entries, later = log.entries[:8], log.entries[8:]
+    poller = Poller(log.topic, log.newest)
+    await advance(1)
+    assert log.counts[0] == 1, "nothing is known yet"
+    assert log.counts[1:] == [8] * len(log.counts[1:])
+    log.entries += later[:8]
+    await advance(4.1)
+    log.counts.clear()
+    await advance(30)
+    assert set(log.counts) == {1}
+    log.entries += later[8:]
+    await advance(5)
+    assert log.counts[-1] == 8
+    await poller.close()
 
 
 async def test_a_quiet_channel_is_polled_more_and_more_slowly_up_to_the_bound() -> None:

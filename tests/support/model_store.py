@@ -14,8 +14,8 @@ from itertools import count
 
 from app.cursor import Position, base36, new_epoch
 from app.errors import StoreUnavailable
-from app.events import Draft, Entry
-from app.store import Accepted, ChannelInfo, KeyConflict, Listener, Outcome, Publication, Repeated, Slice
+from app.events import Draft, Entry, format_entry
+from app.store import MOST_BYTES, Accepted, ChannelInfo, KeyConflict, Listener, Outcome, Publication, Repeated, Slice
 from tests.support.clock import VirtualClock
 
 
@@ -63,6 +63,8 @@ class ModelStore:
     logs: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     ears: dict[str, list[_Ear]] = field(default_factory=lambda: defaultdict(list))
     calls: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
+    """Bytes of the entries that reads have returned."""
     keys: dict[str, dict[str, tuple[str, list[Position]]]] = field(default_factory=lambda: defaultdict(dict))
     made: dict[str, Entry] = field(default_factory=dict)
     """Every entry there ever was, by id."""
@@ -91,18 +93,32 @@ class ModelStore:
             known[key.name] = key.digest, ids
         return Accepted(tuple(added))
 
-    async def tail(self, channel: str, count: int) -> list[Entry]:
+    async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
         await self._reach("tail")
-        return self._seen(channel)[-min(count, self.page) :] if count else []
+        log = self._seen(channel)
+        if not count:
+            return []
+        return self._send(log[-min(count, self.page) :] if most is None else _fitting(log[-count:][::-1], most)[::-1])
 
-    async def slice(self, channel: str, first: int, last: int) -> Slice:
+    async def slice(
+        self,
+        channel: str,
+        first: int,
+        last: int,
+        *,
+        most: int = MOST_BYTES,
+        back: bool = False,
+        beside: Position | None = None,
+    ) -> Slice:
         await self._reach("slice")
         log = self._seen(channel)
         if not log:
             return Slice()
-        last = min(last, first + self.page - 1)
-        found = tuple(entry for entry in log if first <= entry.position.seq <= last)
-        return Slice(found, log[0], log[-1])
+        found = [entry for entry in log if first <= entry.position.seq <= last]
+        if beside is not None and not _joins(log, found, back, beside):
+            found = []
+        found = _fitting(found[::-1], most)[::-1] if back else _fitting(found, most)
+        return Slice(tuple(self._send(found)), log[0].link, log[-1].link)
 
     async def subscribe(self, channel: str, listener: Listener) -> _Ear:
         await self._reach("subscribe")
@@ -124,6 +140,10 @@ class ModelStore:
 
     async def close(self) -> None:
         self.ears.clear()
+
+    def _send(self, entries: list[Entry]) -> list[Entry]:
+        self.sent += sum(len(format_entry(entry)) for entry in entries)
+        return entries
 
     async def _reach(self, call: str) -> None:
         self.calls[call] += 1
@@ -191,3 +211,20 @@ class ModelStore:
             if until > self.clock.now() - self.lag:
                 return log
         return self.logs[channel]
+
+
+def _fitting(entries: list[Entry], most: int) -> list[Entry]:
+    """As many of the first as fit, but one."""
+    size = 0
+    for number, entry in enumerate(entries):
+        size += len(format_entry(entry)) + 160
+        if size > most and number:
+            return entries[:number]
+    return entries
+
+
+def _joins(log: list[Entry], found: list[Entry], back: bool, beside: Position) -> bool:
+    if back:
+        return beside in [entry.position for entry in log]
+    before = found[0].before if found else None
+    return before == beside or (not beside.epoch and before is not None and before.mark == beside.mark)

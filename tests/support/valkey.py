@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -170,6 +171,12 @@ class Valkey:
                 name, fields = line.removeprefix("cmdstat_").split(":", 1)
                 stats[name.lower()] = int(fields.split(",")[0].removeprefix("calls="))
         return stats
+
+    def sent(self) -> int:
+        """Bytes that the server has sent to whomever since its start, but for the answer to this question."""
+        found = re.search(r"total_net_output_bytes:(\d+)", self.cli("INFO", "stats"))
+        assert found
+        return int(found[1])
 
     @contextmanager
     def count_commands(self, *, ignore: Collection[str] = BOOKKEEPING | SUBSCRIPTIONS) -> Iterator[Counted]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.errors import CorruptLog, StoreUnavailable
@@ -65,16 +67,74 @@ async def test_a_slice_is_cut_by_number_and_tells_both_ends(open_store: Open) ->
     bounds = [0, 1, first - 1, first, first + 1, last - 1, last, last + 1, 10**15 - 1]
     for low in bounds:
         for high in bounds:
-            wanted = tuple(entry for entry in log if low <= entry.position.seq <= min(high, low + 49))
-            assert await store.slice("c", low, high) == Slice(wanted, log[0], log[-1]), (low, high)
+            wanted = tuple(entry for entry in log if low <= entry.position.seq <= high)
+            for back in (False, True):
+                cut = await store.slice("c", low, high, back=back)
+                assert cut == Slice(wanted, log[0].link, log[-1].link), (low, high, back)
 
 
-async def test_a_slice_is_at_most_a_page_from_its_first(open_store: Open) -> None:
-    store = open_store(page=5)
-    log = await fill(store, 12)
-    assert (await store.slice("c", 3, 12)).entries == tuple(log[2:7])
-    assert (await store.slice("c", 3, 10**15 - 1)).entries == tuple(log[2:7])
-    assert (await store.slice("c", 10, 12)).entries == tuple(log[9:])
+def fitting(entries: list[Entry], most: int) -> list[Entry]:
+    """As many of the first as fit, but one."""
+    for number in range(2, len(entries) + 1):
+        if sum(len(format_entry(entry)) + 160 for entry in entries[:number]) > most:
+            return entries[: number - 1]
+    return entries
+
+
+async def sizes(store: Store, *widths: int) -> list[Entry]:
+    """A message of each width."""
+    return [entries(await store.publish(publication("c", "x" * width)))[0] for width in widths]
+
+
+WIDTHS = [
+    (10,) * 40,
+    (3000,) * 40,
+    (3000, *(10,) * 38, 3000),
+    (10, *(9000,) * 12, 10),
+    (20_000, 10, 10, 20_000, 10, 10),
+]
+
+
+@pytest.mark.parametrize("widths", WIDTHS, ids=range(len(WIDTHS)))
+async def test_what_is_read_is_bounded_in_bytes_and_fills_at_least_half(open_store: Open, widths: list[int]) -> None:
+    store = open_store(cap=100, page=5)
+    log = await sizes(store, *widths)
+    last = len(log)
+    for most in (1, 500, 4000, 10_000, 30_000, 10**6):
+        for first in (1, 2, last // 2, last):
+            ahead = (await store.slice("c", first, last, most=most)).entries
+            wanted = fitting(log[first - 1 :], most)
+            assert ahead == tuple(wanted[: len(ahead)])
+            behind = (await store.slice("c", 1, first, most=most, back=True)).entries
+            wanted_back = fitting(log[:first][::-1], most)
+            assert behind == tuple(wanted_back[: len(behind)][::-1])
+            for found, due in ((ahead, wanted), (behind, wanted_back)):
+                size = sum(len(format_entry(entry)) + 160 for entry in found)
+                assert len(found) == len(due) or (found and size * 2 >= most)
+        for count in (1, 7, last, last + 1):
+            assert await store.tail("c", count, most) == fitting(log[-count:][::-1], most)[::-1]
+
+
+async def test_a_slice_that_must_join_a_place_brings_nothing_where_it_does_not(open_store: Open) -> None:
+    store = open_store(cap=20, page=50)
+    log = await fill(store, 47)
+    first, last = log[0].position.seq, log[-1].position.seq
+    ends = Slice((), log[0].link, log[-1].link)
+    for at, entry in enumerate(log):
+        seq = entry.position.seq
+        after = replace(ends, entries=tuple(log[at:]))
+        upto = replace(ends, entries=tuple(log[:at]))
+        assert await store.slice("c", seq, last, beside=entry.before) == after
+        assert await store.slice("c", seq, last, beside=entry.before._replace(epoch="")) == after
+        assert await store.slice("c", 1, seq - 1, beside=entry.position, back=True) == upto
+        for other in (entry.before._replace(mark="zzzz"), entry.before._replace(epoch="00000000")):
+            assert await store.slice("c", seq, last, beside=other) == ends
+        for other in (entry.position._replace(mark="zzzz"), entry.position._replace(epoch="00000000")):
+            assert await store.slice("c", 1, seq - 1, beside=other, back=True) == ends
+    beyond = log[-1].position._replace(seq=last + 5)
+    assert await store.slice("c", 1, last + 4, beside=beyond, back=True) == ends
+    assert await store.slice("c", last + 6, last + 9, beside=beyond) == ends
+    assert await store.slice("c", 1, last, beside=log[0].before._replace(seq=0, mark="0")) == ends, f"{first} is oldest"
 
 
 async def test_where_there_is_no_log_a_slice_has_no_ends(store: Store) -> None:

@@ -30,7 +30,7 @@ from tests.support.upstash.upstreams import Upstream, Upstreams
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from tests.support.upstash.engine import Engine
     from tests.support.upstash.faults import How, Kind
@@ -56,6 +56,8 @@ class App:
         self.upstreams = Upstreams(faults)
         self.held: list[Callable[[], Awaitable[Response]]] = []
         self.closing = False
+        self.sent = 0
+        """Bytes of replies and notices so far."""
         self._engine, self._faults, self._roles = engine, faults, roles
         self._max_bytes, self._control, self._end_connection = max_bytes, control, end_connection
         self._late: set[asyncio.Task[None]] = set()
@@ -65,12 +67,19 @@ class App:
             if scope["path"].startswith("/-/"):
                 await self._control(scope, receive, send)
             else:
-                await self._serve(Exchange(scope, receive, send, self._end_connection))
+                await self._serve(Exchange(scope, receive, self._counting(send), self._end_connection))
         except ClientDisconnect:
             pass
         except asyncio.CancelledError:
             if not self.closing:
                 raise
+
+    def _counting(self, send: Send) -> Send:
+        async def counted(message: Message) -> None:
+            self.sent += len(message.get("body", b""))
+            await send(message)
+
+        return counted
 
     async def close(self) -> None:
         """Give up what runs late."""

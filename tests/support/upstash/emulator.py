@@ -102,6 +102,11 @@ class UpstashEmulator:
         return total(self.counts)
 
     @property
+    def sent(self) -> int:
+        """Bytes of replies and notices so far."""
+        return self._app.sent
+
+    @property
     def upstreams(self) -> Upstreams:
         """The subscriptions open now: `len()`, iteration, `cut(match, how)`, `freeze(match)`."""
         return self._app.upstreams

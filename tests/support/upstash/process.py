@@ -64,6 +64,10 @@ class EmulatorProcess:
         """Billed commands by name, inner ones included."""
         return Counter(self._ask("GET", "counts")["counts"])
 
+    def sent(self) -> int:
+        """Bytes of replies and notices so far."""
+        return int(self._ask("GET", "counts")["sent"])
+
     def reset_counts(self) -> None:
         """Start the bill again."""
         self._ask("DELETE", "counts")

@@ -103,8 +103,7 @@ class Feed:
             late = self._loop.time() >= give_up
             behind = self._follower.tail.is_behind(position)
             if late or not behind:
-                cut = await (self._ends() if behind else self._slice(position, room))
-                told = judge(self.channel, position, cut, self._settings.retention)
+                told, cut = await (self._near_end(position) if behind else self._ask(position, room))
                 if told is not None and not behind:
                     self._follower.take([frame.entry for frame in told.frames if frame.position[:2] > self.head[:2]])
                     if told.frames or told.gap or late or self.peek(position) is not None:
@@ -178,14 +177,23 @@ class Feed:
             self._known_ends = self._loop.time(), head, ends
         return ends
 
-    async def _slice(self, position: Position, room: Room) -> Slice:
+    async def _near_end(self, position: Position) -> tuple[Stretch | None, Slice]:
+        """The log's word on a position that is past its end as far as this feed knows."""
+        ends = await self._ends()
+        return judge(self.channel, position, ends, self._settings.retention), ends
+
+    async def _ask(self, position: Position, room: Room) -> tuple[Stretch | None, Slice]:
+        """The log's word on a position. Read and encoded once for all who ask the same meanwhile."""
+        return await self._share((position, room), lambda: self._read(position, room))
+
+    async def _read(self, position: Position, room: Room) -> tuple[Stretch | None, Slice]:
         """What the log holds after `position`, of which nothing is read that the tail holds."""
         last = position.seq + room.messages
         if self._follower.tail.is_older(position):
             last = min(last, max(self._follower.tail.base.seq, position.seq + 1))
         beside = position._replace(epoch="") if position.nowhere else position
-        question = partial(self._store.slice, self.channel, position.seq + 1, last, most=room.size, beside=beside)
-        return await self._share((position, room), question)
+        cut = await self._store.slice(self.channel, position.seq + 1, last, most=room.size, beside=beside)
+        return judge(self.channel, position, cut, self._settings.retention), cut
 
     async def _share(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The answer to `read`; whoever asks the same meanwhile shares it."""

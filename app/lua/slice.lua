@@ -8,7 +8,8 @@
 --          least one where there is one, none where the position is not in the log
 --
 -- What travels is bounded here, and nothing travels for nothing. An LRANGE brings whole entries into the script, too:
--- it asks for as many as fit on the average, and asks again only where they fill less than half.
+-- it asks for as many as fit on the average, and asks again only where they fill less than half. Going back, a page of
+-- history is full or the last one, so it asks until then.
 
 local log, first, last, bytes, page = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local back, epoch, mark = ARGV[5] == '1', ARGV[6], ARGV[7]
@@ -46,7 +47,7 @@ local function fits(entry)
 end
 
 local more = true
-while more and from <= to and size * 2 < bytes do
+while more and from <= to and (back or size * 2 < bytes) do
     local some
     if back then
         some = redis.call('LRANGE', log, math.max(from, to - step + 1), to)

@@ -72,7 +72,7 @@ async def test_positions_that_somebody_made_up(tmp_path: Path, client: httpx.Asy
                     *(client.get(url, params={"after": at, "limit": 1}, timeout=60) for at in future)
                 )
             assert {one.json()["gap"]["reason"] for one in told} == {"reset"}
-            # One read a second for 3 s, on a machine that may stall, then the ends; then the oldest, which they are owed.
+            # One read a second for 3 s, on a machine that may stall; then the ends; then the oldest, which is owed.
             assert counted["evalsha"] <= 10, counted
             assert counted["lrange"] <= 20, counted
             assert store.sent() - before <= FEW + 1.3 * sum(len(one.content) for one in told[:1]) + 10 * 61_000

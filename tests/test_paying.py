@@ -11,7 +11,7 @@ from app.feed import FeedSettings
 from app.feeds import BEGUN, Feeds, Most, Visitor
 from app.limits import READ_UNIT, Who
 from app.paying import charge, paid_by
-from app.store import SLICE, TAIL
+from app.store import SLICE, TAIL, Room
 from tests.support.model_store import ModelStore
 
 SETTINGS = FeedSettings(recheck=15, linger=0, retention=3600, page=10)
@@ -65,9 +65,9 @@ async def test_the_first_who_asks_pays_and_a_warm_tail_is_free() -> None:
         await feed.ready()
         async with feeds.open(["c"], bob.visitor) as [same]:
             assert same is feed
-            await feed.after(entries[-1].position)
+            await feed.after(entries[-1].position, Room(100, 65_536))
             assert bob.paid == 0, "the feed was there, and its tail knew"
-            await feed.after(entries[5].position)
+            await feed.after(entries[5].position, Room(100, 65_536))
             assert bob.paid > 0
         await asyncio.sleep(3600)
         assert ann.paid == BEGUN, "rechecks are for all"

@@ -14,7 +14,7 @@ from app.cursor import Position
 from app.events import Entry
 from app.feed import Feed, FeedSettings
 from app.frames import Frame
-from app.store import Listener, Store, Subscription
+from app.store import Listener, Room, Store, Subscription
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
 from tests.stores.contract.press import entries, publication
@@ -25,6 +25,7 @@ RECHECK = 0.3
 ROUND = 0.5
 """Seconds that a read itself may take here; generous, and still far below the alarm."""
 MESSAGES = 60
+ROOM = Room(100, 65_536)
 
 Told = Sequence[Entry] | Position
 
@@ -131,7 +132,7 @@ class Reader:
         task.add_done_callback(self.tasks.discard)
 
     async def _ask(self) -> None:
-        while (stretch := await self.feed.after(self.position)).frames:
+        while (stretch := await self.feed.after(self.position, ROOM)).frames:
             if stretch.frames[0].entry.before != self.position:
                 return  # a push was faster
             self._take(stretch.frames)

@@ -29,6 +29,7 @@ CHANNELS = [f"c{number}" for number in range(1000)]
 TOLD = CHANNELS[::10]
 """On which something is posted: some of those with an upstream of their own are among them, and many of the others."""
 SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_RECHECK": "3600", "GAPLESS_HEARTBEAT": "60"}
+SETTINGS |= {"GAPLESS_READ_RATE": "0", "GAPLESS_ADDRESS_SHARE": "1"}  # the crowd comes from one address
 OWN = 20
 """Descriptors that a service has open by itself, and what a publisher's connections come to."""
 A_CHANNEL = 140

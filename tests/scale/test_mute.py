@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.real(seconds=15), pytest.mark.timeout(180)]
 MUTE, OTHERS = 200, 50
 CHANNEL = "general"
 SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_HEARTBEAT": "60"}
+SETTINGS |= {"GAPLESS_READ_RATE": "0", "GAPLESS_ADDRESS_SHARE": "1"}  # the crowd comes from one address
 LARGE = "x" * 60_000
 FLOOD = 100
 """Large messages: several times what the system takes in for a reader who takes nothing."""

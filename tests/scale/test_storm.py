@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.real(seconds=20), pytest.mark.timeout(180)]
 STREAMS = 2000
 CHANNEL = "general"
 SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_RECHECK": "3600", "GAPLESS_HEARTBEAT": "60"}
+SETTINGS |= {"GAPLESS_READ_RATE": "0", "GAPLESS_ADDRESS_SHARE": "1"}  # the crowd comes from one address
 A_STREAM = 80
 """KiB that a stream may cost; on the machine this was written on it costs 40."""
 BACK = 1.15

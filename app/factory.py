@@ -166,7 +166,7 @@ def make_store(settings: Settings) -> Store:
     return LocalStore(settings.data_dir, lambda db: layout(settings, db), page=settings.page)
 
 
-def make_keys(settings: Settings, wall: Callable[[], float], *, freezes: bool = False) -> Keys | None:
+def make_keys(settings: Settings, wall: Callable[[], float]) -> Keys | None:
     """What verifies tokens; None for a service that asks for none."""
     if not settings.keyed:
         return None
@@ -174,7 +174,7 @@ def make_keys(settings: Settings, wall: Callable[[], float], *, freezes: bool = 
 
     expected = Expected(settings.jwt_audience, settings.jwt_issuer, settings.token_max)
     signed = _values(settings.jwt_secret, settings.jwt_secret_old)
-    return Keys(signed, settings.jwks_url, expected, wall, freezes=freezes)
+    return Keys(signed, settings.jwks_url, expected, wall)
 
 
 def make_tickets(settings: Settings) -> Tickets | None:
@@ -226,7 +226,7 @@ class _Wiring:
             policy=policy,
             store=store,
             feeds=Feeds(store, feeds, self._wall, _most(settings)),
-            keys=make_keys(settings, self._wall, freezes=policy.freezes),
+            keys=make_keys(settings, self._wall),
             tickets=make_tickets(settings),
             opened=OpenRate(settings.stream_rate),
             budget=ReadBudget(settings.read_rate),

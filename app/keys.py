@@ -21,11 +21,13 @@ EARLY = 300.0
 KEEP = 600.0
 """Seconds after which nobody goes on before it was asked for again: a key that is withdrawn counts no longer."""
 AGAIN = 30.0
-"""Seconds between fetches that an unknown key asks for: a stranger must not make us ask more often."""
+"""Seconds between fetches: a stranger with an unknown key must not make us ask more often."""
 RETRY = 2.0
 """Seconds after a failed fetch before the next one, where nothing can be done without it."""
 TIMEOUT = 3.0
 """Seconds that a fetch may take, all in all."""
+FROZEN = 60.0
+"""Seconds by the clock after which a fetch, which ends within `TIMEOUT`, must have stood still."""
 MOST_BYTES = 1_048_576
 MOST_SAID = 5
 """Unusable entries of a set that are logged."""
@@ -36,21 +38,14 @@ _log = logging.getLogger("gapless.keys")
 class Keys:
     """Verifies tokens. `wall`: Unix seconds. At least one of `secrets` and `jwks_url` is there.
 
-    `secrets`: each verifies, so that one can be changed while tokens of the other are about. `freezes`: this process
-    stands still between requests, so nothing can be fetched meanwhile.
+    `secrets`: each verifies, so that one can be changed while tokens of the other are about.
     """
 
     def __init__(
-        self,
-        secrets: Sequence[str],
-        jwks_url: str | None,
-        expected: Expected,
-        wall: Callable[[], float],
-        *,
-        freezes: bool = False,
+        self, secrets: Sequence[str], jwks_url: str | None, expected: Expected, wall: Callable[[], float]
     ) -> None:
         self._secrets = tuple(secrets)
-        self._published = None if jwks_url is None else PublishedKeys(jwks_url, wall, freezes=freezes)
+        self._published = None if jwks_url is None else PublishedKeys(jwks_url, wall)
         self._expected = expected
         self._wall = wall
 
@@ -88,15 +83,15 @@ class PublishedKeys:
     """The JWKS at `url`. One fetch at a time, shared by all who wait for it.
 
     Whoever names a known key waits for none: the next set is fetched while the last one goes on. Only where nobody has
-    asked for a long time, or nothing runs between requests (`freezes`), does he wait, too.
+    asked for a long time does he wait, too. Some platforms freeze the process between requests, and a fetch with it;
+    what comes of such a fetch says nothing about the publisher.
     """
 
-    def __init__(self, url: str, wall: Callable[[], float], *, freezes: bool = False) -> None:
+    def __init__(self, url: str, wall: Callable[[], float]) -> None:
         self._url = url
         self._wall = wall
-        self._freezes = freezes
         self._set = KeySet()
-        self._fetched = self._tried = float("-inf")
+        self._began = self._tried = self._fetched = float("-inf")
         self._failed = False
         self._fetching: asyncio.Task[None] | None = None
 
@@ -105,11 +100,12 @@ class PublishedKeys:
 
         KeysUnavailable where nobody can know. While they can't be fetched, the keys fetched last go on.
         """
-        known = bool(self._set.find(named))
-        if self._due(known):
-            fetching = self._refresh()
-            if not known or self._freezes or self._stale():
-                await asyncio.shield(fetching)
+        for _ in range(2):  # once more where the first fetch was frozen
+            if not self._must_wait(known=bool(self._set.find(named))):
+                break
+            await asyncio.shield(self._refresh())
+        if self._since(self._fetched) >= EARLY and self._since(self._began) >= AGAIN:
+            self._refresh()
         found = self._set.find(named)
         if not found and self._failed:
             raise KeysUnavailable("the keys at GAPLESS_JWKS_URL can't be fetched")
@@ -120,16 +116,16 @@ class PublishedKeys:
         if self._fetching is not None:
             await end(self._fetching)
 
-    def _due(self, known: bool) -> bool:
-        """Whether to fetch. A clock that was set back makes everything due, once."""
-        now = self._wall()
-        if 0 <= now - self._tried < (RETRY if self._failed and not known else AGAIN):
-            return False
-        return not known or not 0 <= now - self._fetched < EARLY
+    def _must_wait(self, *, known: bool) -> bool:
+        """Whether to fetch before anything is said: of an unknown key, or one that may have been withdrawn long ago."""
+        if known:
+            return self._since(max(self._fetched, self._tried)) >= KEEP
+        return self._since(self._tried) >= (RETRY if self._failed else AGAIN)
 
-    def _stale(self) -> bool:
-        """Whether the publisher was not even asked for so long that a key may have been withdrawn meanwhile."""
-        return not 0 <= self._wall() - max(self._fetched, self._tried) < KEEP
+    def _since(self, moment: float) -> float:
+        """Seconds since then; long ago where the clock was set back meanwhile."""
+        passed = self._wall() - moment
+        return passed if passed >= 0 else float("inf")
 
     def _refresh(self) -> asyncio.Task[None]:
         if self._fetching is None:
@@ -142,16 +138,18 @@ class PublishedKeys:
 
     async def _fetch(self) -> None:
         """Replace the keys by those published now, or remember that they could not be had."""
-        self._failed = True
+        self._began = self._wall()
         try:
             async with asyncio.timeout(TIMEOUT):
                 found = read_key_set(await _download(self._url))
             self._say(found)
-            self._set, self._fetched, self._failed = found, self._wall(), False
+            self._set, self._fetched, self._failed = found, self._began, False
         except Exception as error:  # whatever it is, the keys fetched last go on, and nobody may be there to hear it
+            self._failed = True
             _log.warning("the keys at GAPLESS_JWKS_URL can't be fetched: %s", _reason(error))
         finally:
-            self._tried = self._wall()
+            if self._since(self._began) < FROZEN:
+                self._tried = self._wall()
 
     def _say(self, found: KeySet) -> None:
         """Log what of the set can't be used, once for as long as it stays so."""

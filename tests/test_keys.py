@@ -12,7 +12,7 @@ import pytest
 from app import keys as keys_module
 from app.errors import KeysUnavailable, StoreUnavailable, Unauthorized
 from app.grant import Grant
-from app.keys import AGAIN, EARLY, KEEP, MOST_BYTES, MOST_SAID, RETRY, Keys
+from app.keys import AGAIN, EARLY, FROZEN, KEEP, MOST_BYTES, MOST_SAID, RETRY, Keys
 from app.tokens import Expected
 from tests.front.forge import OTHER_SECRET, SECRET, Published, Secret, Signer, claims_of, unsigned
 from tests.front.key_server import KeyServer, reply
@@ -167,14 +167,33 @@ async def test_a_key_that_was_withdrawn_while_nobody_came_is_asked_for_first(
         await keys.verify(token(ONE))
 
 
-async def test_where_nothing_runs_between_requests_a_fetch_is_waited_for(server: KeyServer, clock: Clock) -> None:
-    """As on Lambda: in the background it would never end."""
-    keys = Keys((), server.url, Expected(), clock, freezes=True)
+async def test_a_fetch_that_was_frozen_says_nothing(server: KeyServer, keys: Keys, clock: Clock) -> None:
+    """As on Lambda, between two requests: whoever comes then asks again, and an old key does not go on for ever."""
     await keys.verify(token(ONE))
-    server.keys = [TWO.jwk]
+    server.gate.clear()
     clock.now += EARLY
+    assert await keys.verify(token(ONE))
+    await auntil(lambda: server.requests == 2, "the fetch has begun")
+    clock.now += KEEP
+    server.keys, server.answers = [TWO.jwk], [FAILURES["no answer"]]
+    asking = asyncio.create_task(keys.verify(token(ONE)))
+    await asyncio.sleep(0)
+    server.gate.set()
     with pytest.raises(Unauthorized, match="published"):
-        await keys.verify(token(ONE))
+        await asking
+
+
+async def test_one_that_was_frozen_is_begun_again_for_an_unknown_key(
+    server: KeyServer, keys: Keys, clock: Clock
+) -> None:
+    server.gate.clear()
+    asking = asyncio.create_task(keys.verify(token(ONE)))
+    await auntil(lambda: server.requests == 1, "the fetch has begun")
+    clock.now += FROZEN
+    server.answers = [FAILURES["no answer"]]
+    server.gate.set()
+    assert (await asking).user == "ann"
+    assert server.requests == 2
 
 
 async def test_what_nobody_waits_for_is_ended_with_the_service(server: KeyServer, keys: Keys, clock: Clock) -> None:

@@ -12,13 +12,14 @@ from tests.support.listener import Listener
 class KeyServer:
     """`async with KeyServer(jwk, …) as server:` serves `server.keys` at `server.url`.
 
-    `answer`: raw bytes instead. `silent`: requests are taken and never answered. `trickle`: seconds between two bytes
-    of an answer without an end. `gate`: cleared, answers wait for it.
+    `answer`: raw bytes instead; `answers`: those of the next requests, in turn. `silent`: requests are taken and never
+    answered. `trickle`: seconds between two bytes of an answer without an end. `gate`: cleared, answers wait for it.
     """
 
     def __init__(self, *keys: dict[str, Any]) -> None:
         self.keys = list(keys)
         self.answer: bytes | None = None
+        self.answers: list[bytes] = []
         self.silent = False
         self.trickle = 0.0
         self.heads: list[bytes] = []
@@ -52,7 +53,8 @@ class KeyServer:
                 writer.write(b" ")
                 await writer.drain()
                 await asyncio.sleep(self.trickle)
-        writer.write(reply(json.dumps({"keys": self.keys}).encode()) if self.answer is None else self.answer)
+        raw = self.answers.pop(0) if self.answers else self.answer
+        writer.write(reply(json.dumps({"keys": self.keys}).encode()) if raw is None else raw)
         await writer.drain()
 
 

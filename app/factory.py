@@ -174,7 +174,8 @@ def make_keys(settings: Settings, wall: Callable[[], float]) -> Keys | None:
 
     expected = Expected(settings.jwt_audience, settings.jwt_issuer, settings.token_max)
     signed = _values(settings.jwt_secret, settings.jwt_secret_old)
-    return Keys(signed, settings.jwks_url, expected, wall)
+    published = settings.jwks_url.get_secret_value() if settings.jwks_url else None
+    return Keys(signed, published, expected, wall)
 
 
 def make_tickets(settings: Settings) -> Tickets | None:

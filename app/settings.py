@@ -72,7 +72,8 @@ class Settings(BaseSettings):
     public: bool = Field(False, description="allow a service without keys beyond loopback")
     jwt_secret: SecretStr | None = Field(None, description="verifies tokens (HS256) and signs tickets")
     jwt_secret_old: SecretStr | None = Field(None, description="verifies too: the one before, while keys are changed")
-    jwks_url: str | None = Field(None, description="published keys that verify tokens")
+    # Some publishers want a key of their own in the address.
+    jwks_url: SecretStr | None = Field(None, description="published keys that verify tokens")
     jwt_audience: str | None = Field(None, description="what a token's aud must name")
     jwt_issuer: str | None = Field(None, description="what a token's iss must be")
     token_max: float = Field(TOKEN_MAX, ge=60, le=3_153_600_000, description="seconds ahead that a token may end")
@@ -92,8 +93,8 @@ class Settings(BaseSettings):
 
     @field_validator("jwks_url")
     @classmethod
-    def _can_be_fetched(cls, url: str | None) -> str | None:
-        if url is not None and not _is_http(url):
+    def _can_be_fetched(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not _is_http(url.get_secret_value()):
             raise ValueError("it is no address; it looks like https://issuer.example.com/.well-known/jwks.json")
         return url
 

@@ -116,12 +116,13 @@ async def test_nor_of_the_password_of_a_redis_that_refuses_it(caplog: pytest.Log
 
 def test_nothing_that_is_printed_by_mistake_holds_a_secret() -> None:
     """A dump of objects, as a debugger or an error reporter makes it."""
-    secret = {"jwt_secret": "j" * 40, "ticket_secret": "t" * 40, "upstash_token": "u" * 40}
+    secret = {"jwt_secret": "j" * 40, "ticket_secret": "t" * 40, "upstash_token": "u" * 40, "jwt_secret_old": "o" * 40}
     settings = Settings(
         upstash_url="https://name.upstash.io",
         redis_url="redis://ann:hunter2@localhost",
+        jwks_url="https://issuer.example/keys?key=hunter3",
         **secret,  # type: ignore[arg-type]
     )
     app = create_app(settings)
     shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()} {app!r} {app.state._state!r}"
-    nothing_of(["hunter2", *("j" * 8, "t" * 8, "u" * 8)], shown)
+    nothing_of(["hunter2", "hunter3", *("j" * 8, "t" * 8, "u" * 8, "o" * 8)], shown)

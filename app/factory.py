@@ -9,7 +9,7 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -20,13 +20,14 @@ from starlette.types import ASGIApp
 
 from app import __version__
 from app.ending import end
-from app.errors import StartupRefused, StoreUnavailable
+from app.errors import StartupRefused
 from app.feed import FeedSettings
 from app.feeds import Feeds, Most
 from app.limits import OpenRate, ReadBudget
 from app.models import Message
 from app.origins import EVERY, Origins
 from app.policy import SERVER, Policy
+from app.readiness import Readiness
 from app.routes import admin, health, history, page, problems, publish, stream, tickets
 from app.routes.deps import Service
 from app.routes.door import UNKEYED, AccessLog, Door
@@ -226,6 +227,7 @@ class _Wiring:
             settings=settings,
             policy=policy,
             store=store,
+            ready=Readiness(store),
             feeds=Feeds(store, feeds, self._wall, _most(settings)),
             keys=make_keys(settings, self._wall),
             tickets=make_tickets(settings),
@@ -244,25 +246,27 @@ class _Wiring:
         service = self.service
         if not (self._settings.keyed or self._settings.public):
             _log.info("%s", UNKEYED)
-        looking = asyncio.create_task(_look(service.store))
-        try:
-            yield
-        finally:
-            await end(looking)
-            self._service = None
-            await service.departure.finish()
+        async with AsyncExitStack() as closing:  # each is closed, whatever the others raise; the last first
+            closing.push_async_callback(service.store.close)
+            closing.push_async_callback(service.feeds.close)
             if service.keys is not None:
-                await service.keys.close()
-            await service.feeds.close()
-            await service.store.close()
+                closing.push_async_callback(service.keys.close)
+            closing.push_async_callback(service.ready.close)
+            closing.push_async_callback(service.departure.finish)
+            closing.push_async_callback(end, asyncio.create_task(_look(service)))
+            try:
+                yield
+            finally:
+                self._service = None
 
 
-async def _look(store: Store) -> None:
+async def _look(service: Service) -> None:
     """Ask the store at the start, so that what is set up wrongly is in the log before anybody asks."""
-    try:
-        await store.ping()
-    except StoreUnavailable as error:
-        _log.error("%s", error.detail)
+    answer = await service.ready.ask()
+    if answer.error is not None:
+        _log.error("%s", answer.error.detail)
+    elif missing := service.store.state().get("missing"):
+        _log.warning("the store's user may not run %s, which only GET /channels needs", missing)
 
 
 def _most(settings: Settings) -> Most:

@@ -262,5 +262,11 @@ class Store(Protocol):
     async def ping(self) -> None:
         """Return once the store has answered."""
 
+    async def check(self) -> None:
+        """Return once it is seen that messages can be published and heard; the error names what is missing.
+
+        What little does not work besides stands in `state` as `missing`. A command or two, where it was seen before.
+        """
+
     async def close(self) -> None:
         """Let go of every connection and task."""

@@ -19,6 +19,7 @@ from app.limits import OpenRate, ReadBudget
 from app.models import CHANNEL, MOST_CHANNELS
 from app.origins import Origins
 from app.policy import Policy
+from app.readiness import Readiness
 from app.reading import Start
 from app.routes.leaving import Departure
 from app.settings import Settings
@@ -42,6 +43,7 @@ class Service:
     settings: Settings
     policy: Policy
     store: Store
+    ready: Readiness
     feeds: Feeds
     keys: Keys | None
     tickets: Tickets | None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from app.errors import StoreMisconfigured, StoreUnavailable
-from app.routes.deps import ServiceDep
+from app.errors import Refused, StoreMisconfigured, StoreUnavailable
+from app.routes.deps import Service, ServiceDep
+from app.routes.loopback import why_not_local
 from app.routes.problems import RETRY_AFTER, describe, problem
 
 router = APIRouter(tags=["health"])
+
+NOT_READY = "Nothing can be published or heard now; the service's log says why."
 
 
 _REFUSED = describe(403, "This service has no keys, so it serves this machine only.")
@@ -27,17 +29,32 @@ async def healthz() -> dict[str, str]:
 @router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
-    summary="The store answers",
-    responses={**_REFUSED, **describe(503, "The message store does not answer now.")},
+    summary="Messages can be published and heard",
+    responses={**_REFUSED, **describe(503, "Nothing can be published or heard now.")},
 )
-async def readyz(service: ServiceDep) -> Any:
-    """Asks the store: `latencyMs` is what that took, `scripts` and `notices` say how the store works at the moment."""
-    began = perf_counter()
+async def readyz(request: Request, service: ServiceDep) -> Any:
+    """Whether the store can be written to and heard, as of a second ago at most.
+
+    Administrators, and on a service without keys whoever asks from its own machine, are told more: `store`, `latencyMs`
+    of the check, `scripts` and `notices` (how the store works at the moment), or why it does not.
+    """
+    answer, knows = await service.ready.ask(), await _may_know(request, service)
+    if answer.error is None:
+        told = {"store": service.store.name, "latencyMs": round(answer.seconds * 1000, 2), **service.store.state()}
+        return {"status": "ok", **(told if knows else {})}
+    wrong = isinstance(answer.error, StoreMisconfigured)
+    title = "Service not configured" if wrong else "Service unavailable"
+    detail = f"{answer.error.detail}." if knows or wrong else NOT_READY
+    return problem(503, title, detail, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+async def _may_know(request: Request, service: Service) -> bool:
+    """Where the store is, and how it does, is nobody else's business."""
+    if service.keys is None:
+        return why_not_local(request.scope, service.origins) is None
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    token = token if scheme.lower() == "bearer" else request.cookies.get("gapless_token", "")
     try:
-        await service.store.ping()
-    except StoreMisconfigured:
-        raise
-    except StoreUnavailable as error:  # the only place that says why: whoever looks here can do something about it
-        return problem(503, "Service unavailable", f"{error.detail}.", headers={"Retry-After": str(RETRY_AFTER)})
-    latency = round((perf_counter() - began) * 1000, 2)
-    return {"status": "ok", "store": service.store.name, "latencyMs": latency, **service.store.state()}
+        return bool(token) and (await service.keys.verify(token)).admin
+    except (Refused, StoreUnavailable):
+        return False

@@ -27,6 +27,7 @@ from app.reading import RETRY_UNAVAILABLE
 RETRY_AFTER = 2
 """Seconds after which a client may ask again when the store does not answer."""
 
+_READING = ("GET", "HEAD")
 _log = logging.getLogger("gapless.problems")
 
 
@@ -99,7 +100,6 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _broken)
 
 
 async def _refused(_: Request, error: Exception) -> Response:
@@ -112,19 +112,22 @@ async def _refused(_: Request, error: Exception) -> Response:
     return problem(error.status, error.title, error.detail, headers=headers, **error.extra)
 
 
-async def _unavailable(_: Request, error: Exception) -> Response:
+async def _unavailable(request: Request, error: Exception) -> Response:
     assert isinstance(error, StoreUnavailable)  # noqa: S101
     _log.warning("unavailable: %s", error.detail)
     headers = {"Retry-After": str(RETRY_AFTER)}
+    unknown = error.outcome_unknown and request.method not in _READING  # a read that fails has written nothing
     if isinstance(error, StoreMisconfigured):
-        outcome = "unknown" if error.outcome_unknown else "none"
+        outcome = "unknown" if unknown else "none"
         return problem(503, "Service not configured", f"{error.detail}.", headers=headers, outcome=outcome)
-    if not error.outcome_unknown:
+    if not unknown:
         keys = isinstance(error, KeysUnavailable)
         who = "The keys that verify tokens can't be fetched" if keys else "The message store does not answer"
         detail = f"{who} now; nothing was written. Try again."
         return problem(503, "Service unavailable", detail, headers=headers, outcome="none")
     detail = "The message store did not answer in time: whether it is stored is unknown. With a localId, repeat it."
+    if request.method == "DELETE":
+        detail = "The message store did not answer in time: whether it is deleted is unknown. Delete it again."
     return problem(503, "Service unavailable", detail, headers=headers, outcome="unknown")
 
 

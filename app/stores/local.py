@@ -24,6 +24,8 @@ class LocalStore(RedisStore):
 
     async def close(self) -> None:
         """See the port."""
-        await super().close()
-        await asyncio.to_thread(self._keeper.end)
-        await asyncio.to_thread(self._valkey.stop)
+        try:
+            await super().close()
+        finally:
+            await asyncio.to_thread(self._keeper.end)
+            await asyncio.to_thread(self._valkey.stop)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from redis import exceptions
 from redis.asyncio import Connection
@@ -20,6 +20,7 @@ from app.events import Entry
 from app.store import MOST_BYTES, ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
 from app.stores import keyspace
 from app.stores.attempts import Attempts, persist
+from app.stores.redis_check import check_all, check_writing
 from app.stores.redis_cluster import Cluster
 from app.stores.redis_lines import Line, Single, said
 from app.stores.redis_pubsub import Ears
@@ -27,6 +28,8 @@ from app.stores.redis_url import read_url
 from app.stores.refusals import Elsewhere, read_refusal
 from app.stores.scripts import Command, Layout, Script, load, read_entries, read_outcome, read_slice
 from app.stores.topic import CLOSED
+
+T = TypeVar("T")
 
 
 class RedisStore:
@@ -44,11 +47,12 @@ class RedisStore:
         self._finding: asyncio.Task[Line] | None = None
         self._layout = layout(self._place.database)
         self._ears = Ears(self._listen)
-        self._moves = False
+        self._moves = self._checked = False
+        self._lacks = ""
 
     def state(self) -> dict[str, str]:
         """See the port."""
-        return {"scripts": "plain", "notices": "subscribe"}
+        return {"scripts": "plain", "notices": "subscribe"} | ({"missing": self._lacks} if self._lacks else {})
 
     async def publish(self, publication: Publication) -> Outcome:
         """See the port. One EVALSHA; sent again after a lost reply only where every message has an idempotency key."""
@@ -101,16 +105,33 @@ class RedisStore:
         """See the port."""
         await self._call("PING", repeatable=True)
 
+    async def check(self) -> None:
+        """See the port. One SET; before that, once, all that we need, and a subscription for a moment."""
+        line = self._line or await self._find_line()
+        try:
+            if self._checked:
+                await check_writing(self._repeat, self._layout)
+            else:
+                self._lacks = await check_all(self._repeat, line, self._layout)
+            self._checked = True
+        except StoreUnavailable:
+            self._checked = False
+            raise
+
     async def close(self) -> None:
         """See the port."""
-        await self._ears.close()
+        async with contextlib.AsyncExitStack() as closing:  # each is closed, whatever the others raise; the last first
+            closing.push_async_callback(self._single.close)
+            closing.push_async_callback(self._close_line)
+            closing.push_async_callback(self._ears.close)
+
+    async def _close_line(self) -> None:
         if (finding := self._finding) is not None:
             with contextlib.suppress(StoreUnavailable):
                 await end(finding)
             self._found(finding)  # it may have ended a moment ago: whoever waits for it has the line before we do
         if self._line is not None and self._line is not self._single:
             await self._line.close()
-        await self._single.close()
 
     async def _run(self, script: Script, command: Command, *, repeatable: bool) -> Any:
         """A script's reply. `command`: its KEYS and ARGV, for each attempt."""
@@ -130,17 +151,24 @@ class RedisStore:
         return await self._call(*command, repeatable=True)
 
     async def _scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
-        return await (self._line or await self._find_line()).scan(cursor, pattern)
+        line = self._line or await self._find_line()
+        return await persist(lambda: self._understood(line.scan(cursor, pattern)), repeatable=True)
 
     async def _attempt(self, command: tuple[Any, ...]) -> Any:
+        return await self._understood((self._line or await self._find_line()).call(command))
+
+    async def _understood(self, asked: Awaitable[T]) -> T:
+        """The reply; a refusal in our terms. Only that a script is unknown is left as it is."""
         try:
-            return await (self._line or await self._find_line()).call(command)
+            return await asked
         except exceptions.NoScriptError:
             raise
         except exceptions.ResponseError as error:
             refusal = read_refusal(said(error))
         except Elsewhere as error:
             refusal = error
+        except exceptions.RedisError as error:  # a reply that none of Redis's protocol is, say
+            raise StoreUnavailable(f"Redis can't be understood: {error}", outcome_unknown=True) from None
         if isinstance(refusal, Elsewhere):
             self._look_again()
         raise refusal from None

@@ -18,7 +18,7 @@ from app.stores import redis_pool
 from app.stores.keyspace import PAGE, read_scan
 from app.stores.redis_pool import LOST, Pool
 from app.stores.redis_url import Place
-from app.stores.refusals import leads_elsewhere, read_refusal
+from app.stores.refusals import Full, leads_elsewhere, read_refusal
 from app.stores.topic import CLOSED
 
 CONNECT_TIMEOUT = 2.0
@@ -77,6 +77,13 @@ class Single:
 
         `asking`: says ASKING first, to a cluster's node that is about to take over the key.
         """
+        try:
+            return await self._send(command, asking)
+        except Full:  # said to the first command on a new connection, before it was read
+            self._pool.full()
+            return await self._send(command, asking)
+
+    async def _send(self, command: tuple[Any, ...], asking: bool) -> Any:
         connection = await self._reach()
         try:
             if asking:

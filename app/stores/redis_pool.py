@@ -18,6 +18,8 @@ RESTED = 5.0
 that is gone, says nothing of a peer that has closed, and what is sent to it might have been written."""
 KEPT = 20.0
 """Seconds of rest after which a connection is closed: longer than the pause between two rechecks, which keep one."""
+FULL = 1.0
+"""Seconds for which a server is taken for full after it has refused a connection."""
 RENEWED = 0.5
 """Seconds between two times that all connections are let go: a server that stays read-only must not be stormed."""
 
@@ -43,6 +45,7 @@ class Pool:
         self._old: set[Any] = set()
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._renewed_at = -RENEWED
+        self._full_until = 0.0
         self._tidying: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -58,7 +61,7 @@ class Pool:
                 if await self._answers(connection):
                     return connection
             refusal: Exception = exceptions.ConnectionError("No connection available.")
-            if len(self._used) < self._most:
+            if len(self._used) < self._most and not (self._used and self._is_full()):
                 try:
                     return await self._open()
                 except LOST as error:
@@ -76,16 +79,27 @@ class Pool:
         self._old.discard(connection)
         if not good:
             await connection.disconnect(nowait=True)
+        if not self._hand(connection if good else None) and good:
+            self._resting.append(Resting(connection, asyncio.get_running_loop().time()))
+            self._tidy()
+
+    def full(self) -> None:
+        """The server takes no more connections: for a while, whoever wants one waits for one that is there."""
+        self._full_until = asyncio.get_running_loop().time() + FULL
+
+    def _is_full(self) -> bool:
+        return asyncio.get_running_loop().time() < self._full_until
+
+    def _hand(self, connection: Any) -> bool:
+        """To the first who waits: a connection, or None, which is room for one. False where nobody does."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
-                if good:
+                if connection is not None:
                     self._used.add(connection)
-                waiter.set_result(connection if good else None)
-                return
-        if good:
-            self._resting.append(Resting(connection, asyncio.get_running_loop().time()))
-            self._tidy()
+                waiter.set_result(connection)
+                return True
+        return False
 
     def renew(self) -> None:
         """They lead to a server that can't serve: whoever is served next connects anew, and so looks the name up."""
@@ -113,6 +127,7 @@ class Pool:
         except BaseException:
             self._used.discard(connection)
             await connection.disconnect(nowait=True)
+            self._hand(None)
             raise
         return connection
 

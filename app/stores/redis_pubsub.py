@@ -19,7 +19,7 @@ from redis.asyncio import Connection
 from app.ending import end
 from app.errors import StoreUnavailable
 from app.store import Listener
-from app.stores.redis_lines import send
+from app.stores.redis_lines import said, send
 from app.stores.topic import CLOSED, Topic
 
 ACK_TIMEOUT = 3.0
@@ -150,7 +150,7 @@ class _Session:
                 async with asyncio.timeout(None) as self._limit:
                     await self._listen(self._connection)
             except _LOST as error:
-                _log.warning("the subscription was lost: %s", error)
+                _log.warning("the subscription was lost: %s", said(error))
             except Exception:  # a defect of ours must not leave all feeds deaf
                 _log.exception("the subscription broke")
             finally:

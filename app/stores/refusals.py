@@ -20,7 +20,8 @@ _NOT_BEGUN = re.compile(
     "|ERR This instance has cluster support disabled"
 )
 _ELSEWHERE = re.compile("READONLY|MASTERDOWN|LOADING|CLUSTERDOWN|MOVED|ASK")
-_LATER = re.compile("BUSY|TRYAGAIN|ERR max number of clients")
+_LATER = re.compile("BUSY|TRYAGAIN")
+_FORBIDDEN = re.compile("NOPERM|ERR ACL failure in script|ERR The user executing the script can't run this command")
 _AFTER_A_WRITE = re.compile("'(ltrim|pexpire)'", re.IGNORECASE)
 
 
@@ -30,6 +31,10 @@ class Final(StoreMisconfigured):
 
 class Later(StoreUnavailable):
     """Nothing was written, and soon it may be: worth more attempts than a failure whose cause nobody knows."""
+
+
+class Full(Later):
+    """The server takes no more connections."""
 
 
 class Elsewhere(Later):
@@ -42,9 +47,10 @@ class Unauthenticated(Elsewhere, StoreMisconfigured):
 
 def read_refusal(text: str, *, who: str = "Redis") -> StoreUnavailable:
     """An error reply, its code first, in our terms."""
+    text = text.rstrip(".")
     if "WRONGTYPE" in text or "GAPLESS" in text:  # the scripts look before they write
         return CorruptLog(f"something else is stored under our keys: {text}")
-    if text.startswith("NOPERM") or "can't run this command or subcommand" in text:
+    if _FORBIDDEN.match(text):
         return _forbidden(text, who)
     if text.startswith("WRONGPASS") or "invalid password" in text:
         return StoreMisconfigured(f"{who} refuses the user or password of REDIS_URL")
@@ -52,6 +58,8 @@ def read_refusal(text: str, *, who: str = "Redis") -> StoreUnavailable:
         return Unauthenticated(f"{who} asks for a password; set it in REDIS_URL: redis://:password@host:6379/0")
     if _ELSEWHERE.match(text):
         return Elsewhere(f"{who} can't serve now: {text}")
+    if text.startswith("ERR max number of clients"):
+        return Full(f"{who} takes no more connections: {text}")
     if _LATER.match(text):
         return Later(f"{who} is busy: {text}")
     return StoreUnavailable(f"{who} refused: {text}", outcome_unknown=_NOT_BEGUN.match(text) is None)

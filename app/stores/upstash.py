@@ -133,6 +133,10 @@ class UpstashStore:
         return await keyspace.channels(self._rest.call, self._scan, self._layout, cursor)
 
     async def ping(self) -> None:
+        """See the port. PING is free."""
+        await self._rest.call("PING")
+
+    async def check(self) -> None:
         """See the port. PING is free; as long as nothing was written, one command more tells whether the token may."""
         await self._rest.call("PING")
         if not self._may_write:
@@ -141,8 +145,10 @@ class UpstashStore:
 
     async def close(self) -> None:
         """See the port."""
-        await self._ears.close()
-        await self._rest.close()
+        try:
+            await self._ears.close()
+        finally:
+            await self._rest.close()
 
     # --- scripts
 

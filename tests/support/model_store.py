@@ -138,6 +138,9 @@ class ModelStore:
     async def ping(self) -> None:
         await self._reach("ping")
 
+    async def check(self) -> None:
+        await self._reach("check")
+
     async def close(self) -> None:
         self.ears.clear()
 

@@ -1,0 +1,113 @@
+"""Whether everything can be done that the service does: what is missing is named, before somebody needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from redis import exceptions
+
+from app.errors import StoreMisconfigured, StoreUnavailable
+from app.stores.redis_lines import Line, said, send
+from app.stores.refusals import RIGHTS, Final, read_refusal
+from app.stores.scripts import Layout, load
+
+NOBODYS = "~check"
+"""In the place of a channel's name, which can't begin so."""
+COMMANDS = (
+    *("EVAL", "EVALSHA", "GET", "SET", "MGET", "RPUSH", "LINDEX", "LRANGE", "LTRIM", "PEXPIRE", "DEL", "UNLINK"),
+    *("PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE", "PING"),
+)
+"""What a user must be allowed to run. `docs/security.md` lists them."""
+ALSO = ("LLEN", "SCAN")
+"""What only `GET /channels` runs."""
+
+Call = Callable[..., Awaitable[Any]]
+
+
+async def check_writing(call: Call, layout: Layout) -> None:
+    """One small write; raises StoreUnavailable that says why nothing can be published."""
+    try:
+        await call("SET", f"{layout.home(NOBODYS)}:key:", "1", "PX", 1000)
+    except StoreUnavailable as error:
+        raise await _explained(call, error) from None
+
+
+async def check_all(call: Call, line: Line, layout: Layout) -> str:
+    """Everything once; raises StoreUnavailable for what nothing works without. Returns the names of what else lacks."""
+    home = layout.home(NOBODYS)
+    keys = f"{home}:log", f"{home}:key:"
+    script = load("rights")
+    try:
+        for command in (("PING",), ("UNLINK", *keys), ("LRANGE", keys[0], -1, -1)):
+            await call(*command)
+        refused = await call("EVAL", script.text, 2, *keys, layout.topic(NOBODYS))
+        await call("EVALSHA", script.sha, 2, *keys, layout.topic(NOBODYS))
+    except StoreUnavailable as error:
+        raise await _explained(call, error) from None
+    for name, reply in refused:
+        raise await _explained(call, _named(name.decode(), read_refusal(reply.decode().lstrip("-"))))
+    await _check_hearing(line, layout)
+    return " ".join([name for name in ALSO if not await _may(call, line, layout, name)])
+
+
+async def _may(call: Call, line: Line, layout: Layout, name: str) -> bool:
+    try:
+        if name == "SCAN":
+            await line.scan("0", layout.home(NOBODYS))
+        else:
+            await call(name, f"{layout.home(NOBODYS)}:log")
+    except (StoreMisconfigured, exceptions.ResponseError):
+        return False
+    return True
+
+
+async def _check_hearing(line: Line, layout: Layout) -> None:
+    """Listen for a moment, on a connection of its own: a refusal would end what the one that is there listens to."""
+    connection: Any = await _listening(line)
+    name = ""
+    try:
+        for name in ("SUBSCRIBE", "UNSUBSCRIBE"):
+            await send(connection, name, layout.topic(NOBODYS), check_health=False)
+            await connection.read_response()
+    except exceptions.ResponseError as error:
+        raise _named(name, read_refusal(said(error))) from None
+    except (exceptions.RedisError, OSError) as error:
+        raise StoreUnavailable(f"the store did not acknowledge a subscription: {error}") from None
+    finally:
+        await connection.disconnect(nowait=True)
+
+
+async def _listening(line: Line) -> Any:
+    try:
+        return await line.listen()
+    except (exceptions.RedisError, OSError) as error:
+        raise StoreUnavailable(f"Redis can't be reached: {error}") from None
+
+
+async def _explained(call: Call, error: StoreUnavailable) -> StoreUnavailable:
+    """What the refusal of a write means for whoever has set this up."""
+    detail = error.detail
+    if "READONLY" in detail:
+        return Final("REDIS_URL leads to a read-only replica; it must lead to the primary")
+    if "OOM" in detail:
+        return Final("Redis is full (maxmemory) and evicts nothing; nothing can be published until it has room")
+    if "unknown command" in detail and b"_mode:sentinel" in await _server(call):
+        return Final("REDIS_URL leads to a Sentinel; it must lead to the primary itself")
+    return error
+
+
+async def _server(call: Call) -> bytes:
+    try:
+        return bytes(await call("INFO", "server"))
+    except StoreUnavailable:
+        return b""
+
+
+def _named(name: str, refusal: StoreUnavailable) -> StoreUnavailable:
+    """With the command, or the kind of names, that its user may not use."""
+    if not isinstance(refusal, Final):
+        return refusal
+    if "pub/sub channels" in refusal.detail or "our keys" in refusal.detail:
+        return refusal
+    return Final(f"Redis refuses: its user may not run {name}; {RIGHTS}")

@@ -1,0 +1,122 @@
+"""The pool: takes what works first, waits where there is no room, gives back what rests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.errors import StoreUnavailable
+from app.stores import redis_pool
+from app.stores.redis_lines import Single
+from app.stores.redis_url import read_url
+from tests.support.alarm import auntil
+from tests.support.valkey import Valkey, start_valkey
+
+
+@asynccontextmanager
+async def line_to(valkey: Valkey, options: str = "") -> AsyncIterator[Single]:
+    line = Single(read_url(f"redis://127.0.0.1:{valkey.port}{options}"))
+    try:
+        yield line
+    finally:
+        await line.close()
+
+
+def connections(valkey: Valkey) -> int:
+    """But for the one that asks."""
+    return len(valkey.cli("CLIENT", "LIST").splitlines()) - 1
+
+
+async def busy(line: Single, number: int) -> list[asyncio.Task[object]]:
+    """So many commands that wait for their replies."""
+    tasks = [asyncio.create_task(line.call(("BLPOP", f"nothing{turn}", 1))) for turn in range(number)]
+    await auntil(lambda: len(line._pool._used) == number, "they are on their way")
+    return tasks
+
+
+async def test_a_refused_connection_shadows_none_that_works(tmp_path: Path) -> None:
+    with start_valkey(tmp_path, "--maxclients", "4", port=None) as valkey:
+        async with line_to(valkey) as line:
+            outcomes = await asyncio.gather(*(line.call(("SET", "a", n)) for n in range(30)))
+            assert outcomes == [b"OK"] * 30, "who finds no room waits for one that works"
+            for number in range(20):
+                assert await line.call(("SET", "a", number)) == b"OK"
+            assert len(line._pool._resting) <= 4
+
+
+async def test_without_any_it_is_said_at_once_and_nothing_was_sent(tmp_path: Path) -> None:
+    with start_valkey(tmp_path, "--maxclients", "1", port=None) as valkey:
+        async with line_to(valkey) as first, line_to(valkey) as second:
+            await first.call(("PING",))
+            with pytest.raises(StoreUnavailable, match="max number of clients") as refused:
+                await second.call(("SET", "a", 1))
+            assert not refused.value.outcome_unknown
+            await first.close()
+            await auntil(lambda: _works(second), "there is room again")
+
+
+async def _works(line: Single) -> bool:
+    with contextlib.suppress(StoreUnavailable):
+        return await line.call(("PING",)) == b"PONG"
+    return False
+
+
+async def test_no_more_than_so_many_at_once(tmp_path: Path) -> None:
+    with start_valkey(tmp_path, port=None) as valkey:
+        async with line_to(valkey, "?max_connections=3") as line:
+            await asyncio.gather(*(line.call(("SET", "a", n)) for n in range(50)))
+            assert connections(valkey) == 3
+
+
+async def test_what_rests_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_pool, "KEPT", 0.3)
+    with start_valkey(tmp_path, port=None) as valkey:
+        async with line_to(valkey) as line:
+            await asyncio.gather(*await busy(line, 10))
+            await auntil(lambda: connections(valkey) == 0, "all were given back")
+            assert await line.call(("SET", "a", 1)) == b"OK"
+
+
+async def test_the_same_few_are_used_again(tmp_path: Path) -> None:
+    with start_valkey(tmp_path, port=None) as valkey:
+        async with line_to(valkey) as line:
+            await asyncio.gather(*(line.call(("PING",)) for _ in range(8)))
+            before = valkey.cli("INFO", "stats").split("total_connections_received:")[1].split()[0]
+            for _ in range(50):
+                await line.call(("PING",))
+            after = valkey.cli("INFO", "stats").split("total_connections_received:")[1].split()[0]
+            assert int(after) - int(before) == 1, "the one that asked"
+
+
+async def test_who_leaves_while_waiting_takes_no_connection(tmp_path: Path) -> None:
+    with start_valkey(tmp_path, port=None) as valkey:
+        async with line_to(valkey, "?max_connections=1") as line:
+            for turns in range(12):
+                [holding] = await busy(line, 1)
+                waiting = asyncio.create_task(line.call(("PING",)))
+                await asyncio.sleep(0)
+                valkey.cli("RPUSH", "nothing0", "x")
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                waiting.cancel()
+                await asyncio.gather(holding, waiting, return_exceptions=True)
+                assert await line.call(("PING",)) == b"PONG"
+            assert connections(valkey) <= 1
+            assert not line._pool._used and len(line._pool._resting) <= 1
+
+
+async def test_all_who_wait_hear_that_the_server_is_gone(tmp_path: Path) -> None:
+    with start_valkey(tmp_path, port=None) as valkey:
+        async with line_to(valkey, "?max_connections=2") as line:
+            held = await busy(line, 2)
+            waiting = [asyncio.create_task(line.call(("PING",))) for _ in range(6)]
+            await asyncio.sleep(0)
+            valkey.kill()
+            async with asyncio.timeout(2.5):
+                outcomes = await asyncio.gather(*held, *waiting, return_exceptions=True)
+            assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)

@@ -18,6 +18,7 @@ from app.factory import create_app
 from app.settings import Settings
 from tests.front.forge import OTHER_SECRET, Secret, claims_of
 from tests.front.house import bearer, house
+from tests.support.alarm import until
 from tests.support.service import Server, Service
 from tests.support.upstash import EmulatorProcess
 from tests.support.valkey import Valkey
@@ -90,7 +91,7 @@ def test_nothing_of_a_secret_is_told_anywhere(up: EmulatorProcess, server: Serve
         visit.ask_in_every_way()
         for fault in ("html", "unauthorized"):
             up.arm(fault, times=20)  # type: ignore[arg-type]
-            assert visit.ask("GET", "/readyz").status_code == 503
+            until(lambda: visit.ask("GET", "/readyz").status_code == 503, "what held for a second is asked anew")
             assert visit.ask("POST", MESSAGES, json={"data": 1}, headers=bearer(visit.good)).status_code == 503
             up.disarm()
         hidden = pieces(jwt_secret, ticket_secret, up.token, visit.good, visit.bad, visit.ticket)

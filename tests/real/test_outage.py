@@ -146,6 +146,10 @@ async def assert_stream_sends_away(service: Service, client: httpx.AsyncClient) 
 
 
 async def assert_back(service: Service, client: httpx.AsyncClient) -> None:
-    assert (await client.get(f"{service.url}/readyz")).status_code == 200
+
+    async def ready() -> bool:
+        return (await client.get(f"{service.url}/readyz")).status_code == 200
+
+    await auntil(ready, "it is said to be ready")
     async with visit(f"{service.url}/channels/{UNREAD}/stream", client=client) as visited:
         await visited.next("hello")

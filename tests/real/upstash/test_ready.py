@@ -95,7 +95,11 @@ async def test_somebody_else_at_the_url(tmp_path: Path, client: httpx.AsyncClien
             assert reply.status_code == 503
             assert "check the URL" in reply.json()["detail"]
             place.up.disarm()
-            assert (await ready(client, service)).status_code == 200
+
+            async def is_ready() -> bool:
+                return (await ready(client, service)).status_code == 200
+
+            await auntil(is_ready, "it is ready")
 
 
 async def test_the_names_that_vercels_own_store_has(tmp_path: Path, client: httpx.AsyncClient) -> None:

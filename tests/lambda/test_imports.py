@@ -39,6 +39,7 @@ def test_the_handler_imports_no_server_no_other_store_no_command() -> None:
     modules = imported(HANDLER)
     assert unwanted(modules) == set()
     assert {name for name in modules if name.startswith("app.stores.")} == {
+        "app.stores.redis_url",
         "app.stores.scripts",
         "app.stores.upstash_start",
     }

@@ -19,7 +19,7 @@ from redis.crc import key_slot
 from app.ending import end
 from app.errors import StoreUnavailable
 from app.stores.keyspace import PAGE, read_scan
-from app.stores.redis_lines import Single
+from app.stores.redis_lines import Single, Unreachable
 from app.stores.redis_url import Place
 from app.stores.refusals import Later
 from app.stores.topic import CLOSED
@@ -56,6 +56,7 @@ class Cluster:
         self._place = place
         self._seed = Address(place.host, place.port)
         self._lines: dict[Address, Single] = {}
+        self._reached: set[Address] = set()
         self._map: list[Slots] = []
         self._stale = True
         self._looked_at = -RELEARN
@@ -69,7 +70,9 @@ class Cluster:
         asking = False
         for _ in range(REDIRECTIONS):
             try:
-                return await self._at(address).call(command, asking=asking)
+                reply = await self._at(address).call(command, asking=asking)
+                self._reached.add(address)
+                return reply
             except exceptions.MovedError as error:
                 address, asking = _told(error, address), False
                 self._stale = True
@@ -81,10 +84,19 @@ class Cluster:
             except exceptions.ReadOnlyError:  # demoted: the map is wrong
                 self._stale = True
                 raise
-            except StoreUnavailable:
+            except StoreUnavailable as error:
                 self._stale = True
-                raise
+                raise self._explained(address, error) from None
         raise StoreUnavailable("the cluster's nodes do not agree on who holds this channel")
+
+    def _explained(self, address: Address, error: StoreUnavailable) -> StoreUnavailable:
+        """Nodes behind a router or in containers announce addresses that are good among themselves alone."""
+        if not isinstance(error, Unreachable) or address in (*self._reached, self._seed):
+            return error
+        return Unreachable(
+            f"the cluster announces {address.host}:{address.port}, which can't be reached from here; if that node is "
+            "alive, set cluster-announce-ip on it, or cluster-announce-hostname with cluster-preferred-endpoint-type"
+        )
 
     async def scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
         """See Line. One primary after the other; the cursor holds which, and where in it."""
@@ -167,6 +179,7 @@ class Cluster:
         """Go by this map, and let go of the nodes that are gone from it."""
         self._map, self._stale = drawn, False
         there = {self._seed, *self._nodes()}
+        self._reached &= there
         for address in self._lines.keys() - there:  # kept until it is closed: whoever closes this meanwhile sees to it
             await self._lines[address].close()
             del self._lines[address]

@@ -31,6 +31,10 @@ class Unsent(exceptions.ConnectionError):
     """The connection was closed a moment ago, so that nothing was sent."""
 
 
+class Unreachable(StoreUnavailable):
+    """There is no connection; nothing was sent."""
+
+
 async def send(connection: Any, *command: Any, **how: Any) -> None:
     """`send_command`; raises Unsent where it was closed, which uvloop and redis-py tell in errors of their own."""
     if not connection.is_connected:  # redis-py would open it again, beside whoever still reads from it
@@ -111,7 +115,7 @@ class Single:
         except (*LOST, exceptions.ResponseError) as error:
             if isinstance(error, exceptions.ResponseError) or code_of(error):
                 raise read_refusal(said(error)) from None
-            raise StoreUnavailable(f"Redis can't be reached: {error}") from None
+            raise Unreachable(f"Redis can't be reached: {error}") from None
 
     async def _answering(self) -> Any:
         """A connection of the pool that answers; raises what redis-py does. None is opened after the end."""

@@ -70,6 +70,10 @@ class Poller:
         except StoreUnavailable as error:
             self._fail(error)
             return False
+        except Exception as error:  # a defect of ours must not leave the channel's feeds deaf
+            _log.exception("polling %s broke", self._topic.channel)
+            self._fail(error)
+            return False
         self._fails = False
         self._count = POLLED if sum(len(entry.body) for entry in entries) * POLLED <= POLLED_BYTES * len(entries) else 1
         if not self._last.is_set():  # else whoever took over says whether it hears
@@ -84,7 +88,7 @@ class Poller:
             self._topic.tell(entries)
         return self._known is not None and (before is None or self._known[:2] > before[:2])
 
-    def _fail(self, error: StoreUnavailable) -> None:
+    def _fail(self, error: Exception) -> None:
         if not self._fails:
             _log.warning("polling %s fails: %s", self._topic.channel, error)
         self._fails = True

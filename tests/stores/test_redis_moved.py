@@ -158,3 +158,16 @@ async def test_a_server_becomes_a_node_of_a_cluster(tmp_path: Path) -> None:
             await auntil(lambda: route.open == 0, "the connections are gone")
             for channel in ("a", "b", "c", "d"):
                 assert entries(await store.publish(publication(channel)))
+
+
+async def test_a_cluster_announces_an_address_that_leads_nowhere(tmp_path: Path) -> None:
+    """As from containers: the sentence names the address and what to set."""
+    announces = ("--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.9", "--cluster-announce-port", "1")
+    with start_valkey(tmp_path, *announces, port=None, unixsocket=False) as node:
+        node.cli("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        await auntil(lambda: "cluster_state:ok" in node.cli("CLUSTER", "INFO"), "the cluster is well")
+        async with store_at(node.port) as store:
+            for call in (lambda: store.publish(publication("c")), store.check):
+                with pytest.raises(StoreUnavailable, match=r"announces 127\.0\.0\.9:1, .*cluster-announce-ip") as error:
+                    await call()
+                assert not error.value.outcome_unknown

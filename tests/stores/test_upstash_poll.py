@@ -28,6 +28,7 @@ class Log:
         self.times: list[float] = []
         self.counts: list[int] = []
         self.broken = False
+        self.error: Exception = StoreUnavailable("broken on purpose")
         self.heard = Heard()
         self.topic = Topic("c")
         self.topic.listeners.append(self.heard)
@@ -37,7 +38,7 @@ class Log:
         self.times.append(asyncio.get_running_loop().time())
         self.counts.append(count)
         if self.broken:
-            raise StoreUnavailable("broken on purpose")
+            raise self.error
         return self.entries[-count:]
 
     def append(self, text: str = "") -> Position:
@@ -129,4 +130,17 @@ async def test_reads_that_fail_are_tried_again_ever_more_slowly() -> None:
     log.broken = False
     await asyncio.sleep(POLL[1])
     assert log.heard.calls == ["lost", "heard"]
+    await poller.close()
+
+
+async def test_a_defect_is_a_failure_like_any_other() -> None:
+    log = Log()
+    poller = Poller(log.topic, log.newest)
+    await advance(0)
+    log.error, log.broken = ZeroDivisionError(), True
+    await advance(POLL[1])
+    assert log.heard.calls[-1] == "lost"
+    log.broken = False
+    await advance(POLL[1] * 2)
+    assert log.heard.calls[-1] == "heard"
     await poller.close()

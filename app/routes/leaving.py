@@ -170,7 +170,7 @@ def _listens(number: int, server: tuple[str, int | None]) -> bool:
         name = looked.getsockname()
         here = name == server[0] if server[1] is None else isinstance(name, tuple) and name[1] == int(server[1])
         return here and looked.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
-    except OSError:
+    except (OSError, ValueError):  # a port that is no number is none of ours
         return False
     finally:
         looked.detach()

@@ -182,6 +182,7 @@ def test_a_server_is_over_when_its_socket_is(path: str | None, tmp_path: Path) -
         assert sign.is_over(server)
         assert not Listening().is_over(server), "who never saw it listen knows nothing"
         assert not Listening().is_over(None)
+        assert not Listening().is_over(("127.0.0.1", "no port"))  # type: ignore[arg-type]
 
 
 def test_a_descriptor_that_is_used_again_is_not_it() -> None:

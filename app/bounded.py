@@ -18,7 +18,7 @@ from app.errors import StoreUnavailable
 from app.events import Entry
 from app.limits import READ_UNIT
 from app.paying import charge
-from app.store import MOST_BYTES, SLICE, TAIL, Listener, Slice, Store, Subscription
+from app.store import MOST_BYTES, NEWEST, SLICE, TAIL, Listener, Slice, Store, Subscription
 
 LIMIT = 20.0
 """Seconds for one question: more than a store takes for all its attempts."""
@@ -37,7 +37,7 @@ class BoundedStore:
 
     async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
         """See Store."""
-        charge(TAIL if most is None else 2 * TAIL)
+        charge(TAIL if most is None else NEWEST)
         entries = await bounded(self._store.tail(channel, count, most))
         charge(sum(len(entry.body) for entry in entries) // READ_UNIT)
         return entries

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.cursor import Position, no_log
 from app.events import Entry, Gap
 from app.frames import Frame
-from app.store import MOST_BYTES, Store
+from app.store import Room, Store
 from app.tail import reset
 
 
@@ -21,34 +21,34 @@ class Page:
     gap: Gap | None = None
 
 
-async def newest(store: Store, channel: str, limit: int, now: float) -> Page:
+async def newest(store: Store, channel: str, room: Room, now: float) -> Page:
     """The newest messages of a channel. One read."""
-    entries = await store.tail(channel, limit, MOST_BYTES)
-    return Page(_encode(channel, entries), entries[-1].position if entries else no_log(now))
+    entries = await store.tail(channel, room.messages, room.size)
+    return Page(_encode(channel, entries, room), entries[-1].position if entries else no_log(now))
 
 
-async def before(store: Store, channel: str, position: Position, limit: int, now: float) -> Page:
+async def before(store: Store, channel: str, position: Position, room: Room, now: float) -> Page:
     """The messages just before the one at `position`; a gap where that message's history is gone. One read."""
-    last = position.seq - 1
-    cut = await store.slice(channel, max(1, position.seq - limit), last, most=MOST_BYTES, back=True, beside=position)
+    first, last = max(1, position.seq - room.messages), position.seq - 1
+    cut = await store.slice(channel, first, last, most=room.size, back=True, beside=position)
     if cut.oldest is None or position.epoch != cut.oldest.position.epoch:
         return Page([], None, reset(cut, no_log(now)))
     if position.seq < cut.oldest.position.seq or position == cut.oldest.position:
         return Page([], None)
     if not cut.entries:
         return Page([], None, reset(cut, no_log(now)))
-    return Page(_encode(channel, cut.entries), None)
+    return Page(_encode(channel, cut.entries, room), None)
 
 
-def _encode(channel: str, entries: Sequence[Entry]) -> Sequence[Frame]:
-    return last_that_fit([Frame(channel, entry) for entry in entries])
+def _encode(channel: str, entries: Sequence[Entry], room: Room) -> Sequence[Frame]:
+    return last_that_fit([Frame(channel, entry) for entry in entries], room)
 
 
-def last_that_fit(found: Sequence[Frame]) -> Sequence[Frame]:
+def last_that_fit(found: Sequence[Frame], room: Room) -> Sequence[Frame]:
     """As many of the newest as fit a page."""
     size = 0
     for count, frame in enumerate(reversed(found)):
         size += frame.size
-        if size > MOST_BYTES and count:
+        if size > room.size and count:
             return found[-count:]
     return found

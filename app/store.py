@@ -21,8 +21,8 @@ KEY_LIFETIME_MS = 600_000
 NOTICE_LIMIT = 65_536
 """Bytes above which a notice names only the newest position and costs each process one read."""
 
-TAIL, SLICE = 1, 5
-"""Commands that these reads cost: an LRANGE; a script around LINDEX, LINDEX, LRANGE."""
+TAIL, NEWEST, SLICE = 1, 3, 5
+"""Commands that these reads cost: an LRANGE; a script around one or two; one around LINDEX, LINDEX and one or two."""
 
 MOST_BYTES = 524_288
 """What one read of many entries returns at most, but at least one entry: an entry counts 160 bytes more than it has,

@@ -20,6 +20,7 @@ from app.feeds import Visitor
 from app.frames import Frame, gap_json
 from app.history import Page
 from app.limits import READ_UNIT
+from app.policy import Mode
 from app.reading import fit
 from app.routes.admission import admit
 from app.routes.caller import AddressDep, ReaderDep
@@ -27,7 +28,8 @@ from app.routes.deps import ChannelPath, Service, ServiceDep
 from app.routes.leaving import Gone, Leaving, unless_gone
 from app.routes.problems import describe
 from app.routes.remaining import remaining
-from app.store import MOST_BYTES, SLICE, TAIL, Room
+from app.store import MOST_BYTES, NEWEST, SLICE, Room
+from app.turn import MOST_BYTES as MOST_WHOLE
 
 router = APIRouter(tags=["messages"])
 
@@ -93,12 +95,13 @@ async def history(
     if wait is not None and not after:
         raise Unprocessable("wait goes with after: it says for how long to wait for what comes next.")
     visitor = admit(service, grant, address, opens=bool(wait))
+    room = Room(limit, MOST_BYTES if service.policy.mode is Mode.STREAMING else MOST_WHOLE)
     if after:
         left = remaining(request.scope, service.policy.platform, service.wall())
         until = asyncio.get_running_loop().time() + service.policy.patience(wait or 0, left)
         try:
             async with service.departure.unless(request.scope.get("server")), unless_gone(request.receive):
-                return _reply(channel, await _after(service, visitor, channel, after, limit, until))
+                return _reply(channel, await _after(service, visitor, channel, after, room, until))
         except Gone:
             request.scope["gapless.note"] = "left"
             return Response()
@@ -109,26 +112,25 @@ async def history(
         if position is None or not position.seq:
             raise Unprocessable("before is not the id of a message.")
         visitor.pay(SLICE)
-        page = await past.before(service.store, channel, position, limit, service.wall())
+        page = await past.before(service.store, channel, position, room, service.wall())
     else:
-        page = await _newest(service, visitor, channel, limit)
+        page = await _newest(service, visitor, channel, room)
     visitor.pay(sum(frame.size for frame in page.frames) // READ_UNIT)
     return _reply(channel, page)
 
 
-async def _newest(service: Service, visitor: Visitor, channel: str, limit: int) -> Page:
+async def _newest(service: Service, visitor: Visitor, channel: str, room: Room) -> Page:
     """From a warm feed for nothing, else from the log."""
     feed = service.feeds.warm(channel)
-    held = None if feed is None else feed.newest(limit)
+    held = None if feed is None else feed.newest(room.messages)
     if feed is not None and held is not None:
-        return Page(past.last_that_fit(held), feed.head)
-    visitor.pay(TAIL)
-    return await past.newest(service.store, channel, limit, service.wall())
+        return Page(past.last_that_fit(held, room), feed.head)
+    visitor.pay(NEWEST)
+    return await past.newest(service.store, channel, room, service.wall())
 
 
-async def _after(service: Service, visitor: Visitor, channel: str, text: str, limit: int, until: float) -> Page:
+async def _after(service: Service, visitor: Visitor, channel: str, text: str, room: Room, until: float) -> Page:
     """What comes after a position, as a stream would send it; waits until loop time `until` where there is nothing."""
-    room = Room(limit, MOST_BYTES)
     async with service.feeds.open([channel], visitor) as [feed]:
         position = parse_position(text)
         if position is None:

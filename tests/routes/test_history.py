@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from app.policy import SERVER, Mode
 from tests.front.house import House, house, of_kind
 from tests.routes.problem import assert_problem
 from tests.support.valkey import Valkey
@@ -118,6 +120,24 @@ async def test_a_page_ends_at_512_kib(anyhow: House) -> None:
     for query in ({}, {"limit": 200}):
         reply = await anyhow.client.get(PATH, params=query)
         assert len(reply.content) <= 524_288
+
+
+async def test_where_replies_are_handed_over_whole_a_page_passes_a_load_balancer(valkey: Valkey) -> None:
+    """It takes 1 MiB of JSON in which a letter of two bytes may become six; a page of 512 KiB did not pass."""
+    policy = replace(SERVER, mode=Mode.BUFFERED)
+    async with house(valkey.url, policy=policy, rate=0) as served:
+        ids = await publish(served, *("é" * 20_000 for _ in range(12)), "é" * 65_000)
+        queries: list[dict[str, Any]] = [
+            {},
+            {"before": ids[-1]},
+            {"before": ids[-2]},
+            {"after": ids[0]},
+            {"after": ids[-2]},
+        ]
+        for query in queries:
+            reply = await served.client.get(PATH, params={"limit": 200, **query})
+            assert 1 <= len(reply.json()["messages"]) <= 4
+            assert len(json.dumps({"body": reply.text})) < 1_048_576
 
 
 async def test_a_single_message_may_be_larger_than_a_page(valkey: Valkey) -> None:

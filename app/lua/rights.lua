@@ -10,14 +10,14 @@ local function try(name, ...)
     local reply = redis.pcall(name, ...)
     if type(reply) == 'table' and reply.err then refused[#refused + 1] = {name, reply.err} end
 end
-try('SET', KEYS[2], '1', 'PX', 1000)
+try('SET', KEYS[2], '1', 'PX', 1)
 try('GET', KEYS[2])
 try('MGET', KEYS[2])
 try('RPUSH', KEYS[1], '1', '2')
 try('LINDEX', KEYS[1], -1)
 try('LRANGE', KEYS[1], 0, -1)
 try('LTRIM', KEYS[1], -1, -1)
-try('PEXPIRE', KEYS[1], 1000)
+try('PEXPIRE', KEYS[1], 1)
 try('DEL', KEYS[1])
 try('PUBLISH', ARGV[1], '')
 return refused

@@ -28,7 +28,7 @@ Call = Callable[..., Awaitable[Any]]
 async def check_writing(call: Call, layout: Layout) -> None:
     """One small write; raises StoreUnavailable that says why nothing can be published."""
     try:
-        await call("SET", f"{layout.home(NOBODYS)}:key:", "1", "PX", 1000)
+        await call("SET", f"{layout.home(NOBODYS)}:key:", "1", "PX", 1)
     except StoreUnavailable as error:
         raise await _explained(call, error) from None
 

@@ -157,8 +157,11 @@ class Pool:
             async with asyncio.timeout_at(end):
                 return await waiter
         except BaseException as error:
-            if waiter.done() and not waiter.cancelled() and waiter.result() is not None:
-                await self.give(waiter.result())
+            if waiter.done() and not waiter.cancelled():  # handed to who has left: the next one's
+                if waiter.result() is None:
+                    self._hand(None)
+                else:
+                    await self.give(waiter.result())
             if isinstance(error, TimeoutError):
                 raise refusal from None
             raise

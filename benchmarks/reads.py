@@ -1,4 +1,7 @@
-"""What Redis sends for each byte that is delivered, by its own counters: over TCP, and from Upstash (emulated)."""
+"""What Redis sends for each byte that is delivered, by its own counters: over TCP, and from Upstash (emulated).
+
+Upstash writes replies as base64, a third more, which is not counted.
+"""
 
 from __future__ import annotations
 

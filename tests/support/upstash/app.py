@@ -30,7 +30,7 @@ from tests.support.upstash.upstreams import Upstream, Upstreams
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from tests.support.upstash.engine import Engine
     from tests.support.upstash.faults import How, Kind
@@ -57,7 +57,7 @@ class App:
         self.held: list[Callable[[], Awaitable[Response]]] = []
         self.closing = False
         self.sent = 0
-        """Bytes of replies and notices so far."""
+        """Bytes of replies and notices so far, before base64 makes a third more of the replies."""
         self._engine, self._faults, self._roles = engine, faults, roles
         self._max_bytes, self._control, self._end_connection = max_bytes, control, end_connection
         self._late: set[asyncio.Task[None]] = set()
@@ -67,19 +67,12 @@ class App:
             if scope["path"].startswith("/-/"):
                 await self._control(scope, receive, send)
             else:
-                await self._serve(Exchange(scope, receive, self._counting(send), self._end_connection))
+                await self._serve(Exchange(scope, receive, send, self._end_connection))
         except ClientDisconnect:
             pass
         except asyncio.CancelledError:
             if not self.closing:
                 raise
-
-    def _counting(self, send: Send) -> Send:
-        async def counted(message: Message) -> None:
-            self.sent += len(message.get("body", b""))
-            await send(message)
-
-        return counted
 
     async def close(self) -> None:
         """Give up what runs late."""
@@ -128,6 +121,7 @@ class App:
             answer = await self._engine.answer(asked, seen, read_only=read_only)
         except _DOWN as error:
             return replies.refusal(ErrorReply(f"ERR {error}"), 500)
+        self.sent += sum(map(_size, answer.replies))
         headers = {"Upstash-Sync-Token": answer.sync_token}
         if answer.discarded is not None:
             return replies.single(answer.discarded, asked.base64, headers)
@@ -158,9 +152,14 @@ class App:
         name, counts = command_name(argv), self._engine.counts
         counts[name] += 1
         upstream = Upstream(path, connection, self._faults)
+
+        async def counted(block: bytes) -> None:
+            self.sent += len(block)
+            await exchange.send_event(block)
+
         try:
             await exchange.start_events()
-            how = await upstream.serve(exchange.send_event, exchange.gone(), lambda: self.upstreams.add(upstream))
+            how = await upstream.serve(counted, exchange.gone(), lambda: self.upstreams.add(upstream))
         finally:
             counts[name.replace("SUB", "UNSUB")] += 1
             self.upstreams.discard(upstream)
@@ -235,3 +234,10 @@ class App:
 
 async def _nothing() -> Response:
     return Response()
+
+
+def _size(reply: object) -> int:
+    """Bytes of all texts in a reply."""
+    if isinstance(reply, list):
+        return sum(map(_size, reply))
+    return len(reply) if isinstance(reply, bytes | str) else 0

@@ -178,8 +178,10 @@ class BoundedHttp(HttpToolsProtocol):
         super()._start_asgi_task(cycle, _undivided(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
 
     def on_response_complete(self) -> None:
-        """Go on with what waits."""
+        """Go on with what waits. A body that is not all there is no pause between requests."""
         super().on_response_complete()
+        if self._running is not None and self._running.more_body:
+            self._unset_keepalive_if_required()
         if self._waiting and not self.transport.is_closing():
             waiting, self._waiting = self._waiting, b""
             self.flow.release()

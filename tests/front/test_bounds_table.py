@@ -1,0 +1,124 @@
+"""The table "What is bounded" of docs/security.md: no row and no figure without a test, and no test without a row."""
+
+from __future__ import annotations
+
+import pytest
+
+from app import claims, keys, stream, tail
+from app.cli import address, protocol
+from app.key_set import MOST_KEYS, MOST_OF_ONE_ID
+from app.routes import unread
+from app.settings import Settings
+from app.stores import redis_lines, redis_pool, upstash_rest
+from tests import test_feed, test_key_set, test_keys, test_stream, test_tail
+from tests.cli import test_address, test_protocol
+from tests.front import bounds, test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
+from tests.front.bounds import BOUNDS, ELSEWHERE, TRIED, tried_elsewhere, worth
+from tests.real import test_bytes, test_made_up
+from tests.routes import test_caller, test_health, test_unread
+from tests.scale import test_mute
+from tests.stores import test_redis_pool
+from tests.stores.contract import test_budget, test_trouble
+
+TRYING = (test_bounds_requests, test_bounds_messages, test_bounds_readers)
+
+tried_elsewhere(
+    "requests of a connection that are not answered",
+    {"4": protocol.MOST_IN_FLIGHT},
+    test_protocol.test_a_few_requests_are_in_flight_and_the_rest_waits,
+)
+tried_elsewhere(
+    "the rest of a body that nobody reads",
+    {"1 s": unread.REST_SECONDS, "1 MiB": unread.REST_BYTES},
+    test_unread.test_a_rest_is_waited_for_a_moment,
+    test_unread.test_a_long_rest_is_not_read,
+)
+tried_elsewhere(
+    test_bounds_readers.SHARES,
+    {"GAPLESS_PROXIES": Settings().proxies},
+    test_caller.test_proxies_of_ones_own_tell_their_clients_apart,
+    test_stream_limits.test_one_subject_has_a_share_and_others_the_rest,
+)
+tried_elsewhere(
+    "a feed's memory",
+    {"512": tail.MOST_FRAMES, "256 KiB": tail.MOST_BYTES},
+    test_tail.test_a_tail_stays_small_keeps_its_newest_and_its_chain,
+)
+tried_elsewhere(
+    "a reader's memory",
+    {"64 KiB": stream.CHUNK, "256 KiB": test_mute.A_READER * 1024, "20 s": stream.PATIENCE},
+    test_stream.test_a_reader_that_takes_nothing_ends_as_slow,
+    test_mute.test_wherever_they_stand_in_a_backlog,
+    test_mute.test_on_many_channels_at_once,
+)
+tried_elsewhere(
+    "what a peer may leave unread",
+    {"30 s": address.UNREAD_MS / 1000},
+    test_address.test_readers_that_never_read_are_cut_off_by_the_kernel,
+)
+tried_elsewhere(
+    "what Redis sends for a reader",
+    {"1.3": test_bytes.TIMES, "256 KiB": test_bytes.SLACK},
+    test_bytes.test_a_backlog,
+    test_bytes.test_pages,
+)
+tried_elsewhere(
+    "a request that is refused: no token, no right, malformed, another `Host`",
+    {},
+    test_made_up.test_who_is_refused_costs_nothing,
+    test_made_up.test_what_is_malformed_costs_nothing,
+)
+tried_elsewhere(
+    "a position in a request",
+    {"3 s": claims.CONFIRM},
+    test_made_up.test_positions_that_somebody_made_up,
+    test_feed.test_positions_that_somebody_made_up_bring_nothing_and_share_their_reads,
+)
+tried_elsewhere("a cursor that says nothing", {}, test_feed.test_cursors_that_say_nothing_share_a_read_a_second)
+tried_elsewhere(
+    "a call to Redis",
+    {"3 s": redis_lines.REPLY_TIMEOUT, "4 s": upstash_rest.REPLY_TIMEOUT},
+    test_trouble.test_a_silent_server_is_given_up_in_time,
+)
+tried_elsewhere("what `GET /readyz` asks of Redis", {}, test_health.test_a_hundred_who_ask_cost_what_one_does)
+tried_elsewhere(
+    "what `DELETE /channels/{channel}` asks of Redis",
+    {"two": 2},
+    test_budget.test_forgetting_a_channel_costs_two_whatever_else_there_is,
+)
+tried_elsewhere(
+    "connections to Redis",
+    {"32": redis_lines.POOL, "20 s": redis_pool.KEPT},
+    test_redis_pool.test_no_more_than_so_many_at_once,
+    test_redis_pool.test_what_rests_is_given_back,
+)
+tried_elsewhere(
+    "a key set",
+    {"1 MiB": keys.MOST_BYTES, "3 s": keys.TIMEOUT, "100": MOST_KEYS, "4": MOST_OF_ONE_ID},
+    test_key_set.test_there_is_a_bound_to_keys_and_to_those_of_one_id,
+    test_keys.test_without_keys_nobody_can_be_told_apart,
+    test_keys.test_silence_is_a_failure_and_is_waited_for_once,
+)
+
+
+def test_each_row_is_tried_and_each_test_has_its_row() -> None:
+    assert BOUNDS, "the section or its table is gone"
+    assert set(TRIED) == set(BOUNDS)
+
+
+@pytest.mark.parametrize("row", BOUNDS)
+def test_each_figure_of_a_row_is_tried(row: str) -> None:
+    assert set(TRIED.get(row, {})) - {""} == BOUNDS[row]
+
+
+@pytest.mark.parametrize(("row", "figures"), ELSEWHERE, ids=[row for row, _ in ELSEWHERE])
+def test_what_is_tried_elsewhere_is_what_the_page_says(row: str, figures: dict[str, float]) -> None:
+    assert {figure: worth(figure) for figure in figures} == figures
+
+
+def test_a_figure_is_read_with_its_unit() -> None:
+    found = bounds._FIGURE.findall(
+        "64 KiB, 256 headers, 10,000 in 1.3 s or 30 sentences; an address four times GAPLESS_CAP"
+    )
+    assert found == ["64 KiB", "256", "10,000", "1.3 s", "30", "four", "GAPLESS_CAP"]
+    assert [worth(figure) for figure in found] == [65_536, 256, 10_000, 1.3, 30, 4, 1000]

@@ -42,6 +42,7 @@ RUNS: dict[str, Run] = {
     "rewrite": deployed.rewrite,
     "installs": deployed.installs,
     "for-a-person": deployed.documented_options,
+    "acl": wire.acl,
     "drawing": drawing,
 }
 """Each of these runs the block: it has exactly one of them."""

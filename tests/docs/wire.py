@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import redis.asyncio
 
 from tests.docs.blocks import Block
 from tests.docs.stranger import Stranger
@@ -50,6 +51,17 @@ async def streams(stranger: Stranger, block: Block, argument: str) -> None:
             if not line:
                 real = []
     raise AssertionError(f"the stream ended before {wanted[0]}")
+
+
+async def acl(stranger: Stranger, block: Block, argument: str) -> None:
+    """With a user of these rights alone the service is ready, and takes a message."""
+    url = stranger.store.tcp_url
+    async with redis.asyncio.from_url(url) as client:
+        await client.execute_command(*block.text.split(), ">secret")
+    own = await stranger.service(REDIS_URL=url.replace("://", "://gapless:secret@"))
+    async with httpx.AsyncClient(base_url=own.url, trust_env=False, timeout=30) as http:
+        assert (await http.get("/readyz")).status_code == 200
+        assert (await http.post("/channels/general/messages", json={"data": 1})).status_code == 201
 
 
 def alike(example: Any, real: Any, name: str = "") -> None:

@@ -21,7 +21,7 @@ from tests.support.process import Process
 from tests.support.valkey import Valkey, server_binary, start_valkey
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
-[LISTED] = re.findall(r"^ +(ACL SETUSER gapless .*)$", PAGE, re.MULTILINE)
+[LISTED] = re.findall(r"^ *(ACL SETUSER gapless .*)$", PAGE, re.MULTILINE)
 RULES = LISTED.split()[3:]
 
 

@@ -25,13 +25,13 @@ run: setup ## Start the service on 127.0.0.1:8000. HOST=… and PORT=… move it
 	@exec "$(bin)/gapless" serve $(ARGS)
 
 test: dev ## Run the product's tests. ARGS="-k cursor" is handed to pytest.
-	$(pytest) --ignore=tests/support --ignore=tests/faults --ignore=tests/model --ignore=tests/scale $(ARGS)
+	$(pytest) --ignore=tests/testkit --ignore=tests/faults --ignore=tests/model --ignore=tests/scale $(ARGS)
 
 faults: dev ## Run each fault of processes, stores and ways alone; random histories on every store; crowds of thousands.
 	$(pytest) tests/faults tests/model tests/scale $(ARGS)
 
 harness: dev ## Run the tests of the tests' own tools: checker, fault proxy, emulator, platforms.
-	$(pytest) tests/support $(ARGS)
+	$(pytest) tests/testkit $(ARGS)
 
 check: lint types contracts test faults harness wheel ## All that has to be right before a commit.
 

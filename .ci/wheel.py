@@ -14,7 +14,7 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parent.parent
 LEFT_OUT = {"app", ".git", ".venv", ".gapless", ".hypothesis", ".mypy_cache", ".ruff_cache", "dist", "build"}
 # Those that speak of the tree or of the tests' own tools, not of the product.
-NOT_HERE = ("tests/test_requirements.py", "tests/test_install.py", "tests/support")
+NOT_HERE = ("tests/project/test_requirements.py", "tests/project/test_install.py", "tests/testkit")
 
 
 def main() -> int:
@@ -39,7 +39,7 @@ def check_contents(wheel: Path) -> None:
     in_tree = {file.relative_to(TREE).as_posix() for file in files}
     if inside != in_tree:
         sys.exit(f"{wheel.name} and the tree differ in {sorted(inside ^ in_tree)}")
-    for kind in ("app/lua/*.lua", "app/static/*.html"):
+    for kind in ("app/gapless/stores/lua/*.lua", "app/gapless/web/*.html"):
         if not any(Path(name).match(kind) for name in inside):
             sys.exit(f"{wheel.name} holds no {kind}")
     print(f"{wheel.name}: {len(inside)} files")

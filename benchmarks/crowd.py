@@ -30,7 +30,7 @@ def main() -> None:
     raise_limits()
     print(f"Python {sys.version.split()[0]}")
     for one in (storm, mute, channels):
-        with valkey() as url, serving("app.main:app", ENV | {"REDIS_URL": url}) as server:
+        with valkey() as url, serving("gapless.asgi:app", ENV | {"REDIS_URL": url}) as server:
             asyncio.run(one(server, url))
 
 

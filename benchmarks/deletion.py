@@ -10,14 +10,14 @@ from contextlib import ExitStack, contextmanager
 
 from redis import Redis
 
-from app.models import Message
-from app.store import Publication, Store
-from app.stores.redis import RedisStore
-from app.stores.scripts import Layout
-from app.stores.upstash import UpstashStore
 from benchmarks.server import valkey
-from tests.support.port import free_port
-from tests.support.upstash import EmulatorProcess
+from gapless.api.schemas import Message
+from gapless.log.store import Publication, Store
+from gapless.stores.redis.store import RedisStore
+from gapless.stores.scripts import Layout
+from gapless.stores.upstash.store import UpstashStore
+from tests.testkit.port import free_port
+from tests.testkit.upstash import EmulatorProcess
 
 FOREIGN = 50_000
 FILL = "for i = 1, tonumber(ARGV[1]) do redis.call('SET', KEYS[1] .. i, i) end"

@@ -31,7 +31,7 @@ class Found:
 def main() -> None:
     """Measure, and print each beside ours."""
     found: dict[str, Found] = {}
-    with valkey() as url, serving("app.main:app", {"REDIS_URL": url, "GAPLESS_RATE": "0"}) as server:
+    with valkey() as url, serving("gapless.asgi:app", {"REDIS_URL": url, "GAPLESS_RATE": "0"}) as server:
         found["gapless"] = measure(server)
     for name in ("streaming", "sse_starlette"):
         with serving(f"benchmarks.peers:{name}") as server:

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import httpx
 
-from tests.support.lambda_runtime import LambdaFront
-from tests.support.lambda_runtime.package import Package, package
-from tests.support.valkey import start_valkey
+from tests.testkit.lambda_runtime import LambdaFront
+from tests.testkit.lambda_runtime.package import Package, package
+from tests.testkit.valkey import start_valkey
 
 ROUNDS = 10
 HANDLER = "app.lambda_handler.handler"

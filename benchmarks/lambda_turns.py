@@ -17,11 +17,11 @@ from statistics import median
 
 import httpx
 
-from tests.support.event_stream import EventStreamParser
-from tests.support.lambda_runtime import LambdaFront
-from tests.support.lambda_runtime.package import package
-from tests.support.upstash.process import EmulatorProcess
-from tests.support.valkey import start_valkey
+from tests.testkit.event_stream import EventStreamParser
+from tests.testkit.lambda_runtime import LambdaFront
+from tests.testkit.lambda_runtime.package import package
+from tests.testkit.upstash.process import EmulatorProcess
+from tests.testkit.valkey import start_valkey
 
 MESSAGES, EVERY = 100, 0.4
 """So many, at moments that are so many seconds apart on average."""

@@ -16,7 +16,7 @@ CLIENTS, SECONDS = 8, 5.0
 
 def main() -> None:
     """Measure publishing, with and without a localId, beside a health check of the same server (no Redis at all)."""
-    with valkey() as url, serving("app.main:app", {"REDIS_URL": url, "GAPLESS_RATE": "0"}) as server:
+    with valkey() as url, serving("gapless.asgi:app", {"REDIS_URL": url, "GAPLESS_RATE": "0"}) as server:
         rows = {
             "health check": asyncio.run(measure(server.url, url, None)),
             "publish": asyncio.run(measure(server.url, url, {})),

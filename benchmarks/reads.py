@@ -14,7 +14,7 @@ import httpx
 from redis import Redis
 
 from benchmarks.server import Server, serving, valkey
-from tests.support.upstash import EmulatorProcess
+from tests.testkit.upstash import EmulatorProcess
 
 CHANNEL = "/channels/bench"
 BACKLOG, LIVE = 60, 20
@@ -35,7 +35,7 @@ def main() -> None:
 
 def run(store: str, env: dict[str, str], sent: Sent) -> None:
     """All rows of one store."""
-    with serving("app.main:app", ENV | env) as writer, serving("app.main:app", ENV | env) as reader:
+    with serving("gapless.asgi:app", ENV | env) as writer, serving("gapless.asgi:app", ENV | env) as reader:
         for name, measure in (("catching up", catch_up), ("limit=1", one_of_many), ("live, above 64 KiB", live)):
             delivered, read = asyncio.run(measure(writer, reader, sent))
             print(f"{store + ', ' + name:34}{delivered:12,}{read:12,}{read / delivered:8.2f}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from app.stores.embedded import EmbeddedValkey
+from gapless.stores.embedded.valkey import EmbeddedValkey
 
 
 class Server:

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 
 from benchmarks.server import valkey
-from tests.support.upstash import EmulatorProcess
-from tests.support.vercel import Bundle, VercelFunction, build
+from tests.testkit.upstash import EmulatorProcess
+from tests.testkit.vercel import Bundle, VercelFunction, build
 
 ROUNDS = 7
 """Cold starts of each; medians are printed."""

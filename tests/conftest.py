@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.clock import VirtualLoop, no_worker_threads
-from tests.support.isolation import ours
-from tests.support.process import Process
-from tests.support.valkey import Valkey, start_valkey
+from tests.testkit.clock import VirtualLoop, no_worker_threads
+from tests.testkit.isolation import ours
+from tests.testkit.process import Process
+from tests.testkit.valkey import Valkey, start_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -38,7 +38,7 @@ REAL_TIMEOUT = 180
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "virtual_time: runs on tests.support.clock.VirtualLoop")
+    config.addinivalue_line("markers", "virtual_time: runs on tests.testkit.clock.VirtualLoop")
     for name in ours(os.environ):
         del os.environ[name]
 

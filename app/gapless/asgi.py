@@ -1,12 +1,12 @@
-"""`app.main:app`, for uvicorn and Vercel. Reads the environment; opens nothing before the server starts it."""
+"""`gapless.asgi:app`, for uvicorn and Vercel. Reads the environment; opens nothing before the server starts it."""
 
 from __future__ import annotations
 
 import os
 
-from app.factory import serve_or_explain
-from app.policy import choose
-from app.startup import configure_logging
+from gapless.api.factory import serve_or_explain
+from gapless.config.startup import configure_logging
+from gapless.platforms.policy import choose
 
 configure_logging()
 app = serve_or_explain(choose(os.environ))

@@ -1,4 +1,4 @@
-"""`app.lambda_handler.handler`, for AWS Lambda through Mangum.
+"""`gapless.aws.handler`, for AWS Lambda through Mangum.
 
 Lifespan stays off: Mangum would start and stop the app at every invocation. Clients live as long as the process and are
 made with the first request. Whatever front is before the function, the app sees the path as its routes name it.
@@ -16,9 +16,9 @@ sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
 from mangum import Mangum  # noqa: E402
 from starlette.types import ASGIApp, Receive, Scope, Send  # noqa: E402
 
-from app.factory import serve_or_explain  # noqa: E402
-from app.policy import LAMBDA  # noqa: E402
-from app.startup import configure_logging  # noqa: E402
+from gapless.api.factory import serve_or_explain  # noqa: E402
+from gapless.config.startup import configure_logging  # noqa: E402
+from gapless.platforms.policy import LAMBDA  # noqa: E402
 
 
 class _OwnPath:

@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.front.house import House, house
-from tests.support.valkey import Valkey
+from tests.front.app_fixture import RunningApp, running_app
+from tests.testkit.valkey import Valkey
 
 
 @pytest.fixture
-async def served(valkey: Valkey) -> AsyncIterator[House]:
+async def served(valkey: Valkey) -> AsyncIterator[RunningApp]:
     """The service with its defaults, but for streams, which end after 0.2 s. Whatever was asked, it is well after."""
-    async with house(valkey.url) as served:
+    async with running_app(valkey.url) as served:
         yield served
         await assert_well(served)
 
 
-async def assert_well(served: House) -> None:
+async def assert_well(served: RunningApp) -> None:
     """It publishes, and its streams bring what was published."""
     sent = await served.client.post("/channels/well/messages", json={"data": "well"})
     assert sent.status_code == 201, sent.text

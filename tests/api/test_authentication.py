@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.policy import LAMBDA, LAMBDA_ADAPTER, LAMBDA_ADAPTER_BUFFERED, SERVER, VERCEL
-from app.routes.caller import address
+from gapless.api.authentication import address
+from gapless.platforms.policy import LAMBDA, LAMBDA_ADAPTER, LAMBDA_ADAPTER_BUFFERED, SERVER, VERCEL
+from tests.front.app_fixture import RunningApp, bearer, events, of_kind, running_app
 from tests.front.forge import OTHER_SECRET, SECRET, Secret, claims_of
-from tests.front.house import House, bearer, events, house, of_kind
-from tests.support.valkey import Valkey
+from tests.testkit.valkey import Valkey
 
 # --- addresses: what each platform vouches for
 
@@ -73,7 +73,7 @@ def test_every_platform_has_its_rule() -> None:
 
 
 async def test_a_header_that_anyone_can_send_makes_nobody_another(valkey: Valkey) -> None:
-    async with house(valkey.url, public=True, rate=0.001, burst=1) as found:
+    async with running_app(valkey.url, public=True, rate=0.001, burst=1) as found:
         statuses = []
         for number in range(3):
             spoofed = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP")
@@ -86,7 +86,7 @@ async def test_a_header_that_anyone_can_send_makes_nobody_another(valkey: Valkey
 
 
 async def test_proxies_of_ones_own_tell_their_clients_apart(valkey: Valkey) -> None:
-    async with house(valkey.url, public=True, rate=0.001, burst=1, proxies=1) as found:
+    async with running_app(valkey.url, public=True, rate=0.001, burst=1, proxies=1) as found:
         statuses = []
         for client in ("203.0.113.1", "203.0.113.2", "203.0.113.2", "2001:db8::1", "2001:db8::2"):
             headers = {"X-Forwarded-For": f"{time.time_ns()}, {client}"}
@@ -99,8 +99,8 @@ async def test_proxies_of_ones_own_tell_their_clients_apart(valkey: Valkey) -> N
 
 
 @pytest.fixture
-async def found(valkey: Valkey) -> AsyncIterator[House]:
-    async with house(valkey.url, jwt_secret=SECRET, origins="https://app.example.com") as found:
+async def found(valkey: Valkey) -> AsyncIterator[RunningApp]:
+    async with running_app(valkey.url, jwt_secret=SECRET, origins="https://app.example.com") as found:
         yield found
 
 
@@ -111,38 +111,38 @@ def token(**claims: Any) -> str:
 READ, POST = ("GET", "/channels/a/messages"), ("POST", "/channels/a/messages")
 
 
-async def status(found: House, asked: tuple[str, str], headers: dict[str, str], **params: str) -> int:
+async def status(found: RunningApp, asked: tuple[str, str], headers: dict[str, str], **params: str) -> int:
     body = {"data": 1} if asked[0] == "POST" else None
     return (await found.client.request(*asked, json=body, headers=headers, params=params)).status_code
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-async def test_the_scheme_is_written_as_one_likes(found: House, scheme: str) -> None:
+async def test_the_scheme_is_written_as_one_likes(found: RunningApp, scheme: str) -> None:
     assert await status(found, POST, {"Authorization": f"{scheme} {token()}"}) == 201
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", token(), "Basic YW5uOmh1bnRlcjI=", f"Token {token()}", "\xff"])
-async def test_what_is_no_bearer_is_nobody(found: House, header: str) -> None:
+async def test_what_is_no_bearer_is_nobody(found: RunningApp, header: str) -> None:
     for asked in (READ, POST):
         raw = {b"Authorization": header.encode("latin-1")}
         reply = await found.client.request(*asked, json={"data": 1}, headers=raw)  # type: ignore[arg-type]
         assert reply.status_code == 401
 
 
-async def test_a_password_for_whoever_stands_before_us_is_no_matter(found: House) -> None:
+async def test_a_password_for_whoever_stands_before_us_is_no_matter(found: RunningApp) -> None:
     basic = {"Authorization": "Basic YW5uOmh1bnRlcjI="}
     assert await status(found, READ, basic, access_token=token()) == 200
     assert await status(found, READ, {**basic, "Cookie": f"gapless_token={token()}"}) == 200
 
 
-async def test_the_header_counts_before_the_cookie(found: House) -> None:
+async def test_the_header_counts_before_the_cookie(found: RunningApp) -> None:
     stale = {"Cookie": f"gapless_token={token(exp=1)}", "Origin": "http://localhost"}
     for asked, good in ((READ, 200), (POST, 201)):
         assert await status(found, asked, {**stale, **bearer(token())}) == good
         assert await status(found, asked, {**stale, **bearer(token(exp=1))}) == 401
 
 
-async def test_a_reply_never_repeats_a_token(found: House) -> None:
+async def test_a_reply_never_repeats_a_token(found: RunningApp) -> None:
     for bad in (token(exp=1), Secret(OTHER_SECRET).sign(claims_of(time.time())), token(rights=())):
         for way in ({"headers": bearer(bad)}, {"params": {"access_token": bad}}, {"params": {"ticket": bad}}):
             reply = await found.client.get("/channels/a/messages", **way)  # type: ignore[arg-type]
@@ -175,25 +175,25 @@ ORIGINS = {
 
 
 @pytest.mark.parametrize(("origin", "told"), ORIGINS.items())
-async def test_a_cookie_writes_for_our_own_pages_and_those_allowed(found: House, origin: str, told: int) -> None:
+async def test_a_cookie_writes_for_our_own_pages_and_those_allowed(found: RunningApp, origin: str, told: int) -> None:
     headers = {"Cookie": f"gapless_token={token()}", **({"Origin": origin} if origin else {})}
     assert await status(found, POST, headers) == told
 
 
 @pytest.mark.parametrize("origin", ["null", "https://evil.example", ""])
-async def test_without_a_host_no_origin_is_ours(found: House, origin: str) -> None:
+async def test_without_a_host_no_origin_is_ours(found: RunningApp, origin: str) -> None:
     headers = {"Cookie": f"gapless_token={token()}", "Host": "", "Origin": origin}
     assert await status(found, POST, headers) == 403
 
 
 async def test_all_origins_may_read_but_none_writes_by_cookie(valkey: Valkey) -> None:
-    async with house(valkey.url, jwt_secret=SECRET, origins="*") as found:
+    async with running_app(valkey.url, jwt_secret=SECRET, origins="*") as found:
         headers = {"Cookie": f"gapless_token={token()}", "Origin": "https://evil.example"}
         assert await status(found, POST, headers) == 403
         assert await status(found, POST, {**bearer(token()), "Origin": "https://evil.example"}) == 201
 
 
-async def test_a_cookie_reads_for_a_page_that_sends_no_origin(found: House) -> None:
+async def test_a_cookie_reads_for_a_page_that_sends_no_origin(found: RunningApp) -> None:
     """A browser names no origin where a page asks its own; what another page asks for, CORS keeps from it."""
     admin = Secret().sign(claims_of(time.time()) | {"gapless": {"subscribe": ["*"], "admin": True}})
     for path in ("/channels/a/messages", "/channels", "/channels/a/stream"):
@@ -204,7 +204,7 @@ async def test_a_cookie_reads_for_a_page_that_sends_no_origin(found: House) -> N
 # --- the subject
 
 
-async def test_the_subject_is_the_user_whatever_the_message_says(found: House) -> None:
+async def test_the_subject_is_the_user_whatever_the_message_says(found: RunningApp) -> None:
     for claimed in ({}, {"user": "bob"}, {"user": None}):
         posted = await found.client.post("/channels/a/messages", json={"data": 1, **claimed}, headers=bearer(token()))
         assert posted.json()["user"] == "ann"
@@ -221,7 +221,7 @@ async def test_the_subject_is_the_user_whatever_the_message_says(found: House) -
 async def test_a_stream_ends_with_its_token_and_its_cursor_is_good_for_the_next(valkey: Valkey) -> None:
     """The token is over, but within the skew: the stream has 0.3 s left."""
     now = time.time() // 1 + 0.7
-    async with house(valkey.url, jwt_secret=SECRET, lifetime=60, wall=lambda: now) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET, lifetime=60, clock=lambda: now) as found:
         good, old, over = (token(exp=int(now) + left) for left in (60, -29, -30))
         first = await found.client.post("/channels/a/messages", json={"data": 1}, headers=bearer(good))
         stream = events((await found.client.get("/channels/a/stream?history=5", headers=bearer(old))).content)
@@ -237,7 +237,7 @@ async def test_a_stream_ends_with_its_token_and_its_cursor_is_good_for_the_next(
 
 async def test_where_bodies_are_handed_over_whole_it_is_the_same(valkey: Valkey) -> None:
     now = time.time() // 1 + 0.7
-    async with house(valkey.url, policy=LAMBDA, jwt_secret=SECRET, lifetime=60, wall=lambda: now) as found:
+    async with running_app(valkey.url, policy=LAMBDA, jwt_secret=SECRET, lifetime=60, clock=lambda: now) as found:
         old = token(exp=int(now) - 29)
         first = events((await found.client.get("/channels/a/stream", headers=bearer(old))).content)
         assert of_kind(first, "end") == ['{"reason":"deadline"}'], "it is not over yet"
@@ -246,6 +246,6 @@ async def test_where_bodies_are_handed_over_whole_it_is_the_same(valkey: Valkey)
         assert of_kind(events(waited.content), "end") == ['{"reason":"auth"}']
 
 
-async def test_a_stream_does_not_end_with_a_token_that_outlives_it(found: House) -> None:
+async def test_a_stream_does_not_end_with_a_token_that_outlives_it(found: RunningApp) -> None:
     stream = await found.client.get("/channels/a/stream", headers=bearer(token()))
     assert of_kind(events(stream.content), "end") == ['{"reason":"deadline"}']

@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
-from app.factory import create_app
-from app.settings import Settings
+from gapless.api.factory import create_app
+from gapless.config.settings import Settings
 
 ROOT = "/some/path"
 

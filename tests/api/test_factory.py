@@ -7,8 +7,8 @@ import sys
 import httpx
 import pytest
 
-from app.factory import serve_or_explain
-from app.policy import (
+from gapless.api.factory import serve_or_explain
+from gapless.platforms.policy import (
     LAMBDA,
     LAMBDA_ADAPTER,
     LAMBDA_ADAPTER_BUFFERED,

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.errors import StoreUnavailable
-from app.feeds import Feeds
-from app.stores.redis import RedisStore
-from tests.front.house import House, house
-from tests.routes.problem import assert_problem
-from tests.support.valkey import Valkey
+from gapless.channels.feeds import Feeds
+from gapless.log.errors import StoreUnavailable
+from gapless.stores.redis.store import RedisStore
+from tests.api.problem import assert_problem
+from tests.front.app_fixture import RunningApp, running_app
+from tests.testkit.valkey import Valkey
 
 ORIGIN = "https://page.example.com"
 
@@ -25,7 +25,7 @@ def failing(error: Exception) -> Callable[..., Awaitable[Any]]:
     return fail
 
 
-def store_of(found: House) -> RedisStore:
+def store_of(found: RunningApp) -> RedisStore:
     store: RedisStore = found.app.state.wiring.service.store
     return store
 
@@ -34,7 +34,7 @@ async def test_a_defect_is_a_problem_with_all_headers_and_its_status_in_the_log(
     valkey: Valkey, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO, "gapless.access")
-    async with house(valkey.url, origins=[ORIGIN]) as found:
+    async with running_app(valkey.url, origins=[ORIGIN]) as found:
         monkeypatch.setattr(store_of(found), "publish", failing(ZeroDivisionError()))
         reply = await found.client.post("/channels/a/messages", json={"data": 1}, headers={"Origin": ORIGIN})
     assert (reply.status_code, reply.headers["content-type"]) == (500, "application/problem+json")
@@ -50,7 +50,7 @@ async def test_a_defect_is_a_problem_with_all_headers_and_its_status_in_the_log(
 async def test_a_read_that_fails_has_written_nothing(
     valkey: Valkey, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         for call in ("tail", "slice", "channels", "subscribe"):
             monkeypatch.setattr(store_of(found), call, failing(StoreUnavailable("no answer", outcome_unknown=True)))
         reply = await found.client.get(path)
@@ -69,6 +69,6 @@ async def test_a_store_is_closed_whatever_else_fails_to(valkey: Valkey, monkeypa
     monkeypatch.setattr(RedisStore, "close", closing)
     monkeypatch.setattr(Feeds, "close", failing(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
-        async with house(valkey.url) as found:
+        async with running_app(valkey.url) as found:
             assert (await found.client.get("/healthz")).status_code == 200
     assert len(closed) == 1

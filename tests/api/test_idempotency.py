@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import Unprocessable
-from app.models import Message
-from app.routes.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
+from gapless.api.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
+from gapless.api.schemas import Message
+from gapless.log.errors import Unprocessable
 
 HEADERS = {
     "4f": HeaderKey("4f", quoted=False),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.origins import Origins
-from app.routes.loopback import why_not_local
+from gapless.api.loopback import why_not_local
+from gapless.config.origins import Origins
 
 # What stands before services, and the headers that each was seen or is documented to add. `Host` may be loopback.
 PROXIES = {

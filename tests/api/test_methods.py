@@ -7,10 +7,10 @@ from collections import defaultdict
 import pytest
 from starlette.routing import Route
 
-from app.factory import create_app
-from app.settings import Settings
-from tests.front.house import house
-from tests.support.valkey import Valkey
+from gapless.api.factory import create_app
+from gapless.config.settings import Settings
+from tests.front.app_fixture import running_app
+from tests.testkit.valkey import Valkey
 
 METHODS: dict[str, set[str]] = defaultdict(set, {"/static/page.js": {"GET", "HEAD"}})
 for route in create_app(Settings()).routes:
@@ -20,7 +20,7 @@ for route in create_app(Settings()).routes:
 
 @pytest.mark.parametrize("path", METHODS)
 async def test_every_method_of_a_path_is_named(valkey: Valkey, path: str) -> None:
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - METHODS[path]:
             reply = await found.client.request(method, path.format(channel="a"))
             assert reply.status_code == 405
@@ -36,7 +36,7 @@ def test_there_is_a_path_with_routes_of_several_files() -> None:
 
 
 async def test_a_path_that_is_none(valkey: Valkey) -> None:
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         for method in ("GET", "POST", "OPTIONS"):
             reply = await found.client.request(method, "/nowhere")
             assert (reply.status_code, reply.headers["content-type"]) == (404, "application/problem+json")

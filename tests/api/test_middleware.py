@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.routes.door import MOST_LOGGED
+from gapless.api.middleware import MOST_LOGGED
+from tests.front.app_fixture import RunningApp, bearer, running_app
 from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.house import House, bearer, house
-from tests.support.valkey import Valkey
+from tests.testkit.valkey import Valkey
 
 
 @pytest.fixture
-async def found(valkey: Valkey) -> AsyncIterator[House]:
-    async with house(valkey.url) as found:
+async def found(valkey: Valkey) -> AsyncIterator[RunningApp]:
+    async with running_app(valkey.url) as found:
         yield found
 
 
@@ -29,20 +29,20 @@ async def refused(reply_status: int, detail: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "10.0.0.1", "2001:db8::1", "", "unix:", "0.0.0.0", "::"])
-async def test_from_elsewhere_nobody_comes_in(found: House, address: str) -> None:
+async def test_from_elsewhere_nobody_comes_in(found: RunningApp, address: str) -> None:
     for path in PATHS:
         reply = await found.at(address).get(path)
         await refused(reply.status_code, reply.json()["detail"])
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
-async def test_this_machine_comes_in(found: House, address: str) -> None:
+async def test_this_machine_comes_in(found: RunningApp, address: str) -> None:
     assert (await found.at(address).get("/healthz")).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "Via"])
 @pytest.mark.parametrize("value", ["127.0.0.1", "", "for=127.0.0.1"])
-async def test_through_a_proxy_nobody_is_local(found: House, name: str, value: str) -> None:
+async def test_through_a_proxy_nobody_is_local(found: RunningApp, name: str, value: str) -> None:
     for path in PATHS:
         reply = await found.client.get(path, headers={name: value})
         await refused(reply.status_code, reply.json()["detail"])
@@ -75,7 +75,7 @@ HOSTS = {
 
 
 @pytest.mark.parametrize(("host", "local"), HOSTS.items())
-async def test_a_page_that_points_its_name_here_does_not_come_in(found: House, host: str, local: bool) -> None:
+async def test_a_page_that_points_its_name_here_does_not_come_in(found: RunningApp, host: str, local: bool) -> None:
     """DNS rebinding: the browser connects to loopback, and believes it talks to the page's own origin."""
     reply = await found.client.get("/channels/a/messages", headers={"Host": host})
     assert reply.status_code == (200 if local else 403)
@@ -83,9 +83,9 @@ async def test_a_page_that_points_its_name_here_does_not_come_in(found: House, h
 
 async def test_whoever_opens_it_or_has_keys_lets_all_to_the_next_door(valkey: Valkey) -> None:
     elsewhere = {"Host": "messages.example.com", "X-Forwarded-For": "203.0.113.7"}
-    async with house(valkey.url, public=True) as found:
+    async with running_app(valkey.url, public=True) as found:
         assert (await found.at("203.0.113.7").get("/channels/a/messages", headers=elsewhere)).status_code == 200
-    async with house(valkey.url, jwt_secret=SECRET) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET) as found:
         assert (await found.at("203.0.113.7").get("/channels/a/messages", headers=elsewhere)).status_code == 401
         assert (await found.at("203.0.113.7").get("/healthz", headers=elsewhere)).status_code == 200
 
@@ -93,7 +93,7 @@ async def test_whoever_opens_it_or_has_keys_lets_all_to_the_next_door(valkey: Va
 # --- the log
 
 
-async def logged(found: House, caplog: pytest.LogCaptureFixture, path: str) -> str:
+async def logged(found: RunningApp, caplog: pytest.LogCaptureFixture, path: str) -> str:
     caplog.clear()
     with caplog.at_level(logging.INFO, "gapless.access"):
         await found.client.get(path)
@@ -101,7 +101,7 @@ async def logged(found: House, caplog: pytest.LogCaptureFixture, path: str) -> s
     return line
 
 
-async def test_a_request_is_one_line_without_its_query(found: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_request_is_one_line_without_its_query(found: RunningApp, caplog: pytest.LogCaptureFixture) -> None:
     line = await logged(found, caplog, "/channels/a/messages?access_token=hunter2&ticket=hunter3")
     assert line.startswith("GET /channels/a/messages 200 0.")
     assert "hunter" not in line
@@ -110,13 +110,15 @@ async def test_a_request_is_one_line_without_its_query(found: House, caplog: pyt
 
 
 @pytest.mark.parametrize("odd", ["%0a2026 INFO forged", "%1b[31m", "%e2%80%a8", "%c2%85", "%00", "%ff"])
-async def test_a_path_is_one_line_whatever_is_in_it(found: House, caplog: pytest.LogCaptureFixture, odd: str) -> None:
+async def test_a_path_is_one_line_whatever_is_in_it(
+    found: RunningApp, caplog: pytest.LogCaptureFixture, odd: str
+) -> None:
     line = await logged(found, caplog, f"/channels/{odd}")
     assert line.isprintable()
     assert line.isascii()
 
 
-async def test_a_long_path_is_cut(found: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_long_path_is_cut(found: RunningApp, caplog: pytest.LogCaptureFixture) -> None:
     assert len(await logged(found, caplog, "/" + "x" * 50_000)) < MOST_LOGGED + 50
 
 
@@ -124,7 +126,7 @@ async def test_a_long_path_is_cut(found: House, caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/static/page.js", "/openapi.json", "/channels", "/stream"])
-async def test_every_reply_is_nothing_but_what_it_says(found: House, path: str) -> None:
+async def test_every_reply_is_nothing_but_what_it_says(found: RunningApp, path: str) -> None:
     reply = await found.client.get(path)
     assert reply.headers.get_list("x-content-type-options") == ["nosniff"]
     assert reply.headers.get_list("referrer-policy") == ["no-referrer"]
@@ -138,7 +140,7 @@ async def test_every_reply_is_nothing_but_what_it_says(found: House, path: str) 
         assert rules["default-src"] == "'none'"
 
 
-async def test_a_refusal_at_the_door_too(found: House) -> None:
+async def test_a_refusal_at_the_door_too(found: RunningApp) -> None:
     reply = await found.at("203.0.113.7").get("/")
     assert reply.headers["content-security-policy"]
 
@@ -148,7 +150,7 @@ async def test_a_refusal_at_the_door_too(found: House) -> None:
 
 async def test_no_cache_keeps_a_reply(valkey: Valkey) -> None:
     """A shared cache gave an administrator's list of channels to a stranger."""
-    async with house(valkey.url, jwt_secret=SECRET, origins="https://app.example.com", max_body=1024) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET, origins="https://app.example.com", max_body=1024) as found:
         admin = bearer(
             Secret().sign(claims_of(time.time(), gapless={"publish": ["*"], "subscribe": ["*"], "admin": True}))
         )
@@ -180,7 +182,7 @@ async def test_no_cache_keeps_a_reply(valkey: Valkey) -> None:
 
 async def test_pages_and_their_files_are_asked_for_again(valkey: Valkey) -> None:
     """One that was kept without an Origin must not be given to a page that has one."""
-    async with house(valkey.url, jwt_secret=SECRET, origins="https://app.example.com") as found:
+    async with running_app(valkey.url, jwt_secret=SECRET, origins="https://app.example.com") as found:
         for path in ("/", "/docs", "/static/page.js", "/static/icon.svg"):
             reply = await found.client.get(path)
             assert reply.headers.get_list("cache-control") == ["no-cache"]
@@ -198,7 +200,7 @@ async def test_a_defect_of_ours_is_a_problem_like_any_other(
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("of ours")
 
-    async with house(valkey.url, origins="https://app.example.com", public=True) as found:
+    async with running_app(valkey.url, origins="https://app.example.com", public=True) as found:
         monkeypatch.setattr(found.app.state.wiring.service.store, "publish", broken)
         with caplog.at_level(logging.INFO, "gapless"):
             reply = await found.client.post(
@@ -218,7 +220,7 @@ async def test_a_defect_of_ours_is_a_problem_like_any_other(
 
 
 @pytest.mark.parametrize("path", ["/channels/a/messages/", "/channels/a/stream/", "/healthz/", "/docs/", "/static"])
-async def test_no_slash_at_the_end_sends_anybody_elsewhere(found: House, path: str) -> None:
+async def test_no_slash_at_the_end_sends_anybody_elsewhere(found: RunningApp, path: str) -> None:
     """A redirect would name an absolute address, as seen from here: `http://` behind TLS, without a proxy's path."""
     for method in ("GET", "POST", "HEAD"):
         reply = await found.client.request(method, path)

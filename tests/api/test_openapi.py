@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from jsonschema_rs import validator_for
 
-from tests.front.house import House, events, house
-from tests.routes.problem import TITLES, assert_problem
-from tests.support.port import free_port
-from tests.support.valkey import Valkey
+from tests.api.problem import TITLES, assert_problem
+from tests.front.app_fixture import RunningApp, events, running_app
+from tests.testkit.port import free_port
+from tests.testkit.valkey import Valkey
 
 Json = dict[str, Any]
 MESSAGES, STREAM = "/channels/{channel}/messages", "/channels/{channel}/stream"
@@ -32,7 +32,7 @@ OPERATIONS = {
 
 
 @pytest.fixture
-async def schema(served: House) -> Json:
+async def schema(served: RunningApp) -> Json:
     reply = await served.client.get("/openapi.json")
     assert reply.status_code == 200
     described: Json = reply.json()
@@ -77,7 +77,7 @@ async def test_every_reference_leads_somewhere(schema: Json) -> None:
             at = at[part]
 
 
-async def test_the_page_shows_it(served: House) -> None:
+async def test_the_page_shows_it(served: RunningApp) -> None:
     """With files of this service only. (`test_browser.py` looks at it.)"""
     reply = await served.client.get("/docs")
     assert (reply.status_code, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -105,7 +105,7 @@ async def test_what_is_to_be_sent_is_valid_by_its_own_schema(schema: Json) -> No
         assert not valid.is_valid(wrong), wrong
 
 
-async def test_what_is_to_be_sent_is_taken_and_answered_as_shown(schema: Json, served: House) -> None:
+async def test_what_is_to_be_sent_is_taken_and_answered_as_shown(schema: Json, served: RunningApp) -> None:
     shown = {
         status: example for _, status, example in replies(schema, "application/json") if "localId" in (example or {})
     }
@@ -121,7 +121,7 @@ async def test_what_is_to_be_sent_is_taken_and_answered_as_shown(schema: Json, s
         assert all(same_shape(a, b) for a, b in zip(reply.json().values(), shown[status].values(), strict=True))
 
 
-async def test_a_page_of_history_is_as_shown(schema: Json, served: House) -> None:
+async def test_a_page_of_history_is_as_shown(schema: Json, served: RunningApp) -> None:
     [shown] = [example for where, _, example in replies(schema, "application/json") if where == f"get {MESSAGES} 200"]
     await served.client.post("/channels/general/messages", json={"data": {"text": "hi"}, "user": "ann"})
     told = (await served.client.get("/channels/general/messages")).json()
@@ -134,7 +134,7 @@ async def test_a_page_of_history_is_as_shown(schema: Json, served: House) -> Non
     assert same_shape(told["cursor"], shown["cursor"])
 
 
-async def test_a_stream_is_as_shown(schema: Json, served: House) -> None:
+async def test_a_stream_is_as_shown(schema: Json, served: RunningApp) -> None:
     await served.client.post("/channels/general/messages", json={"data": "hi", "user": "ann"})
     reply = await served.client.get("/channels/general/stream?history=1")
     hello, message, _ = events(reply.content)
@@ -228,7 +228,7 @@ REFUSALS = [
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: f"{one.operation} {one.status}")
 async def test_what_is_refused_is_listed(refusal: Refusal, schema: Json, valkey: Valkey) -> None:
     method, path = refusal.operation
-    async with house(**{"redis_url": valkey.url, **refusal.settings}) as served:
+    async with running_app(**{"redis_url": valkey.url, **refusal.settings}) as served:
         reply = await served.client.request(method.upper(), refusal.path, **refusal.options)
     assert_problem(reply, refusal.status)
     listed = schema["paths"][path][method]["responses"]

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.cursor import Position
-from app.errors import BadRequest, Refused, TooLarge, Unprocessable
-from app.events import ENVELOPE, Entry
-from app.frames import Frame
-from app.models import MOST_IN_BATCH, OWN_EVENTS, Message, drafts_of, read_json, read_messages
-from tests.support import strategies as some
+from gapless.api.schemas import MOST_IN_BATCH, OWN_EVENTS, Message, drafts_of, read_json, read_messages
+from gapless.channels.frames import Frame
+from gapless.log.cursor import Position
+from gapless.log.entries import ENVELOPE, Entry
+from gapless.log.errors import BadRequest, Refused, TooLarge, Unprocessable
+from tests.testkit import strategies as some
 
 ROOM = 1000
 """Messages that a log may hold in these tests: more than a batch."""

@@ -11,10 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from app.errors import Unprocessable
-from app.models import Message, read_messages
-from app.spelling import data_as_written
-from tests.support import strategies as some
+from gapless.api.schemas import Message, read_messages
+from gapless.api.spelling import data_as_written
+from gapless.log.errors import Unprocessable
+from tests.testkit import strategies as some
 
 NUMBERS = ["1e15", "1E15", "0.10", "-0", "-0.0", "1.0", "1e+2", "1E-400", "12345678901234567890", "0e99999", "1.7e308"]
 NUMBER = re.compile(r'("(?:[^"\\]|\\.)*")|(-?[0-9.eE+-]+)')

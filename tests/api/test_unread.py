@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.routes import unread
-from app.routes.unread import REST_BYTES, Unread
+from gapless.api import unread
+from gapless.api.unread import REST_BYTES, Unread
 
 LENGTH = (b"content-length", b"10")
 OFFER = (b"upgrade", b"h2c")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.errors import Forbidden
-from app.grant import EVERYBODY, SKEW, Grant
+from gapless.auth.grant import EVERYBODY, SKEW, Grant
+from gapless.log.errors import Forbidden
 
 NOW = 1_767_225_600.0
 

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import Unauthorized
-from app.key_set import MOST_KEYS, MOST_OF_ONE_ID, Unusable, algorithms_of, read_key, read_key_set
-from app.tokens import Expected, verify_published
+from gapless.auth.key_set import MOST_KEYS, MOST_OF_ONE_ID, Unusable, algorithms_of, read_key, read_key_set
+from gapless.auth.tokens import Expected, verify_published
+from gapless.log.errors import Unauthorized
 from tests.front.forge import Published, claims_of, private_key
-from tests.support import strategies as some
+from tests.testkit import strategies as some
 
 NOW = 1_767_225_600.0
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import limits
-from app.limits import Buckets, OpenRate, ReadBudget, Shares, Who, network_of, subject_of
+from gapless.auth import rates as limits
+from gapless.auth.rates import Buckets, OpenRate, ReadBudget, Shares, Who, network_of, subject_of
 
 # --- addresses
 

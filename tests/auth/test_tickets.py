@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import Forbidden, Unauthorized
-from app.grant import SKEW, Grant
-from app.tickets import TICKET_SECONDS, Tickets
-from app.tokens import Expected, verify_shared
+from gapless.auth.grant import SKEW, Grant
+from gapless.auth.tickets import TICKET_SECONDS, Tickets
+from gapless.auth.tokens import Expected, verify_shared
+from gapless.log.errors import Forbidden, Unauthorized
 from tests.front.forge import OTHER_SECRET, SECRET, Secret, claims_of
 
 NOW = 1_767_225_600.0

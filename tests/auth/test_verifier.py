@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app import keys as keys_module
-from app.errors import KeysUnavailable, StoreUnavailable, Unauthorized
-from app.grant import Grant
-from app.keys import AGAIN, EARLY, FROZEN, KEEP, MOST_BYTES, MOST_SAID, RETRY, Keys
-from app.tokens import Expected
+from gapless.auth import verifier as keys_module
+from gapless.auth.grant import Grant
+from gapless.auth.tokens import Expected
+from gapless.auth.verifier import AGAIN, EARLY, FROZEN, KEEP, MOST_BYTES, MOST_SAID, RETRY, TokenVerifier
+from gapless.log.errors import KeysUnavailable, StoreUnavailable, Unauthorized
 from tests.front.forge import OTHER_SECRET, SECRET, Published, Secret, Signer, claims_of, unsigned
 from tests.front.key_server import KeyServer, reply
-from tests.support.alarm import auntil
+from tests.testkit.alarm import auntil
 
 NOW = 1_767_225_600.0
 ONE, TWO, THREE = (Published("EC", f"key {number}", number) for number in range(3))
@@ -42,19 +42,19 @@ async def server() -> AsyncIterator[KeyServer]:
 
 
 @pytest.fixture
-async def keys(server: KeyServer, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Keys]:
+async def keys(server: KeyServer, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TokenVerifier]:
     monkeypatch.setattr(keys_module, "TIMEOUT", 15.0)  # what hangs here is let go by hand
-    keys = Keys((), server.url, Expected(), clock)
+    keys = TokenVerifier((), server.url, Expected(), clock)
     yield keys
     await keys.close()
 
 
-def fetching(keys: Keys) -> bool:
+def fetching(keys: TokenVerifier) -> bool:
     assert keys._published is not None
     return keys._published._fetching is not None
 
 
-async def refreshed(keys: Keys) -> None:
+async def refreshed(keys: TokenVerifier) -> None:
     """A fetch in the background has ended."""
     await auntil(lambda: not fetching(keys), "the fetch has ended")
 
@@ -63,7 +63,9 @@ def token(signer: Signer) -> str:
     return signer.sign(claims_of(NOW, exp=int(NOW) + 100_000))
 
 
-async def test_keys_are_fetched_with_the_first_token_and_kept(server: KeyServer, keys: Keys, clock: Clock) -> None:
+async def test_keys_are_fetched_with_the_first_token_and_kept(
+    server: KeyServer, keys: TokenVerifier, clock: Clock
+) -> None:
     assert server.requests == 0
     for _ in range(3):
         assert (await keys.verify(token(ONE))).user == "ann"
@@ -76,7 +78,7 @@ async def test_keys_are_fetched_with_the_first_token_and_kept(server: KeyServer,
     assert server.requests == 2
 
 
-async def test_all_who_wait_share_one_fetch(server: KeyServer, keys: Keys) -> None:
+async def test_all_who_wait_share_one_fetch(server: KeyServer, keys: TokenVerifier) -> None:
     server.gate.clear()
     waiting = [asyncio.create_task(keys.verify(token(ONE))) for _ in range(50)]
     strangers = [asyncio.create_task(keys.verify(token(TWO))) for _ in range(50)]
@@ -93,7 +95,9 @@ async def test_all_who_wait_share_one_fetch(server: KeyServer, keys: Keys) -> No
 # --- rotation
 
 
-async def test_a_new_key_is_found_and_an_old_one_forgotten(server: KeyServer, keys: Keys, clock: Clock) -> None:
+async def test_a_new_key_is_found_and_an_old_one_forgotten(
+    server: KeyServer, keys: TokenVerifier, clock: Clock
+) -> None:
     await keys.verify(token(ONE))
     server.keys = [ONE.jwk, TWO.jwk]
     clock.now += AGAIN
@@ -107,7 +111,7 @@ async def test_a_new_key_is_found_and_an_old_one_forgotten(server: KeyServer, ke
         await keys.verify(token(ONE))
 
 
-async def test_a_stranger_can_not_make_us_ask_more_often(server: KeyServer, keys: Keys, clock: Clock) -> None:
+async def test_a_stranger_can_not_make_us_ask_more_often(server: KeyServer, keys: TokenVerifier, clock: Clock) -> None:
     await keys.verify(token(ONE))
     for number in range(100):
         with pytest.raises(Unauthorized):
@@ -117,7 +121,9 @@ async def test_a_stranger_can_not_make_us_ask_more_often(server: KeyServer, keys
     await keys.verify(token(ONE))
 
 
-async def test_a_clock_that_is_set_back_does_not_stop_the_fetching(server: KeyServer, keys: Keys, clock: Clock) -> None:
+async def test_a_clock_that_is_set_back_does_not_stop_the_fetching(
+    server: KeyServer, keys: TokenVerifier, clock: Clock
+) -> None:
     await keys.verify(token(ONE))
     server.keys = [TWO.jwk]
     clock.now -= 50_000
@@ -128,7 +134,7 @@ async def test_a_clock_that_is_set_back_does_not_stop_the_fetching(server: KeySe
 # --- in the background
 
 
-async def test_known_keys_wait_for_no_fetch(server: KeyServer, keys: Keys, clock: Clock) -> None:
+async def test_known_keys_wait_for_no_fetch(server: KeyServer, keys: TokenVerifier, clock: Clock) -> None:
     """Whoever publishes hangs: every request with a known key took three seconds more at each refresh."""
     await keys.verify(token(ONE))
     server.gate.clear()
@@ -144,7 +150,7 @@ async def test_known_keys_wait_for_no_fetch(server: KeyServer, keys: Keys, clock
     assert server.requests == 2
 
 
-async def test_for_as_long_as_it_hangs(server: KeyServer, keys: Keys, clock: Clock) -> None:
+async def test_for_as_long_as_it_hangs(server: KeyServer, keys: TokenVerifier, clock: Clock) -> None:
     await keys.verify(token(ONE))
     for number in range(5):
         server.answer = FAILURES["no answer"]
@@ -158,7 +164,7 @@ async def test_for_as_long_as_it_hangs(server: KeyServer, keys: Keys, clock: Clo
 
 
 async def test_a_key_that_was_withdrawn_while_nobody_came_is_asked_for_first(
-    server: KeyServer, keys: Keys, clock: Clock
+    server: KeyServer, keys: TokenVerifier, clock: Clock
 ) -> None:
     await keys.verify(token(ONE))
     server.keys = [TWO.jwk]
@@ -167,7 +173,7 @@ async def test_a_key_that_was_withdrawn_while_nobody_came_is_asked_for_first(
         await keys.verify(token(ONE))
 
 
-async def test_a_fetch_that_was_frozen_says_nothing(server: KeyServer, keys: Keys, clock: Clock) -> None:
+async def test_a_fetch_that_was_frozen_says_nothing(server: KeyServer, keys: TokenVerifier, clock: Clock) -> None:
     """As on Lambda, between two requests: whoever comes then asks again, and an old key does not go on for ever."""
     await keys.verify(token(ONE))
     server.gate.clear()
@@ -184,7 +190,7 @@ async def test_a_fetch_that_was_frozen_says_nothing(server: KeyServer, keys: Key
 
 
 async def test_one_that_was_frozen_is_begun_again_for_an_unknown_key(
-    server: KeyServer, keys: Keys, clock: Clock
+    server: KeyServer, keys: TokenVerifier, clock: Clock
 ) -> None:
     server.gate.clear()
     asking = asyncio.create_task(keys.verify(token(ONE)))
@@ -196,7 +202,9 @@ async def test_one_that_was_frozen_is_begun_again_for_an_unknown_key(
     assert server.requests == 2
 
 
-async def test_what_nobody_waits_for_is_ended_with_the_service(server: KeyServer, keys: Keys, clock: Clock) -> None:
+async def test_what_nobody_waits_for_is_ended_with_the_service(
+    server: KeyServer, keys: TokenVerifier, clock: Clock
+) -> None:
     await keys.verify(token(ONE))
     server.silent = True
     clock.now += EARLY
@@ -227,7 +235,7 @@ FAILURES: dict[str, bytes] = {
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 async def test_without_keys_nobody_can_be_told_apart(
-    server: KeyServer, keys: Keys, failure: bytes, caplog: pytest.LogCaptureFixture
+    server: KeyServer, keys: TokenVerifier, failure: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.answer = failure
     with pytest.raises(KeysUnavailable) as raised:
@@ -240,12 +248,14 @@ async def test_without_keys_nobody_can_be_told_apart(
     assert "hunter2" not in line + str(raised.value)
 
 
-async def test_a_set_is_asked_for_as_it_is(server: KeyServer, keys: Keys) -> None:
+async def test_a_set_is_asked_for_as_it_is(server: KeyServer, keys: TokenVerifier) -> None:
     await keys.verify(token(ONE))
     assert b"\r\naccept-encoding: identity\r\n" in server.heads[0].lower()
 
 
-async def test_who_publishes_is_not_hammered_while_it_is_down(server: KeyServer, keys: Keys, clock: Clock) -> None:
+async def test_who_publishes_is_not_hammered_while_it_is_down(
+    server: KeyServer, keys: TokenVerifier, clock: Clock
+) -> None:
     server.answer = FAILURES["an error"]
     for _ in range(20):
         with pytest.raises(KeysUnavailable):
@@ -258,7 +268,7 @@ async def test_who_publishes_is_not_hammered_while_it_is_down(server: KeyServer,
 
 
 async def test_silence_is_a_failure_and_is_waited_for_once(
-    server: KeyServer, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    server: KeyServer, keys: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys_module, "TIMEOUT", 1.0)
     server.silent = True
@@ -267,7 +277,7 @@ async def test_silence_is_a_failure_and_is_waited_for_once(
     assert server.requests == 1
 
 
-async def test_a_trickle_is_a_failure(server: KeyServer, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_trickle_is_a_failure(server: KeyServer, keys: TokenVerifier, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte comes in time, and the whole never does."""
     monkeypatch.setattr(keys_module, "TIMEOUT", 0.6)
     server.trickle = 0.05
@@ -276,7 +286,9 @@ async def test_a_trickle_is_a_failure(server: KeyServer, keys: Keys, monkeypatch
     assert server.requests == 1
 
 
-async def test_old_keys_go_on_while_new_ones_can_not_be_had(server: KeyServer, keys: Keys, clock: Clock) -> None:
+async def test_old_keys_go_on_while_new_ones_can_not_be_had(
+    server: KeyServer, keys: TokenVerifier, clock: Clock
+) -> None:
     await keys.verify(token(ONE))
     server.answer = FAILURES["an error"]
     clock.now += KEEP
@@ -298,13 +310,13 @@ async def test_old_keys_go_on_while_new_ones_can_not_be_had(server: KeyServer, k
 async def test_nobody_there(clock: Clock) -> None:
     for url in ("http://127.0.0.1:1/keys", "http://[/", "https://127.0.0.1:1/"):
         with pytest.raises(KeysUnavailable):
-            await Keys((), url, Expected(), clock).verify(token(ONE))
+            await TokenVerifier((), url, Expected(), clock).verify(token(ONE))
 
 
 # --- which key
 
 
-async def test_keys_of_two_kinds_under_one_id_are_both_tried(server: KeyServer, keys: Keys) -> None:
+async def test_keys_of_two_kinds_under_one_id_are_both_tried(server: KeyServer, keys: TokenVerifier) -> None:
     both = [Published("RSA", "same"), Published("EC", "same")]
     server.keys = [signer.jwk for signer in both]
     for signer in both:
@@ -318,7 +330,7 @@ async def test_keys_of_two_kinds_under_one_id_are_both_tried(server: KeyServer, 
 
 
 async def test_what_can_not_be_used_is_logged_once(
-    server: KeyServer, keys: Keys, clock: Clock, caplog: pytest.LogCaptureFixture
+    server: KeyServer, keys: TokenVerifier, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def said() -> list[str]:
         return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
@@ -335,7 +347,7 @@ async def test_what_can_not_be_used_is_logged_once(
 
 
 async def test_tokens_of_both_secrets_are_honoured_while_one_is_changed(clock: Clock) -> None:
-    both = Keys([OTHER_SECRET, SECRET], None, Expected(), clock)
+    both = TokenVerifier([OTHER_SECRET, SECRET], None, Expected(), clock)
     for secret in (SECRET, OTHER_SECRET):
         assert (await both.verify(Secret(secret).sign(claims_of(NOW)))).user == "ann"
         with pytest.raises(Unauthorized, match="expired"):
@@ -344,15 +356,15 @@ async def test_tokens_of_both_secrets_are_honoured_while_one_is_changed(clock: C
         await both.verify(Secret("a third secret, and as long as both").sign(claims_of(NOW)))
 
 
-async def test_a_token_that_names_no_key_has_the_only_one(server: KeyServer, keys: Keys) -> None:
+async def test_a_token_that_names_no_key_has_the_only_one(server: KeyServer, keys: TokenVerifier) -> None:
     anonymous = Published("EC", None, 0)
     assert await keys.verify(token(anonymous))
     server.keys = [ONE.jwk, TWO.jwk]
     with pytest.raises(Unauthorized):
-        await Keys((), server.url, Expected(), lambda: NOW).verify(token(anonymous))
+        await TokenVerifier((), server.url, Expected(), lambda: NOW).verify(token(anonymous))
 
 
-async def test_keys_for_something_else_are_not_among_ours(server: KeyServer, keys: Keys) -> None:
+async def test_keys_for_something_else_are_not_among_ours(server: KeyServer, keys: TokenVerifier) -> None:
     server.keys = [{**TWO.jwk, "use": "enc"}, {"kty": "oct", "kid": "key 2", "k": "c2VjcmV0"}, ONE.jwk]
     assert await keys.verify(token(Published("EC", None, 0))), "there is only one that verifies"
     with pytest.raises(Unauthorized):
@@ -361,7 +373,7 @@ async def test_keys_for_something_else_are_not_among_ours(server: KeyServer, key
 
 @pytest.mark.parametrize("kid", [None, "key 0"])
 async def test_secret_and_published_keys_side_by_side(server: KeyServer, clock: Clock, kid: str | None) -> None:
-    both = Keys([SECRET], server.url, Expected(), clock)
+    both = TokenVerifier([SECRET], server.url, Expected(), clock)
     assert (await both.verify(Secret().sign(claims_of(NOW, sub="server")))).user == "server"
     assert server.requests == 0, "the secret needs nobody"
     assert (await both.verify(token(Published("EC", kid, 0)))).user == "ann"
@@ -371,14 +383,14 @@ async def test_secret_and_published_keys_side_by_side(server: KeyServer, clock: 
 
 
 async def test_an_old_token_of_the_secret_is_not_looked_for_elsewhere(server: KeyServer, clock: Clock) -> None:
-    both = Keys([SECRET], server.url, Expected(), clock)
+    both = TokenVerifier([SECRET], server.url, Expected(), clock)
     with pytest.raises(Unauthorized, match="expired"):
         await both.verify(Secret().sign(claims_of(NOW, exp=int(NOW) - 60)))
     assert server.requests == 0
 
 
 async def test_without_published_keys_the_secret_decides(clock: Clock) -> None:
-    alone = Keys([SECRET], None, Expected(), clock)
+    alone = TokenVerifier([SECRET], None, Expected(), clock)
     assert await alone.verify(Secret().sign(claims_of(NOW)))
     with pytest.raises(Unauthorized, match="signature"):
         await alone.verify(token(ONE))

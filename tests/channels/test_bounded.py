@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from app.bounded import LIMIT, BoundedStore, bounded
-from app.ending import AGAIN
-from app.errors import StoreUnavailable
-from tests.support.clock import advance, settle
-from tests.support.model_store import ModelStore
+from gapless.channels.bounded import LIMIT, BoundedStore, bounded
+from gapless.log.errors import StoreUnavailable
+from gapless.runtime.tasks import AGAIN
+from tests.testkit.clock import advance, settle
+from tests.testkit.model_store import ModelStore
 
 pytestmark = pytest.mark.virtual_time
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.claims import CONFIRM, MOST_CLAIMS, Claims
-from app.cursor import Position
-from app.events import Entry
-from app.tail import Tail
-from tests.support import strategies as some
+from gapless.channels.claims import CONFIRM, MOST_CLAIMS, Claims
+from gapless.channels.tail import Tail
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry
+from tests.testkit import strategies as some
 
 BASE = Position("t9x2k0ab", 0, "0")
 

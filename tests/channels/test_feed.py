@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.bounded import LIMIT
-from app.cursor import Position, no_log
-from app.errors import StoreUnavailable
-from app.events import Entry, Gap, GapReason
-from app.feed import Feed, FeedSettings
-from app.frames import Frame
-from app.store import Room
-from tests.support.clock import VirtualClock, advance, settle
-from tests.support.model_store import ModelStore
+from gapless.channels.bounded import LIMIT
+from gapless.channels.feed import Feed, FeedSettings
+from gapless.channels.frames import Frame
+from gapless.log.cursor import Position, no_log
+from gapless.log.entries import Entry, Gap, GapReason
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import Room
+from tests.testkit.clock import VirtualClock, advance, settle
+from tests.testkit.model_store import ModelStore
 
 pytestmark = pytest.mark.virtual_time
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from app.feed import Feed
-from app.store import Store
-from tests.support.clock import advance
-from tests.support.model_store import ModelStore
-from tests.test_feed import SETTINGS, Ear
+from gapless.channels.feed import Feed
+from gapless.log.store import Store
+from tests.channels.test_feed import SETTINGS, Ear
+from tests.testkit.clock import advance
+from tests.testkit.model_store import ModelStore
 
 pytestmark = pytest.mark.virtual_time
 

@@ -15,14 +15,17 @@ from httpx_sse import EventSource
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app import frames
-from app.cursor import Position, format_cursor
-from app.errors import CorruptLog
-from app.events import End, Entry, Gap, GapReason
-from app.frames import HEARTBEAT, Frame
-from app.models import Message
-from tests.support import strategies as some
-from tests.support.event_stream import EventStreamParser
+from gapless.api.schemas import Message
+from gapless.channels import frames
+from gapless.channels.frames import Frame
+from gapless.delivery import sse
+from gapless.delivery.end import End
+from gapless.delivery.sse import HEARTBEAT
+from gapless.log.cursor import Position, format_cursor
+from gapless.log.entries import Entry, Gap, GapReason
+from gapless.log.errors import CorruptLog
+from tests.testkit import strategies as some
+from tests.testkit.event_stream import EventStreamParser
 
 OPENING = b": a stream\nid: before\ndata: 0\n\n"
 
@@ -155,7 +158,7 @@ def test_a_body_of_another_make_is_refused(body: bytes) -> None:
 def test_hello_says_where_its_stream_begins(
     cursor: tuple[Position, ...] | None, channels: list[str], heartbeat: float, lifetime: float
 ) -> None:
-    block = frames.hello(cursor, channels, heartbeat=heartbeat, lifetime=lifetime, mode="streaming", retry=700)
+    block = sse.hello(cursor, channels, heartbeat=heartbeat, lifetime=lifetime, mode="streaming", retry=700)
     assert block.startswith(b"retry: 700\n")
     (event,) = later(by_the_standard, block)
     told = json.loads(event.data)
@@ -167,12 +170,12 @@ def test_hello_says_where_its_stream_begins(
 
 
 def test_whole_seconds_are_written_without_a_fraction() -> None:
-    block = frames.hello(None, ["c"], heartbeat=15.0, lifetime=0.25, mode="buffered", retry=1)
+    block = sse.hello(None, ["c"], heartbeat=15.0, lifetime=0.25, mode="buffered", retry=1)
     assert b'"heartbeat":15,"lifetime":0.25,' in block
 
 
 def test_hello_without_a_cursor_leaves_the_clients_own_alone() -> None:
-    assert b"id:" not in frames.hello(None, ["c"], heartbeat=1, lifetime=1, mode="streaming", retry=1)
+    assert b"id:" not in sse.hello(None, ["c"], heartbeat=1, lifetime=1, mode="streaming", retry=1)
 
 
 @given(
@@ -181,7 +184,7 @@ def test_hello_without_a_cursor_leaves_the_clients_own_alone() -> None:
 def test_a_gap_tells_all_it_knows(
     reason: GapReason, resume: Position, oldest: Position | None, latest: Position | None, missed: int
 ) -> None:
-    told = frames.gap_json("c", Gap(reason, resume, oldest, latest, missed))
+    told = sse.gap_json("c", Gap(reason, resume, oldest, latest, missed))
     assert told == {
         "channel": "c",
         "reason": reason.value,
@@ -189,14 +192,14 @@ def test_a_gap_tells_all_it_knows(
         "oldest": oldest and str(oldest),
         "latest": latest and str(latest),
     }
-    (event,) = by_the_standard(frames.block("gap", told, cursor=[resume]))
+    (event,) = by_the_standard(sse.block("gap", told, cursor=[resume]))
     assert (event.id, event.event, json.loads(event.data)) == (str(resume), "gap", told)
 
 
 @pytest.mark.parametrize("reason", End)
 @every_reader
 def test_an_end_moves_nobodys_position(read: Callable[[bytes], list[Event]], reason: End) -> None:
-    (event,) = later(read, frames.end(reason, retry=5000))
+    (event,) = later(read, sse.end(reason, retry=5000))
     assert event == ("before", "end", json.dumps({"reason": reason.value}, separators=(",", ":")))
 
 
@@ -209,7 +212,7 @@ def test_a_heartbeat_is_no_event_wherever_it_falls(read: Callable[[bytes], list[
 @given(some.json_values)
 @example("\x85\u2028\u2029")
 def test_data_of_our_own_is_one_line_to_everybody(data: Any) -> None:
-    block = frames.block("signal", data)
+    block = sse.block("signal", data)
     assert len(block.decode().splitlines()) == 3
     assert json.loads(by_splitlines(block)[0].data) == data
 

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from app.bounded import BoundedStore
-from app.feed import FeedSettings
-from app.feeds import BEGUN, Feeds, Most, Visitor
-from app.limits import READ_UNIT, Who
-from app.paying import charge, paid_by
-from app.store import SLICE, TAIL, Room
-from tests.support.model_store import ModelStore
+from gapless.auth.rates import READ_UNIT, Who
+from gapless.channels.bounded import BoundedStore
+from gapless.channels.feed import FeedSettings
+from gapless.channels.feeds import BEGUN, Feeds, Most, Visitor
+from gapless.channels.paying import charge, paid_by
+from gapless.log.store import SLICE, TAIL, Room
+from tests.testkit.model_store import ModelStore
 
 SETTINGS = FeedSettings(recheck=15, linger=0, retention=3600, page=10)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.schedule import NEVER, QUIET_AFTER, QUIET_EVERY, REREAD, Schedule
+from gapless.channels.schedule import NEVER, QUIET_AFTER, QUIET_EVERY, REREAD, Schedule
 
 TICK = 1 / 64
 """Steps of time that add up exactly."""

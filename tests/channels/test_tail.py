@@ -9,13 +9,13 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from app import tail as rules
-from app.cursor import Position, base36, start_of
-from app.events import Entry, GapReason
-from app.frames import Frame
-from app.store import Slice
-from app.tail import Relation, Tail, judge, reset
-from tests.support import strategies as some
+from gapless.channels import tail as rules
+from gapless.channels.frames import Frame
+from gapless.channels.tail import Relation, Tail, reset, resolve_position
+from gapless.log.cursor import Position, base36, start_of
+from gapless.log.entries import Entry, GapReason
+from gapless.log.store import Slice
+from tests.testkit import strategies as some
 
 CHANNEL = "c"
 RETENTION = 1000.0
@@ -113,7 +113,7 @@ def test_after_a_place_in_the_log_come_exactly_the_entries_after_it(log: Log, pa
     assume(log.entries)
     at = data.draw(st.integers(0, len(log.entries)))
     place = log.history[at]
-    told = judge(CHANNEL, place, log.slice(place.seq + 1, place.seq + page), RETENTION)
+    told = resolve_position(CHANNEL, place, log.slice(place.seq + 1, place.seq + page), RETENTION)
     assert told is not None
     assert told.gap is None
     found = [frame.entry for frame in told.frames]
@@ -125,7 +125,7 @@ def test_after_a_place_in_the_log_come_exactly_the_entries_after_it(log: Log, pa
 @given(logs(), st.lists(some.message_ids | some.starts, max_size=5))
 def test_a_place_that_anybody_ever_saw_is_answered_by_its_entries_or_a_gap(log: Log, strange: list[Position]) -> None:
     for place in [*log.places, *strange]:
-        told = judge(CHANNEL, place, log.slice(place.seq + 1, place.seq + 10), RETENTION)
+        told = resolve_position(CHANNEL, place, log.slice(place.seq + 1, place.seq + 10), RETENTION)
         if not log.entries or (place.epoch, place.seq) > (log.head.epoch, log.head.seq):
             assert told is None, "what lies past the end proves nothing"
             continue
@@ -151,14 +151,16 @@ def test_missed_counts_the_messages_that_were_trimmed(
     everything = list(log.entries)
     log.trim(trimmed)
     place = data.draw(st.sampled_from([everything[0].before, *(entry.position for entry in everything)]))
-    told = judge(CHANNEL, place, log.slice(place.seq + 1, place.seq + 100), RETENTION)
+    told = resolve_position(CHANNEL, place, log.slice(place.seq + 1, place.seq + 100), RETENTION)
     assert told is not None
     owed = [entry for entry in everything if entry.position.seq > place.seq]
     gone = [entry for entry in owed if entry not in log.entries]
     if gone:
         assert told.gap is not None
         assert told.gap.missed == len(gone)
-        assert judge(CHANNEL, told.gap.resume, log.slice(told.gap.resume.seq + 1, 100), RETENTION) is not None
+        assert (
+            resolve_position(CHANNEL, told.gap.resume, log.slice(told.gap.resume.seq + 1, 100), RETENTION) is not None
+        )
     else:
         assert [frame.entry for frame in told.frames] == owed
 
@@ -169,7 +171,7 @@ def test_who_saw_no_log_gets_all_of_one_that_began_since(age: int, length: int, 
     log.append(length)
     log.trim(trimmed)
     place = Position(base36(log.base.began - age, 6), 0, "0")
-    told = judge(CHANNEL, place, log.slice(place.seq + 1, place.seq + 100), RETENTION)
+    told = resolve_position(CHANNEL, place, log.slice(place.seq + 1, place.seq + 100), RETENTION)
     assert told is not None
     if age >= RETENTION:
         assert told.gap == reset(log.slice(0, 0), log.base), "a log before this one may have come and gone"
@@ -181,7 +183,7 @@ def test_who_saw_no_log_gets_all_of_one_that_began_since(age: int, length: int, 
 
 
 def test_who_saw_no_log_and_still_sees_none_has_missed_nothing() -> None:
-    told = judge(CHANNEL, Position("t9x2k0", 0, "0"), Slice(), RETENTION)
+    told = resolve_position(CHANNEL, Position("t9x2k0", 0, "0"), Slice(), RETENTION)
     assert told is not None
     assert (told.frames, told.gap) == ((), None)
 
@@ -194,7 +196,7 @@ def test_a_reader_that_was_reset_goes_on_with_the_oldest_message_kept(log: Log, 
     if not log.entries:
         assert (gap.resume, gap.oldest, gap.latest) == (empty, None, None)
         return
-    told = judge(CHANNEL, gap.resume, log.slice(gap.resume.seq + 1, gap.resume.seq + 1000), RETENTION)
+    told = resolve_position(CHANNEL, gap.resume, log.slice(gap.resume.seq + 1, gap.resume.seq + 1000), RETENTION)
     assert told is not None
     assert [frame.entry for frame in told.frames] == log.entries
 
@@ -255,7 +257,7 @@ def test_a_place_in_another_history_is_not_found() -> None:
     assert other.seq == 4
     assert other not in log.history
     assert tail_of(log).find(other, RETENTION) is None
-    told = judge(CHANNEL, other, log.slice(other.seq + 1, 9), RETENTION)
+    told = resolve_position(CHANNEL, other, log.slice(other.seq + 1, 9), RETENTION)
     assert told is not None
     assert told.gap is not None
     assert told.gap.reason is GapReason.RESET
@@ -284,7 +286,7 @@ def test_what_a_tail_says_is_what_its_log_says(log: Log, other: Log, data: st.Da
     tail = tail_of(log)
     anywhere = st.sampled_from([*log.places, *other.places]) | some.positions
     place = data.draw(anywhere | st.integers(-2000, 2000).map(lambda s: Position(base36(BEGAN + s, 6), 0, "0")))
-    told = judge(CHANNEL, place, log.slice(place.seq + 1, place.seq + 1000), RETENTION)
+    told = resolve_position(CHANNEL, place, log.slice(place.seq + 1, place.seq + 1000), RETENTION)
     index = tail.find(place, RETENTION)
     if index is not None:
         assert told is not None

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from app.cli.address import UNREAD_MS, Address, listen, resolve
-from app.errors import StartupRefused
-from tests.support.need import need
+from gapless.cli.address import UNREAD_MS, Address, listen, resolve
+from gapless.log.errors import StartupRefused
+from tests.testkit.need import need
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from app import __version__
-from app.cli.address import listen, resolve
-from tests.stores.embedded_use import command, private_folder, runs, servers
-from tests.support.alarm import Alarm, until
-from tests.support.isolation import isolated
-from tests.support.process import Process
+from gapless.cli.address import listen, resolve
+from gapless.runtime.version import __version__
+from tests.stores.embedded.use import command, private_folder, runs, servers
+from tests.testkit.alarm import Alarm, until
+from tests.testkit.isolation import isolated
+from tests.testkit.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ def test_the_version_comes_without_waiting_for_the_rest() -> None:
     done = run("--version")
     assert (done.stdout, done.returncode) == (f"gapless {__version__}\n", 0)
     code = (
-        "import sys; from app.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass\n"
+        "import sys; from gapless.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass\n"
         "print(sorted({'pydantic', 'uvicorn', 'fastapi', 'redis', 'asyncio'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()[1] == "[]"

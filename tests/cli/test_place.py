@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.cli.place import place_of, where_to_listen
-from app.startup import BadSetting
+from gapless.cli.place import place_of, where_to_listen
+from gapless.config.startup import BadSetting
 
 
 @pytest.mark.parametrize(

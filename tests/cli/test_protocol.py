@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 
-from app.cli import protocol
-from app.cli.address import listen, resolve
-from app.cli.protocol import HEAD_LIMIT, MOST_FIELDS, MOST_IN_FLIGHT, BoundedHttp
-from tests.support.alarm import auntil
+from gapless.cli import protocol
+from gapless.cli.address import listen, resolve
+from gapless.cli.protocol import HEAD_LIMIT, MOST_FIELDS, MOST_IN_FLIGHT, BoundedHttp
+from tests.testkit.alarm import auntil
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
-from app.cli.address import Address
-from app.cli.serve import _announce, _store, refuse_open_world
-from app.errors import StartupRefused
-from app.settings import Settings
+from gapless.cli.address import Address
+from gapless.cli.serve import _announce, _store, refuse_open_world
+from gapless.config.settings import Settings
+from gapless.log.errors import StartupRefused
 
 LOOPBACK = Address(socket.AF_INET, "127.0.0.1", 8000)
 WORLD = Address(socket.AF_INET, "0.0.0.0", 8000)

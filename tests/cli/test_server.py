@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.cli.protocol import BoundedHttp
-from app.cli.server import Sentences, _is_up, configure, end_with_parent
-from app.errors import StartupRefused
+from gapless.cli.protocol import BoundedHttp
+from gapless.cli.server import Sentences, _is_up, configure, end_with_parent
+from gapless.log.errors import StartupRefused
 
 
 def test_nothing_of_a_request_is_believed_or_told_by_the_server() -> None:

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from app.cli import main
-from app.grant import Grant
-from app.tokens import Expected, verify_shared
+from gapless.auth.grant import Grant
+from gapless.auth.tokens import Expected, verify_shared
+from gapless.cli import main
 
 SECRET = "a secret of the tests, long enough"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.origins import Origins, is_own, normalised, parse
+from gapless.config.origins import Origins, is_own, normalised, parse
 
 AS_BROWSERS_WRITE_THEM = {
     "https://app.example.com": "https://app.example.com",

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from app.errors import StartupRefused
-from app.settings import Settings
-from app.startup import BadSetting, must_work, read_settings, warn
+from gapless.config.settings import Settings
+from gapless.config.startup import BadSetting, must_work, read_settings, warn
+from gapless.log.errors import StartupRefused
 
 LONG = "0123456789abcdef" * 2
 

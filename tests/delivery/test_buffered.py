@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from app.cursor import parse_cursor
-from app.feed import FeedSettings
-from app.feeds import Feeds
-from app.stream import Start, Terms
-from app.turn import MOST_BYTES, MOST_MESSAGES, Turn
-from tests.support.clock import advance, settle
-from tests.support.model_store import ModelStore
+from gapless.channels.feed import FeedSettings
+from gapless.channels.feeds import Feeds
+from gapless.delivery.buffered import MOST_BYTES, MOST_MESSAGES, BufferedResponse
+from gapless.delivery.streaming import Start, StreamLimits
+from gapless.log.cursor import parse_cursor
+from tests.testkit.clock import advance, settle
+from tests.testkit.model_store import ModelStore
 
 pytestmark = pytest.mark.virtual_time
 
@@ -31,7 +31,7 @@ async def take(
     feeds = Feeds(store, SETTINGS, store.clock.now)
     others = asyncio.all_tasks()
     async with feeds.open(channels or ("c",)) as opened:
-        body = await Turn(opened, start or Start(), Terms(lifetime, 15, 700, 0.5)).collect()
+        body = await BufferedResponse(opened, start or Start(), StreamLimits(lifetime, 15, 700, 0.5)).collect()
     assert asyncio.all_tasks() <= others, "something was left running"
     blocks = [block for block in body.decode().split("\n\n") if block]
     return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]

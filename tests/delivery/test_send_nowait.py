@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.eager import begin
+from gapless.delivery.send_nowait import send_nowait
 
 pytestmark = pytest.mark.virtual_time
 
@@ -17,7 +17,7 @@ async def test_what_does_not_wait_is_through_without_a_task() -> None:
     async def send() -> None:
         ran.append(1)
 
-    assert begin(send(), asyncio.get_running_loop()) is None
+    assert send_nowait(send(), asyncio.get_running_loop()) is None
     assert ran == [1]
 
 
@@ -30,7 +30,7 @@ async def test_what_waits_goes_on_as_a_task() -> None:
             ran.append(step)
             await asyncio.sleep(1)
 
-    sending = begin(send(), asyncio.get_running_loop())
+    sending = send_nowait(send(), asyncio.get_running_loop())
     assert sending is not None
     assert not ran
     gate.set()
@@ -42,7 +42,7 @@ async def test_a_failure_at_once_is_told() -> None:
     async def send() -> None:
         raise OSError("gone")
 
-    sending = begin(send(), asyncio.get_running_loop())
+    sending = send_nowait(send(), asyncio.get_running_loop())
     assert sending is not None
     with pytest.raises(OSError, match="gone"):
         await sending
@@ -53,7 +53,7 @@ async def test_a_failure_later_is_told() -> None:
         await asyncio.sleep(1)
         raise OSError("gone")
 
-    sending = begin(send(), asyncio.get_running_loop())
+    sending = send_nowait(send(), asyncio.get_running_loop())
     assert sending is not None
     with pytest.raises(OSError, match="gone"):
         await sending
@@ -68,7 +68,7 @@ async def test_it_can_be_cancelled_while_it_waits() -> None:
         finally:
             cleaned.append(1)
 
-    sending = begin(send(), asyncio.get_running_loop())
+    sending = send_nowait(send(), asyncio.get_running_loop())
     assert sending is not None
     await asyncio.sleep(0)
     sending.cancel()
@@ -88,7 +88,7 @@ async def test_an_error_that_is_awaited_reaches_the_send() -> None:
             caught.append(1)
 
     failing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    sending = begin(send(), asyncio.get_running_loop())
+    sending = send_nowait(send(), asyncio.get_running_loop())
     failing.set_exception(OSError())
     assert sending is not None
     await sending

@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from app.cursor import parse_cursor
-from app.events import End
-from app.feed import FeedSettings
-from app.feeds import Feeds
-from app.lane import Lane
-from app.reading import Start, Terms
-from app.stream import CHUNK, PATIENCE, Stream
-from tests.support.clock import advance, settle
-from tests.support.model_store import ModelStore
+from gapless.channels.feed import FeedSettings
+from gapless.channels.feeds import Feeds
+from gapless.delivery.channel_cursor import ChannelCursor
+from gapless.delivery.end import End
+from gapless.delivery.session import Start, StreamLimits
+from gapless.delivery.streaming import CHUNK, PATIENCE, Stream
+from gapless.log.cursor import parse_cursor
+from tests.testkit.clock import advance, settle
+from tests.testkit.model_store import ModelStore
 
 pytestmark = pytest.mark.virtual_time
 
-TERMS = Terms(lifetime=240, heartbeat=15, retry_ms=700, dice=0.5)
+TERMS = StreamLimits(lifetime=240, heartbeat=15, retry_ms=700, random=0.5)
 
 
 class Client:
@@ -79,14 +79,14 @@ def store() -> ModelStore:
 
 @asynccontextmanager
 async def reading(
-    store: ModelStore, *channels: str, start: Start | None = None, terms: Terms = TERMS, shut: bool = False
+    store: ModelStore, *channels: str, start: Start | None = None, limits: StreamLimits = TERMS, shut: bool = False
 ) -> AsyncIterator[Session]:
     feeds = Feeds(store, FeedSettings(15, 10, 86_400, 64), store.clock.now)
     client = Client()
     if shut:
         client.open.clear()
     async with feeds.open(channels or ("c",)) as opened:
-        session = Session(Stream(opened, start or Start(), terms), client)
+        session = Session(Stream(opened, start or Start(), limits), client)
         await settle()
         yield session
         session.stream.stop(End.SHUTDOWN)
@@ -191,7 +191,7 @@ async def test_heartbeats_after_silence_only(store: ModelStore) -> None:
 
 
 async def test_the_deadline_ends_it_with_a_word(store: ModelStore) -> None:
-    async with reading(store, terms=Terms(5, 15, 700, 0.5)) as session:
+    async with reading(store, limits=StreamLimits(5, 15, 700, 0.5)) as session:
         await advance(5.01)
         assert session.task.result() is End.DEADLINE
         assert session.client.blocks[-1] == {"event": "end", "data": '{"reason":"deadline"}'}
@@ -275,7 +275,7 @@ async def test_a_reader_that_knows_another_history_than_the_feed_waits_for_a_rea
         store.forget_last("c", 2)
         newest = store.append("c", "44", "55")[-1]
         store.calls.clear()
-        feeds = old.stream._lanes[0].feed
+        feeds = old.stream._cursors[0].feed
         client = Client()
         new = Session(Stream([feeds], Start((newest.position,)), TERMS), client)
         await advance(2)
@@ -347,7 +347,7 @@ async def test_a_defect_of_ours_ends_a_stream_with_a_word(
     """An exception that escapes stops an EventSource for ever; one that is told lets it come back."""
     store.append("c", "1")
     async with reading(store) as session:
-        monkeypatch.setattr(Lane, "level", lambda _: 1 / 0)
+        monkeypatch.setattr(ChannelCursor, "level", lambda _: 1 / 0)
         session.stream.fall_behind()
         assert await session.task is End.UNAVAILABLE
         assert session.client.data("end") == [{"reason": "unavailable"}]

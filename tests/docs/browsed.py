@@ -16,10 +16,10 @@ from starlette.routing import Route
 from tests.docs.blocks import TREE, Block
 from tests.front.forge import SECRET
 from tests.front.tab import token
-from tests.support.alarm import auntil
-from tests.support.browser import chromium
-from tests.support.lambda_runtime.loopback import listening
-from tests.support.need import need
+from tests.testkit.alarm import auntil
+from tests.testkit.browser import chromium
+from tests.testkit.lambda_runtime.loopback import listening
+from tests.testkit.need import need
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

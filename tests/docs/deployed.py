@@ -16,16 +16,16 @@ from anyio import run_process, to_thread
 from tests.docs.blocks import TREE, Block
 from tests.docs.recipes import serving
 from tests.front.tab import token
-from tests.support.lambda_runtime import LambdaFront
-from tests.support.lambda_runtime.package import template
-from tests.support.need import need
-from tests.support.node import node_binary
-from tests.support.port import free_port
-from tests.support.process import Process
-from tests.support.service import Service
-from tests.support.upstash.process import EmulatorProcess
-from tests.support.vercel import VercelFunction, build
-from tests.support.vercel.toolchain import toolchain
+from tests.testkit.lambda_runtime import LambdaFront
+from tests.testkit.lambda_runtime.package import template
+from tests.testkit.need import need
+from tests.testkit.node import node_binary
+from tests.testkit.port import free_port
+from tests.testkit.process import Process
+from tests.testkit.service import Service
+from tests.testkit.upstash.process import EmulatorProcess
+from tests.testkit.vercel import VercelFunction, build
+from tests.testkit.vercel.toolchain import toolchain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +56,7 @@ async def builds_for(stranger: Stranger, block: Block, argument: str) -> None:
 async def on_lambda(stranger: Stranger, block: Block, argument: str) -> None:
     """The block's two addresses lead to the two functions: Mangum's, and the one behind the Web Adapter."""
     env = {"REDIS_URL": stranger.store.tcp_url, **_OPEN}
-    front = await stranger.stack.enter_async_context(LambdaFront("app.lambda_handler.handler", cwd=TREE, env=env))
+    front = await stranger.stack.enter_async_context(LambdaFront("gapless.aws.handler", cwd=TREE, env=env))
     adapter = await stranger.stack.enter_async_context(Service(env | _ADAPTER, server="uvicorn"))
     api, stream = re.findall(r"https://….*", block.text)
     stranger.meant |= {api: front.url, stream: adapter.url}

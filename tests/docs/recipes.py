@@ -15,13 +15,13 @@ import anyio
 import httpx
 import jwt
 
-from app.factory import create_app
-from app.settings import Settings
+from gapless.api.factory import create_app
+from gapless.config.settings import Settings
 from tests.front.forge import SECRET
 from tests.front.tab import token
-from tests.support.lambda_runtime.loopback import listening
-from tests.support.need import need
-from tests.support.node import FOLDER, node_binary
+from tests.testkit.lambda_runtime.loopback import listening
+from tests.testkit.need import need
+from tests.testkit.node import FOLDER, node_binary
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,15 +13,15 @@ from anyio import to_thread
 
 from tests.docs.blocks import TREE, Block
 from tests.docs.environment import environment
-from tests.support.need import need
-from tests.support.port import free_port
-from tests.support.process import Process
-from tests.support.service import Service
-from tests.support.valkey import start_valkey
-from tests.support.vercel.build import sources
+from tests.testkit.need import need
+from tests.testkit.port import free_port
+from tests.testkit.process import Process
+from tests.testkit.service import Service
+from tests.testkit.valkey import start_valkey
+from tests.testkit.vercel.build import sources
 
 if TYPE_CHECKING:
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 _OF_THE_MACHINE = re.compile(r"PATH|TMPDIR|PYENV_ROOT|(PIP|UV|SSL|NODE_EXTRA)_\w+|(HTTPS?|NO|ALL)_PROXY", re.I)
 _TYPED = ("bash", "curl", "git", "make", "openssl")

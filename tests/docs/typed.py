@@ -10,7 +10,7 @@ from anyio import to_thread
 if TYPE_CHECKING:
     from tests.docs.blocks import Block
     from tests.docs.stranger import Stranger
-    from tests.support.process import Process
+    from tests.testkit.process import Process
 
 # The longest that is typed builds the zips for Lambda: 20 s of processor and a download.
 _ALARM = 300.0

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.support.alarm import auntil
+from tests.testkit.alarm import auntil
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Blow:
+class Injection:
     """`strike` returns once all is healed; what it took out of logs it has written into the history.
 
     `gaps`: the reasons for which readers may be told of a gap; none where nothing leaves a log.

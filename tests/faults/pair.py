@@ -9,9 +9,9 @@ from anyio import to_thread
 from redis import Redis
 
 from tests.real.rawlog import RawLog
-from tests.support.alarm import auntil
-from tests.support.fault_proxy import Blackhole, FaultProxy
-from tests.support.valkey import Valkey, start_valkey
+from tests.testkit.alarm import auntil
+from tests.testkit.fault_proxy import Blackhole, FaultProxy
+from tests.testkit.valkey import Valkey, start_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

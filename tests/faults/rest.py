@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
-from tests.faults.blow import Blow
+from tests.faults.inject import Injection
 from tests.faults.stage import Scene
-from tests.support.alarm import auntil
+from tests.testkit.alarm import auntil
 
 if TYPE_CHECKING:
-    from tests.support.upstash import EmulatorProcess
-    from tests.support.upstash.faults import Kind
+    from tests.testkit.upstash import EmulatorProcess
+    from tests.testkit.upstash.faults import Kind
 
 
-def a_few(name: str, kind: Kind, *, cut: bool = False, **wanted: Any) -> Blow:
+def a_few(name: str, kind: Kind, *, cut: bool = False, **wanted: Any) -> Injection:
     """Armed until it has hit a few times. `cut`: open upstreams are ended, for it strikes those that are opened."""
 
     async def strike(scene: Scene) -> int:
@@ -31,7 +31,7 @@ def a_few(name: str, kind: Kind, *, cut: bool = False, **wanted: Any) -> Blow:
             await to_thread.run_sync(up.disarm, kind)
         return await to_thread.run_sync(lambda: up.hits()[kind]) - before
 
-    return Blow(name, strike)
+    return Injection(name, strike)
 
 
 async def _hit(up: EmulatorProcess, kind: Kind, wanted: int) -> bool:
@@ -63,8 +63,8 @@ async def _listened_to(scene: Scene) -> EmulatorProcess:
 
 
 REST = [
-    Blow("upstreams cut", cut),
-    Blow("upstreams silent for ever", silence),
+    Injection("upstreams cut", cut),
+    Injection("upstreams silent for ever", silence),
     a_few("upstreams silent from the start", "freeze_at_open", cut=True),
     a_few("SUBSCRIBE refused", "refuse_subscribe", cut=True),
     a_few("notices lost", "notice_drop"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.blow import Blow, lasts
+from tests.faults.inject import Injection, lasts
 from tests.faults.stage import Scene
-from tests.support.fault_proxy import Blackhole, DropReply, Fault, Freeze, Jitter, MidFrame, Refuse
+from tests.testkit.fault_proxy import Blackhole, DropReply, Fault, Freeze, Jitter, MidFrame, Refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.faults import Connections
+    from tests.testkit.faults import Connections
 
 
 async def cut(scene: Scene) -> int:
@@ -36,7 +36,7 @@ async def refuse(scene: Scene) -> int:
     return armed.hits
 
 
-def while_armed(fault: Callable[[Scene], Fault], low: float, high: float, connections: Connections = None) -> Blow:
+def while_armed(fault: Callable[[Scene], Fault], low: float, high: float, connections: Connections = None) -> Injection:
     """Armed for a while, and at least until it has hit."""
 
     async def strike(scene: Scene) -> int:
@@ -48,10 +48,10 @@ def while_armed(fault: Callable[[Scene], Fault], low: float, high: float, connec
             armed.disarm()
         return armed.hits
 
-    return Blow(_NAMES[fault], strike)
+    return Injection(_NAMES[fault], strike)
 
 
-def a_few(fault: Callable[[Scene], Fault]) -> Blow:
+def a_few(fault: Callable[[Scene], Fault]) -> Injection:
     """Armed until it has hit a few times."""
 
     async def strike(scene: Scene) -> int:
@@ -63,7 +63,7 @@ def a_few(fault: Callable[[Scene], Fault]) -> Blow:
             armed.disarm()
         return armed.hits
 
-    return Blow(_NAMES[fault], strike)
+    return Injection(_NAMES[fault], strike)
 
 
 def _jitter(_: Scene) -> Fault:
@@ -95,9 +95,9 @@ _NAMES = {
 }
 
 ROUTE = [
-    Blow("the route cut", cut),
-    Blow("the route reset", reset),
-    Blow("the route refuses", refuse),
+    Injection("the route cut", cut),
+    Injection("the route reset", reset),
+    Injection("the route refuses", refuse),
     while_armed(_jitter, 0.3, 1.5),
     while_armed(_freeze, 0.3, 4),
     while_armed(_hole, 0.1, 1, connections=lambda index: index % 2 == 0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.blow import Blow, lasts
+from tests.faults.inject import Injection, lasts
 from tests.faults.stage import Scene
 
 
@@ -34,7 +34,7 @@ async def restart(scene: Scene) -> int:
 
 
 SERVICES = [
-    Blow("a service killed", kill),
-    Blow("a service frozen and thawed", freeze),
-    Blow("a service restarted", restart),
+    Injection("a service killed", kill),
+    Injection("a service frozen and thawed", freeze),
+    Injection("a service restarted", restart),
 ]

@@ -11,9 +11,9 @@ import anyio
 from anyio import to_thread
 
 from tests.faults.pair import Pair
-from tests.support.history import History
-from tests.support.service import Service
-from tests.support.upstash import EmulatorProcess
+from tests.testkit.history import History
+from tests.testkit.service import Service
+from tests.testkit.upstash import EmulatorProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from anyio import to_thread
 
-from tests.faults.blow import Blow, lasts
+from tests.faults.inject import Injection, lasts
 from tests.faults.stage import Scene
-from tests.support.alarm import auntil
+from tests.testkit.alarm import auntil
 
 RESET = frozenset({"reset"})
 
@@ -130,13 +130,13 @@ def _gone(scene: Scene, logs: dict[str, list[str]]) -> int:
 
 
 STORE = [
-    Blow("the store killed and back", restart),
-    Blow("the store frozen and thawed", freeze),
-    Blow("the store wiped", wipe, RESET),
-    Blow("the store full", fill),
-    Blow("logs evicted", evict, RESET),
-    Blow("scripts forgotten", forget_scripts),
-    Blow("a log replaced by something else", replace, RESET),
-    Blow("something else in a log", intrude),
-    Blow("a failover that loses writes", fail_over, RESET),
+    Injection("the store killed and back", restart),
+    Injection("the store frozen and thawed", freeze),
+    Injection("the store wiped", wipe, RESET),
+    Injection("the store full", fill),
+    Injection("logs evicted", evict, RESET),
+    Injection("scripts forgotten", forget_scripts),
+    Injection("a log replaced by something else", replace, RESET),
+    Injection("something else in a log", intrude),
+    Injection("a failover that loses writes", fail_over, RESET),
 ]

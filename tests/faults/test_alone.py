@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.faults.blow import Blow
+    from tests.faults.inject import Injection
 
 pytestmark = [pytest.mark.real(seconds=6), pytest.mark.timeout(180)]
 
@@ -36,9 +36,9 @@ async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         yield stage
 
 
-@pytest.mark.parametrize("blow", [*SERVICES, *STORE], ids=lambda blow: blow.name)
-async def test_a_fault_alone(blow: Blow, stage: Stage, client: httpx.AsyncClient) -> None:
-    await strike([blow], stage, client)
+@pytest.mark.parametrize("blow", [*SERVICES, *STORE], ids=lambda injection: injection.name)
+async def test_a_fault_alone(injection: Injection, stage: Stage, client: httpx.AsyncClient) -> None:
+    await strike([injection], stage, client)
 
 
 async def test_each_fault_of_the_route(stage: Stage, client: httpx.AsyncClient) -> None:
@@ -51,16 +51,16 @@ async def test_each_fault_of_rest(stage: Stage, client: httpx.AsyncClient) -> No
     await strike(REST, stage, client)
 
 
-async def strike(blows: Sequence[Blow], stage: Stage, client: httpx.AsyncClient) -> None:
+async def strike(injections: Sequence[Injection], stage: Stage, client: httpx.AsyncClient) -> None:
     channel = uuid4().hex
-    scene = Scene(stage, [channel], dice=Random(blows[0].name))
+    scene = Scene(stage, [channel], dice=Random(injections[0].name))
     traffic, hits = Traffic(scene, channel, client), {}
     async with traffic.reading(), traffic.publishing():
         await traffic.go_on()
-        for blow in blows:
-            hits[blow.name] = await blow.strike(scene)
+        for injection in injections:
+            hits[injection.name] = await injection.strike(scene)
             await traffic.go_on()
     counts = traffic.verdict().counts
     assert all(hits.values()), f"never struck: {hits}"
-    assert set(counts["gaps"]) == blows[0].gaps, counts["gaps"]
+    assert set(counts["gaps"]) == injections[0].gaps, counts["gaps"]
     assert all("Traceback" not in service.log for service in stage.services)

@@ -11,9 +11,9 @@ import pytest
 from tests.faults.stage import Kind, Scene, open_stage
 from tests.faults.store import wipe
 from tests.faults.traffic import Traffic
-from tests.real.press import Publisher
-from tests.support.service import Service
-from tests.support.variant import Variant
+from tests.real.load_publisher import Publisher
+from tests.testkit.service import Service
+from tests.testkit.variant import Variant
 
 if TYPE_CHECKING:
     from pathlib import Path

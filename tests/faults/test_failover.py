@@ -13,12 +13,12 @@ from uuid import uuid4
 import pytest
 
 from tests.faults.stage import Kind, Scene, open_stage, two
-from tests.real.press import Publisher
-from tests.support.alarm import auntil
-from tests.support.checker import Minimum, check
-from tests.support.history import Gap, ReaderLog
-from tests.support.poller import LongPoller
-from tests.support.reader import EventSourceReader
+from tests.real.load_publisher import Publisher
+from tests.testkit.alarm import auntil
+from tests.testkit.checker import Minimum, check
+from tests.testkit.history import Gap, ReaderLog
+from tests.testkit.poller import LongPoller
+from tests.testkit.reader import EventSourceReader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,11 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tests.real.press import Publisher
-from tests.support.alarm import auntil
-from tests.support.checker import Minimum, Verdict, check
-from tests.support.poller import LongPoller
-from tests.support.reader import EventSourceReader, Rotate
+from tests.real.load_publisher import Publisher
+from tests.testkit.alarm import auntil
+from tests.testkit.checker import Minimum, Verdict, check
+from tests.testkit.poller import LongPoller
+from tests.testkit.reader import EventSourceReader, Rotate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from app.factory import create_app
-from app.policy import SERVER, Policy
-from app.settings import Settings
-from tests.support.alarm import auntil
-from tests.support.event_stream import Event, EventStreamParser
+from gapless.api.factory import create_app
+from gapless.config.settings import Settings
+from gapless.platforms.policy import SERVER, Policy
+from tests.testkit.alarm import auntil
+from tests.testkit.event_stream import Event, EventStreamParser
 
 URL = "http://localhost"
 
@@ -59,7 +59,7 @@ class Live:
 
 
 @dataclass
-class House:
+class RunningApp:
     """A running app. `client` asks it from loopback, `at(address)` from elsewhere."""
 
     app: FastAPI
@@ -100,14 +100,14 @@ class House:
 
 
 @asynccontextmanager
-async def house(
-    redis_url: str | None, *, policy: Policy = SERVER, wall: Callable[[], float] = time.time, **settings: Any
-) -> AsyncIterator[House]:
+async def running_app(
+    redis_url: str | None, *, policy: Policy = SERVER, clock: Callable[[], float] = time.time, **settings: Any
+) -> AsyncIterator[RunningApp]:
     """An app with these settings. Streams live for 0.2 s unless it is said otherwise: they are read to their end."""
     chosen = Settings(**{"redis_url": redis_url, "lifetime": 0.2, "linger": 0.0, **settings})
-    app = create_app(chosen, policy, wall=wall)
+    app = create_app(chosen, policy, clock=clock)
     async with app.router.lifespan_context(app), _client(app, "127.0.0.1") as client:
-        yield House(app, client)
+        yield RunningApp(app, client)
 
 
 def _scope(request: httpx.Request) -> MutableMapping[str, Any]:

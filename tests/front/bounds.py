@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from app.settings import Settings
+from gapless.config.settings import Settings
 from tests.front.test_access_table import PAGE
 
 Test = TypeVar("Test", bound=Callable[..., Any])

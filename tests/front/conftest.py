@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.service import Service
-from tests.support.valkey import start_valkey
+from tests.testkit.service import Service
+from tests.testkit.valkey import start_valkey
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from tests.support import strategies as some
+from tests.testkit import strategies as some
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any, Self
 
-from tests.support.listener import Listener
+from tests.testkit.listener import Listener
 
 
 class KeyServer:

@@ -9,7 +9,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.front.forge import Secret, claims_of
-from tests.support.service import Service
+from tests.testkit.service import Service
 
 FETCH = """async ([url, options]) => {
   try {

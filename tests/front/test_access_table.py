@@ -13,13 +13,13 @@ import httpx
 import pytest
 from starlette.routing import Mount, Route
 
-from app import keys
-from app.factory import create_app
-from app.settings import Settings
+from gapless.api.factory import create_app
+from gapless.auth import verifier as keys
+from gapless.config.settings import Settings
+from tests.front.app_fixture import RunningApp, bearer, events, running_app
 from tests.front.forge import SECRET, Published, Secret, Signer, claims_of, unsigned
-from tests.front.house import House, bearer, events, house
 from tests.front.key_server import KeyServer
-from tests.support.valkey import Valkey
+from tests.testkit.valkey import Valkey
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 SIGNERS: list[Signer] = [Secret(), Published("RSA"), Published("EC")]
@@ -70,15 +70,15 @@ def tokens(signer: Signer) -> dict[str, str | None]:
 
 
 @asynccontextmanager
-async def keyed(valkey: Valkey, signer: Signer) -> AsyncIterator[House]:
+async def keyed(valkey: Valkey, signer: Signer) -> AsyncIterator[RunningApp]:
     """A service that verifies what this signer signs."""
     if isinstance(signer, Secret):
-        async with house(valkey.url, jwt_secret=SECRET, jwt_audience="us") as found:
+        async with running_app(valkey.url, jwt_secret=SECRET, jwt_audience="us") as found:
             yield found
         return
     async with KeyServer(signer.jwk, Published("EC", "another", 7).jwk) as server:
         settings = {"jwks_url": server.url, "jwt_audience": "us", "ticket_secret": SECRET}
-        async with house(valkey.url, **settings) as found:
+        async with running_app(valkey.url, **settings) as found:
             yield found
 
 
@@ -150,7 +150,7 @@ async def test_who_may_comes_before_what(valkey: Valkey, route: str) -> None:
 @pytest.mark.parametrize("route", [route for route in TABLE if TABLE[route]["no token"] == 401])
 async def test_without_the_published_keys_streams_say_so_and_others_are_503(valkey: Valkey, route: str) -> None:
     token = Published("EC").sign(claims_of(time.time()))
-    async with KeyServer() as server, house(valkey.url, jwks_url=server.url) as found:
+    async with KeyServer() as server, running_app(valkey.url, jwks_url=server.url) as found:
         server.answer = b""
         reply = await ask(found.client, route, headers=bearer(token))
         assert server.requests == 1
@@ -174,11 +174,11 @@ async def test_keys_that_rotate_are_followed(valkey: Valkey, monkeypatch: pytest
     monkeypatch.setattr(keys, "AGAIN", 0.0)
     old, new = Published("EC", "old", 1), Published("EC", "new", 2)
 
-    async def status(found: House, signer: Published) -> int:
+    async def status(found: RunningApp, signer: Published) -> int:
         headers = bearer(signer.sign(claims_of(time.time())))
         return (await ask(found.client, "GET /channels/{channel}/stream", headers=headers)).status_code
 
-    async with KeyServer(old.jwk) as server, house(valkey.url, jwks_url=server.url) as found:
+    async with KeyServer(old.jwk) as server, running_app(valkey.url, jwks_url=server.url) as found:
         assert (await status(found, old), await status(found, new)) == (200, 401)
         server.keys = [old.jwk, new.jwk]
         assert (await status(found, old), await status(found, new)) == (200, 200)
@@ -192,7 +192,7 @@ async def test_keys_that_rotate_are_followed(valkey: Valkey, monkeypatch: pytest
 
 async def test_without_keys_everybody_reads_and_writes_and_nobody_deletes(valkey: Valkey) -> None:
     refused = {"GET /channels": 403, "DELETE /channels/{channel}": 403, "POST /tickets": 422}
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         for route, told in TABLE.items():
             for kind in ("no token", "wrong signature"):
                 token = tokens(Secret())[kind]

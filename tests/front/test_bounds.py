@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from app.routes import deps
-from tests.front.house import House, house
+from gapless.api import dependencies as deps
+from tests.front.app_fixture import RunningApp, running_app
 from tests.front.wire import connect, request
-from tests.support.alarm import until
-from tests.support.service import Service
-from tests.support.valkey import Valkey
+from tests.testkit.alarm import until
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey
 
 MESSAGES = "/channels/a/messages"
 
@@ -26,13 +26,13 @@ def nested(depth: int) -> bytes:
     return b'{"data":' + b"[" * (depth - 1) + b"1" + b"]" * (depth - 1) + b"}"
 
 
-async def post(found: House, body: bytes, **headers: str) -> int:
+async def post(found: RunningApp, body: bytes, **headers: str) -> int:
     declared = {"Content-Type": "application/json", **headers}
     return (await found.client.post(MESSAGES, content=body, headers=declared)).status_code
 
 
 async def test_json_may_be_two_hundred_deep(valkey: Valkey) -> None:
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         assert [await post(found, nested(depth)) for depth in (1, 100, 199, 200)] == [201] * 4
         assert [await post(found, nested(depth)) for depth in (202, 255, 1000, 60_000)] == [400] * 4
         kept = (await found.client.get(MESSAGES)).json()["messages"]
@@ -40,7 +40,7 @@ async def test_json_may_be_two_hundred_deep(valkey: Valkey) -> None:
 
 
 async def test_a_body_is_no_larger_than_was_set(valkey: Valkey) -> None:
-    async with house(valkey.url, max_body=1024) as found:
+    async with running_app(valkey.url, max_body=1024) as found:
         assert await post(found, b'{"data":"' + b"x" * (1024 - 11) + b'"}') == 201
         assert await post(found, b'{"data":"' + b"x" * (1024 - 10) + b'"}') == 413
         reply = await found.client.post("/tickets", content=b" " * 2000, headers={"Content-Type": "application/json"})
@@ -67,7 +67,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(valkey: Valkey, monke
             "server": ("localhost", 80),
         },
     }
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         await found.app(scope, receive, send)
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
@@ -75,7 +75,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(valkey: Valkey, monke
 
 
 async def test_a_page_ends_at_half_a_mebibyte(valkey: Valkey) -> None:
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         for _ in range(8):
             assert await post(found, json.dumps({"data": "x" * 120_000}).encode()) == 201
         page = await found.client.get(f"{MESSAGES}?limit=200")
@@ -84,7 +84,7 @@ async def test_a_page_ends_at_half_a_mebibyte(valkey: Valkey) -> None:
 
 
 async def test_a_stream_has_sixteen_channels_at_most(valkey: Valkey) -> None:
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         names = [f"c{number}" for number in range(17)]
         for form in ("&channel=".join(names[:16]), ",".join(names[:16])):
             assert (await found.client.get(f"/stream?channel={form}")).status_code == 200

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.models import Message
+from gapless.api.schemas import Message
+from tests.front.app_fixture import RunningApp, bearer, running_app
 from tests.front.bounds import tries
 from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.house import House, bearer, house
 from tests.front.test_bounds import MESSAGES
-from tests.support.valkey import Valkey
+from tests.testkit.valkey import Valkey
 
 LOG = "gapless:{a}:log"
 CAP_BYTES = 1_048_576
@@ -24,7 +24,7 @@ def batch(count: int) -> list[dict[str, int]]:
     return [{"data": 1}] * count
 
 
-async def post(found: House, body: Any) -> Any:
+async def post(found: RunningApp, body: Any) -> Any:
     return await found.client.post(MESSAGES, json=body)
 
 
@@ -34,7 +34,7 @@ async def test_a_message(valkey: Valkey, told: tuple[int, int]) -> None:
     most, separator = sum(told), "\u2028"
     room = most - len(Message(data="").draft(None).body)
     text = separator * (room // 6) + "x" * (room % 6)
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         for data, status in ((text, 201), (text + "x", 413)):
             body = json.dumps({"data": data}, ensure_ascii=False).encode()
             assert len(body) < told[0]
@@ -50,7 +50,7 @@ async def test_a_message(valkey: Valkey, told: tuple[int, int]) -> None:
 async def test_the_rate_of_messages(valkey: Valkey, told: tuple[float, int]) -> None:
     rate, burst = told
     now = time.time()
-    async with house(valkey.url, wall=lambda: now, cap=20, retention=3600, cap_bytes=CAP_BYTES) as found:
+    async with running_app(valkey.url, clock=lambda: now, cap=20, retention=3600, cap_bytes=CAP_BYTES) as found:
         sizes = [20] * (burst // 20)
         assert {(await post(found, batch(size))).status_code for size in sizes} == {201}
         refused = await post(found, batch(20))
@@ -62,7 +62,7 @@ async def test_the_rate_of_messages(valkey: Valkey, told: tuple[float, int]) -> 
 async def test_the_rate_of_bytes(valkey: Valkey, told: tuple[float, int]) -> None:
     rate, burst = told
     now, text = time.time(), "x" * 130_000
-    async with house(valkey.url, wall=lambda: now) as found:
+    async with running_app(valkey.url, clock=lambda: now) as found:
         replies = [await post(found, {"data": text}) for _ in range(burst // len(text) + 2)]
     accepted = [reply.status_code for reply in replies].count(201)
     assert burst - 2 * len(text) < accepted * len(text) <= burst
@@ -73,7 +73,7 @@ async def test_the_rate_of_bytes(valkey: Valkey, told: tuple[float, int]) -> Non
 @tries("a channel's log", "GAPLESS_CAP")
 async def test_a_log_in_messages(valkey: Valkey, told: tuple[int]) -> None:
     lengths = []
-    async with house(valkey.url, rate=0) as found:
+    async with running_app(valkey.url, rate=0) as found:
         for _ in range(3 * told[0] // 100):
             assert (await post(found, batch(100))).status_code == 201
             lengths.append(int(valkey.cli("LLEN", LOG)))
@@ -85,7 +85,7 @@ async def test_a_log_in_messages(valkey: Valkey, told: tuple[int]) -> None:
 async def test_a_log_in_bytes(valkey: Valkey, told: tuple[int]) -> None:
     """With the least that may be set: to fill what is the default takes a minute."""
     assert CAP_BYTES <= told[0] <= 64 * CAP_BYTES
-    async with house(valkey.url, rate=0, cap_bytes=CAP_BYTES) as found:
+    async with running_app(valkey.url, rate=0, cap_bytes=CAP_BYTES) as found:
         for _ in range(20):
             assert (await post(found, {"data": "x" * 120_000})).status_code == 201
     kept = sum(map(len, valkey.cli("LRANGE", LOG, 0, -1)))
@@ -95,7 +95,7 @@ async def test_a_log_in_bytes(valkey: Valkey, told: tuple[int]) -> None:
 @tries("a page of history", "200", "512 KiB")
 async def test_a_page(valkey: Valkey, told: tuple[int, int]) -> None:
     most, size = told
-    async with house(valkey.url, rate=0) as found:
+    async with running_app(valkey.url, rate=0) as found:
         for _ in range(3):
             await post(found, batch(100))
         page = await found.client.get(f"{MESSAGES}?limit={most}")
@@ -112,7 +112,7 @@ async def test_a_list_of_channels(valkey: Valkey, told: tuple[int]) -> None:
     about = told[0]
     claims = claims_of(time.time())
     headers = bearer(Secret().sign({**claims, "gapless": {**claims["gapless"], "admin": True}}))
-    async with house(valkey.url, jwt_secret=SECRET) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET) as found:
         await found.client.post(MESSAGES, json={"data": 1}, headers=headers)
         for number in range(3 * about):
             valkey.cli("COPY", LOG, f"gapless:{{c{number}}}:log")
@@ -124,7 +124,7 @@ async def test_a_list_of_channels(valkey: Valkey, told: tuple[int]) -> None:
 @tries("a token's life", "GAPLESS_TOKEN_MAX")
 async def test_a_token(valkey: Valkey, told: tuple[float]) -> None:
     now = time.time()
-    async with house(valkey.url, jwt_secret=SECRET, wall=lambda: now) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET, clock=lambda: now) as found:
         replies = [
             await found.client.get(
                 MESSAGES, headers=bearer(Secret().sign(claims_of(now, exp=int(now + told[0] + more))))

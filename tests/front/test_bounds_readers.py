@@ -7,13 +7,13 @@ from itertools import count
 
 import pytest
 
-from app.errors import Busy
-from app.feeds import Feeds, Visitor
-from app.limits import Buckets, OpenRate, ReadBudget, Who
-from app.settings import Settings
+from gapless.auth.rates import Buckets, OpenRate, ReadBudget, Who
+from gapless.channels.feeds import Feeds, Visitor
+from gapless.config.settings import Settings
+from gapless.log.errors import Busy
+from tests.front.app_fixture import RunningApp, running_app
 from tests.front.bounds import tries, worth
-from tests.front.house import House, house
-from tests.support.valkey import Valkey
+from tests.testkit.valkey import Valkey
 
 SHARES = "of both, for one subject; for one address"
 READS = "Redis commands for history, long polls and streams, per second and subject"
@@ -29,7 +29,7 @@ async def fill(stack: AsyncExitStack, feeds: Feeds, channels: list[list[str]], v
     return len(channels)
 
 
-def feeds_of(found: House) -> Feeds:
+def feeds_of(found: RunningApp) -> Feeds:
     feeds: Feeds = found.app.state.wiring.service.feeds
     return feeds
 
@@ -40,21 +40,21 @@ def visitor(user: str | None, network: str) -> Visitor:
 
 @tries("channels of a stream", "16")
 async def test_channels_of_a_stream(valkey: Valkey, told: tuple[int]) -> None:
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         asked = [",".join(f"c{number}" for number in range(told[0] + more)) for more in (0, 1)]
         assert [(await found.client.get(f"/stream?channel={names}")).status_code for names in asked] == [200, 422]
 
 
 @tries("streams and long polls open at once in a process", "GAPLESS_STREAMS")
 async def test_streams_of_a_process(valkey: Valkey, told: tuple[int]) -> None:
-    async with house(valkey.url) as found, AsyncExitStack() as stack:
+    async with running_app(valkey.url) as found, AsyncExitStack() as stack:
         assert await fill(stack, feeds_of(found), [["a"]] * (told[0] + 1), None) == told[0]
 
 
 @tries("channels read at once in a process", "GAPLESS_CHANNELS")
 async def test_channels_of_a_process(valkey: Valkey, told: tuple[int]) -> None:
     names = [[f"c{number}"] for number in range(told[0] + 1)]
-    async with house(valkey.url, linger=300) as found:
+    async with running_app(valkey.url, linger=300) as found:
         async with AsyncExitStack() as stack:
             assert await fill(stack, feeds_of(found), names, None) == told[0]
         async with feeds_of(found).open(names[-1]):
@@ -68,7 +68,7 @@ async def test_shares(valkey: Valkey, told: tuple[float, float], kind: str) -> N
     one, other = (visitor("ann" if kind == "subject" else None, network) for network in ("203.0.113.1", "203.0.113.2"))
     streams, channels = (int(worth(name) * share) for name in ("GAPLESS_STREAMS", "GAPLESS_CHANNELS"))
     other = other if kind == "address" else visitor("bob", "203.0.113.1")
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         feeds = feeds_of(found)
         async with AsyncExitStack() as stack:
             assert await fill(stack, feeds, [["a"]] * (streams + 1), one) == streams

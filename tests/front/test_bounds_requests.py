@@ -12,18 +12,18 @@ import uvicorn
 from starlette.requests import Request
 from uvicorn.server import ServerState
 
-from app.cli.protocol import BoundedHttp
-from app.cli.server import KEEP_ALIVE
-from app.errors import TimedOut
-from app.routes import deps
-from app.settings import Settings
+from gapless.api import dependencies as deps
+from gapless.cli.protocol import BoundedHttp
+from gapless.cli.server import KEEP_ALIVE
+from gapless.config.settings import Settings
+from gapless.log.errors import TimedOut
 from tests.cli.test_protocol import echo_length
+from tests.front.app_fixture import running_app
 from tests.front.bounds import tries
-from tests.front.house import house
 from tests.front.test_bounds import MESSAGES, nested, post
 from tests.front.wire import request, speak, statuses
-from tests.support.service import Service
-from tests.support.valkey import Valkey
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey
 
 HEAD = "a request's line and headers"
 CONNECTION = "a connection without a request, or with one that was answered and is not all there"
@@ -96,13 +96,13 @@ async def test_a_silent_connection_is_not_kept(told: tuple[float, float]) -> Non
 @tries("a body", "GAPLESS_MAX_BODY")
 async def test_a_body(valkey: Valkey, told: tuple[int]) -> None:
     text = b"x" * (told[0] - len(b'{"data":""}'))
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         assert [await post(found, b'{"data":"%b"}' % longer) for longer in (text, text + b"x")] == [201, 413]
 
 
 @tries("a body", "200")
 async def test_how_deep_json_is(valkey: Valkey, told: tuple[int]) -> None:
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         assert [await post(found, nested(told[0] + more)) for more in (0, 1)] == [201, 400]
 
 
@@ -127,7 +127,7 @@ async def test_a_batch(valkey: Valkey, told: tuple[int, int, int]) -> None:
     most, cap, burst = told
     assert most < cap < burst, "so each is the first to bind in one of these"
     for settings, limit in (({}, most), ({"cap": 20}, 20), ({"burst": 7}, 7)):
-        async with house(valkey.url, **settings) as found:
+        async with running_app(valkey.url, **settings) as found:
             posted = [await post(found, json.dumps([{"data": 1}] * count).encode()) for count in (limit, limit + 1)]
         assert posted == [201, 422], settings
         valkey.flush()
@@ -136,7 +136,7 @@ async def test_a_batch(valkey: Valkey, told: tuple[int, int, int]) -> None:
 @tries("names, ids, keys", "64", "128")
 async def test_names(valkey: Valkey, told: tuple[int, int]) -> None:
     short, long = told
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
 
         async def status(more: int, **fields: int) -> int:
             named = {name: name[0] * (length + more) for name, length in fields.items()}

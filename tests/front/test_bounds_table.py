@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from app import claims, keys, stream, tail
-from app.cli import address, protocol
-from app.key_set import MOST_KEYS, MOST_OF_ONE_ID
-from app.routes import unread
-from app.settings import Settings
-from app.stores import redis_lines, redis_pool, upstash_rest
-from tests import test_feed, test_key_set, test_keys, test_stream, test_tail
+from gapless.api import unread
+from gapless.auth import verifier as keys
+from gapless.auth.key_set import MOST_KEYS, MOST_OF_ONE_ID
+from gapless.channels import claims, tail
+from gapless.cli import address, protocol
+from gapless.config.settings import Settings
+from gapless.delivery import streaming as stream
+from gapless.stores.redis import lines as redis_lines
+from gapless.stores.redis import pool as redis_pool
+from gapless.stores.upstash import rest as upstash_rest
+from tests.api import test_authentication as test_caller
+from tests.api import test_unread
+from tests.api.routes import test_health
+from tests.auth import test_key_set
+from tests.auth import test_verifier as test_keys
+from tests.channels import test_feed, test_tail
 from tests.cli import test_address, test_protocol
+from tests.delivery import test_streaming as test_stream
 from tests.front import bounds, test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
 from tests.front.bounds import BOUNDS, ELSEWHERE, TRIED, tried_elsewhere, worth
 from tests.real import test_bytes, test_made_up
-from tests.routes import test_caller, test_health, test_unread
 from tests.scale import test_mute
-from tests.stores import test_redis_pool
 from tests.stores.contract import test_budget, test_trouble
+from tests.stores.redis import test_pool as test_redis_pool
 
 TRYING = (test_bounds_requests, test_bounds_messages, test_bounds_readers)
 

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from tests.front.app_fixture import RunningApp, running_app
 from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.house import House, house
-from tests.support.valkey import Valkey
+from tests.testkit.valkey import Valkey
 
 APP, EVIL = "https://app.example.com", "https://evil.example"
 PATHS = ["/channels/a/messages", "/channels/a/stream", "/stream?channel=a", "/tickets", "/channels", "/nowhere", "/"]
@@ -20,8 +20,8 @@ ALLOW = "access-control-allow-"
 
 
 @asynccontextmanager
-async def allowing(valkey: Valkey, origins: str) -> AsyncIterator[House]:
-    async with house(valkey.url, jwt_secret=SECRET, origins=origins) as found:
+async def allowing(valkey: Valkey, origins: str) -> AsyncIterator[RunningApp]:
+    async with running_app(valkey.url, jwt_secret=SECRET, origins=origins) as found:
         yield found
 
 
@@ -49,7 +49,7 @@ async def test_an_allowed_origin_may_read_with_credentials_and_no_other_may(valk
 
 async def test_refusals_too_are_readable(valkey: Valkey) -> None:
     """A page can only act on a 401, 403, 422 or 429 that it is allowed to see."""
-    async with house(valkey.url, jwt_secret=SECRET, origins=APP, rate=0.001, burst=1) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET, origins=APP, rate=0.001, burst=1) as found:
         asked = [
             (401, "/channels/a/messages", {"Authorization": "Bearer x"}, 1),
             (422, "/channels/%20/messages", {}, 1),
@@ -106,7 +106,7 @@ async def test_all_origins_are_never_all_with_credentials(valkey: Valkey, origin
 
 
 async def test_without_origins_nobody_elsewhere_is_told_anything(valkey: Valkey) -> None:
-    async with house(valkey.url, jwt_secret=SECRET) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET) as found:
         for origin in (APP, EVIL, "null"):
             reply = await found.client.get("/channels/a/messages", headers=headers(origin))
             assert reply.status_code == 200

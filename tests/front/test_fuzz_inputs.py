@@ -9,20 +9,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.grant import Grant
-from tests.front import strange
+from gapless.auth.grant import Grant
+from tests.front import fuzz_inputs as strange
+from tests.front.app_fixture import URL, RunningApp, running_app
 from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.house import URL, House, house
-from tests.front.strange import Asked
-from tests.support.valkey import Valkey
+from tests.front.fuzz_inputs import Asked
+from tests.testkit.valkey import Valkey
 
 EASY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture
-async def found(valkey: Valkey) -> AsyncIterator[House]:
+async def found(valkey: Valkey) -> AsyncIterator[RunningApp]:
     """Exceptions that no handler expects are raised here, and not made into a 500."""
-    async with house(valkey.url, jwt_secret=SECRET, origins="https://app.example.com", recheck=3600.0) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET, origins="https://app.example.com", recheck=3600.0) as found:
         yield found
 
 
@@ -36,7 +36,7 @@ def ways_in() -> st.SearchStrategy[tuple[bytes, bytes]]:
 @EASY
 @given(asked=strange.requests, way=ways_in(), origin=st.sampled_from([b"http://localhost", b"http://[", b"\xff", b""]))
 async def test_whatever_those_we_know_ask_is_answered(
-    found: House, asked: Asked, way: tuple[bytes, bytes], origin: bytes
+    found: RunningApp, asked: Asked, way: tuple[bytes, bytes], origin: bytes
 ) -> None:
     headers = [*asked.headers, way, (b"Origin", origin)]
     reply = await found.client.request(asked.method, URL + asked.target, headers=headers, content=asked.body)
@@ -47,7 +47,7 @@ async def test_whatever_those_we_know_ask_is_answered(
 
 @EASY
 @given(asked=strange.requests)
-async def test_and_by_ticket(found: House, asked: Asked) -> None:
+async def test_and_by_ticket(found: RunningApp, asked: Asked) -> None:
     bearer = Grant("ann", (), ("*",), expires=time.time() + 60)
     ticket, _ = found.app.state.wiring.service.tickets.make(bearer, ["a", "general"], time.time())
     mark = "&" if "?" in asked.target else "?"

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sseclient import SSEClient
 
+from tests.front.app_fixture import Live, RunningApp, bearer, running_app
 from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.house import House, Live, bearer, house
-from tests.support import strategies as some
-from tests.support.alarm import auntil
-from tests.support.valkey import Valkey
+from tests.testkit import strategies as some
+from tests.testkit.alarm import auntil
+from tests.testkit.valkey import Valkey
 
 EASY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 FORGED = "x\n\nid: t9x2k0ab-1-aaaa\nevent: end\ndata: {}\n\n"
@@ -37,18 +37,18 @@ messages = st.fixed_dictionaries(
 
 
 @pytest.fixture
-async def open_house(valkey: Valkey) -> AsyncIterator[House]:
-    async with house(valkey.url, lifetime=300, rate=0) as found:
+async def open_app(valkey: Valkey) -> AsyncIterator[RunningApp]:
+    async with running_app(valkey.url, lifetime=300, rate=0) as found:
         yield found
 
 
 @pytest.fixture
-async def keyed(valkey: Valkey) -> AsyncIterator[House]:
-    async with house(valkey.url, lifetime=300, rate=0, jwt_secret=SECRET) as found:
+async def keyed(valkey: Valkey) -> AsyncIterator[RunningApp]:
+    async with running_app(valkey.url, lifetime=300, rate=0, jwt_secret=SECRET) as found:
         yield found
 
 
-async def post(found: House, channel: str, body: Any, headers: dict[str, Any] | None = None) -> Any:
+async def post(found: RunningApp, channel: str, body: Any, headers: dict[str, Any] | None = None) -> Any:
     """What was told of it; None where it was refused, or known."""
     content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
     raw: Any = {"Content-Type": "application/json", **(headers or {})}
@@ -80,13 +80,13 @@ async def read(stream: Live, told: list[dict[str, Any]]) -> list[dict[str, Any]]
 @example(channel="a", bodies=[{"data": FORGED, "user": "a\x85\u2028b", "localId": "\u2029"}])
 @example(channel="a", bodies=[{"data": {FORGED: FORGED}, "event": "x", "user": '"}', "localId": "\\"}])
 async def test_what_a_stranger_sends_is_one_event_each(
-    open_house: House, channel: str, bodies: list[dict[str, Any]]
+    open_app: RunningApp, channel: str, bodies: list[dict[str, Any]]
 ) -> None:
-    async with open_house.live(f"/channels/{channel}/stream") as stream:
+    async with open_app.live(f"/channels/{channel}/stream") as stream:
         await stream.until("hello")
         sent, told = [], []
         for body in bodies:
-            if (accepted := await post(open_house, channel, body)) is not None:
+            if (accepted := await post(open_app, channel, body)) is not None:
                 sent.append(body)
                 told.append(accepted)
         assert [one["data"] for one in await read(stream, told)] == [body["data"] for body in sent]
@@ -96,16 +96,16 @@ async def test_what_a_stranger_sends_is_one_event_each(
 @EASY
 @given(channels=st.tuples(some.channels, some.channels), bodies=st.lists(messages, min_size=1, max_size=4))
 async def test_and_on_a_stream_of_many_channels(
-    open_house: House, channels: tuple[str, str], bodies: list[dict[str, Any]]
+    open_app: RunningApp, channels: tuple[str, str], bodies: list[dict[str, Any]]
 ) -> None:
     first, second = channels
     if first == second:
         return
-    async with open_house.live(f"/stream?channel={first}&channel={second}") as stream:
+    async with open_app.live(f"/stream?channel={first}&channel={second}") as stream:
         await stream.until("hello")
         told = []
         for index, body in enumerate(bodies):
-            if (accepted := await post(open_house, channels[index % 2], body)) is not None:
+            if (accepted := await post(open_app, channels[index % 2], body)) is not None:
                 told.append(accepted)
                 await auntil(lambda: len(stream.events) > len(told), "it has come")
         await read(stream, told)
@@ -117,7 +117,7 @@ async def test_and_on_a_stream_of_many_channels(
 
 @EASY
 @given(channel=some.channels, sub=names, key=st.binary(max_size=20), data=some.texts)
-async def test_nor_by_a_subject_or_a_header(keyed: House, channel: str, sub: str, key: bytes, data: str) -> None:
+async def test_nor_by_a_subject_or_a_header(keyed: RunningApp, channel: str, sub: str, key: bytes, data: str) -> None:
     reader = bearer(Secret().sign(claims_of(time.time())))
     sender: dict[str, Any] = bearer(Secret().sign(claims_of(time.time(), sub=sub)))
     async with keyed.live(f"/channels/{channel}/stream", reader) as stream:
@@ -130,23 +130,23 @@ async def test_nor_by_a_subject_or_a_header(keyed: House, channel: str, sub: str
 
 @EASY
 @given(name=some.texts | st.text(max_size=70))
-async def test_a_channel_is_its_name_or_none(open_house: House, name: str) -> None:
+async def test_a_channel_is_its_name_or_none(open_app: RunningApp, name: str) -> None:
     """What is no name is refused everywhere, and is in nobody's stream."""
     good = name.isascii() and name.replace("_", "a").replace(".", "a").replace(":", "a").replace("-", "a").isalnum()
     good = good and len(name) <= 64 and name[0].isalnum()
     query = httpx.QueryParams({"channel": name, "history": 1})
-    async with open_house.live(f"/stream?{query}") as stream:
+    async with open_app.live(f"/stream?{query}") as stream:
         await auntil(lambda: stream.status, "an answer")
         if "," not in name:
             assert stream.status == (200 if good else 422)
 
 
-async def test_history_is_the_same_bytes(open_house: House) -> None:
+async def test_history_is_the_same_bytes(open_app: RunningApp) -> None:
     body = {"data": FORGED, "user": "a\u2028b", "localId": '"}],"oldest":'}
-    async with open_house.live("/channels/a/stream") as stream:
+    async with open_app.live("/channels/a/stream") as stream:
         await stream.until("hello")
-        told = await post(open_house, "a", body)
+        told = await post(open_app, "a", body)
         (one,) = await read(stream, [told])
-    page = (await open_house.client.get("/channels/a/messages")).json()
+    page = (await open_app.client.get("/channels/a/messages")).json()
     assert page["messages"] == [one]
     assert page["latest"] == told["id"]

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.isolation import isolated
-from tests.support.nginx import nginx
-from tests.support.process import Process
-from tests.support.service import Service
+from tests.testkit.isolation import isolated
+from tests.testkit.nginx import nginx
+from tests.testkit.process import Process
+from tests.testkit.service import Service
 
 pytestmark = pytest.mark.real(seconds=5)
 
@@ -63,7 +63,7 @@ def test_what_cannot_be_told_is_said_at_the_start_and_in_the_docs(bare: str, run
 
 def test_a_unix_socket_is_local_and_a_proxy_before_it_is_not(running: Service, tmp_path: Path) -> None:
     path = tmp_path / "gapless.sock"
-    argv = [sys.executable, "-m", "uvicorn", "app.main:app", "--uds", str(path)]
+    argv = [sys.executable, "-m", "uvicorn", "gapless.asgi:app", "--uds", str(path)]
     process = Process("uvicorn on a unix socket", argv, env={**isolated(os.environ), **running.env})
     try:
         process.wait_for_line("startup complete", alarm=30)

@@ -12,11 +12,11 @@ from playwright.async_api import Browser, Page
 
 from tests.docs.blocks import the
 from tests.front.test_browser import WATCH
-from tests.support.alarm import auntil
-from tests.support.browser import chromium
-from tests.support.nginx import nginx
-from tests.support.service import Service
-from tests.support.valkey import Valkey
+from tests.testkit.alarm import auntil
+from tests.testkit.browser import chromium
+from tests.testkit.nginx import nginx
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=5)
 

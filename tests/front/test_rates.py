@@ -16,10 +16,10 @@ import pytest
 
 from tests.front.forge import SECRET, Secret, claims_of
 from tests.front.wire import Poster
-from tests.support.cluster import start_cluster
-from tests.support.service import Service
-from tests.support.upstash import EmulatorProcess
-from tests.support.valkey import Valkey
+from tests.testkit.cluster import start_cluster
+from tests.testkit.service import Service
+from tests.testkit.upstash import EmulatorProcess
+from tests.testkit.valkey import Valkey
 
 MESSAGES = "/channels/general/messages"
 RATE, BURST, BATCH = 0.25, 20, 10

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.front.wire import CHUNKED, CHUNKS, POST, break_off, connect, post, problem, request, speak, statuses, works
-from tests.support.service import Service
+from tests.testkit.service import Service
 
 pytestmark = pytest.mark.usefixtures("unhurt")
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.front.test_bounds import memory
 from tests.front.wire import connect, post, request, speak, statuses
-from tests.support.service import Service
-from tests.support.valkey import Valkey, start_valkey
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey, start_valkey
 
 pytestmark = pytest.mark.real(seconds=3)
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.front.wire import POST, post, request, speak, statuses
-from tests.support.service import Service
+from tests.testkit.service import Service
 
 pytestmark = pytest.mark.usefixtures("unhurt")
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.front import strange
+from tests.front import fuzz_inputs as strange
 from tests.front.wire import CHUNKED, CHUNKS, connect, post, request, speak, statuses, works
-from tests.support.service import Service
+from tests.testkit.service import Service
 
 pytestmark = pytest.mark.usefixtures("unhurt")
 EASY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -14,14 +14,14 @@ from typing import Any
 import httpx
 import pytest
 
-from app.factory import create_app
-from app.settings import Settings
+from gapless.api.factory import create_app
+from gapless.config.settings import Settings
+from tests.front.app_fixture import bearer, running_app
 from tests.front.forge import OTHER_SECRET, Secret, claims_of
-from tests.front.house import bearer, house
-from tests.support.alarm import until
-from tests.support.service import Server, Service
-from tests.support.upstash import EmulatorProcess
-from tests.support.valkey import Valkey
+from tests.testkit.alarm import until
+from tests.testkit.service import Server, Service
+from tests.testkit.upstash import EmulatorProcess
+from tests.testkit.valkey import Valkey
 
 MESSAGES = "/channels/a/messages"
 
@@ -104,7 +104,7 @@ def test_nothing_of_a_secret_is_told_anywhere(up: EmulatorProcess, server: Serve
 
 async def test_nor_of_the_password_of_a_redis_that_refuses_it(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    async with house("redis://ann:hunter2-hunter2@127.0.0.1:1/0") as found:
+    async with running_app("redis://ann:hunter2-hunter2@127.0.0.1:1/0") as found:
         replies = await asyncio.gather(
             found.client.get("/readyz"),
             found.client.post(MESSAGES, json={"data": 1}),

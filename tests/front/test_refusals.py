@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.front.app_fixture import bearer, running_app
 from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.house import bearer, house
-from tests.support.service import Service
-from tests.support.valkey import Valkey
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey
 
 MESSAGES = "/channels/general/messages"
 
@@ -27,7 +27,7 @@ def token(sub: str) -> str:
 @pytest.mark.parametrize("keyed", [False, True])
 async def test_a_plain_publish_with_the_default_rate(valkey: Valkey, keyed: bool) -> None:
     settings: dict[str, Any] = {"jwt_secret": SECRET} if keyed else {}
-    async with house(valkey.url, **settings) as found:
+    async with running_app(valkey.url, **settings) as found:
         headers = bearer(token("ann")) if keyed else {}
         for _ in range(13):
             await found.client.post(MESSAGES, json=[{"data": 1}] * 100, headers=headers)
@@ -42,7 +42,7 @@ async def test_a_plain_publish_with_the_default_rate(valkey: Valkey, keyed: bool
 
 @pytest.mark.parametrize("message", [{"data": 1}, {"data": 1, "localId": "new"}, [{"data": 1}] * 2])
 async def test_a_refusal_costs_three_at_most(valkey: Valkey, message: Any) -> None:
-    async with house(valkey.url, rate=0.001, burst=2) as found:
+    async with running_app(valkey.url, rate=0.001, burst=2) as found:
         for _ in range(2):
             await found.client.post(MESSAGES, json={"data": 1})
         with valkey.count_commands() as counted:
@@ -52,7 +52,7 @@ async def test_a_refusal_costs_three_at_most(valkey: Valkey, message: Any) -> No
 
 
 async def test_no_rate_is_no_limit_and_costs_nothing(valkey: Valkey) -> None:
-    async with house(valkey.url, rate=0, burst=1) as found:
+    async with running_app(valkey.url, rate=0, burst=1) as found:
         await found.client.post(MESSAGES, json={"data": 1})
         with valkey.count_commands() as counted:
             for _ in range(20):
@@ -72,7 +72,7 @@ def test_what_outlives_its_tests_is_not_counted_here(running: Service, valkey: V
 
 
 async def test_a_repeat_is_never_refused(valkey: Valkey) -> None:
-    async with house(valkey.url, rate=0.001, burst=4) as found:
+    async with running_app(valkey.url, rate=0.001, burst=4) as found:
         mine, batch = {"data": "mine", "localId": "1"}, [{"data": number} for number in range(3)]
         first = await found.client.post(MESSAGES, json=mine)
         firsts = await found.client.post(MESSAGES, json=batch, headers={"Idempotency-Key": "k"})
@@ -89,7 +89,7 @@ async def test_a_repeat_is_never_refused(valkey: Valkey) -> None:
 async def test_what_is_refused_is_kept_from_everybody_and_not_remembered(valkey: Valkey) -> None:
     now = [time.time()]
     again = {"data": 2, "localId": "x"}
-    async with house(valkey.url, wall=lambda: now[0], rate=1, burst=1) as found:
+    async with running_app(valkey.url, clock=lambda: now[0], rate=1, burst=1) as found:
         assert (await found.client.post(MESSAGES, json={"data": 1})).status_code == 201
         for seconds in (0.0, 0.998):
             now[0] += seconds
@@ -102,14 +102,14 @@ async def test_what_is_refused_is_kept_from_everybody_and_not_remembered(valkey:
 
 
 async def test_a_batch_that_never_fits_is_told_so(valkey: Valkey) -> None:
-    async with house(valkey.url, rate=1, burst=5) as found:
+    async with running_app(valkey.url, rate=1, burst=5) as found:
         reply = await found.client.post(MESSAGES, json=[{"data": 1}] * 6)
         assert reply.status_code == 422
         assert "GAPLESS_BURST" in reply.json()["detail"]
 
 
 async def test_channels_and_subjects_are_counted_apart(valkey: Valkey) -> None:
-    async with house(valkey.url, jwt_secret=SECRET, rate=0.001, burst=1) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET, rate=0.001, burst=1) as found:
 
         async def status(sub: str, channel: str) -> int:
             reply = await found.client.post(
@@ -123,7 +123,7 @@ async def test_channels_and_subjects_are_counted_apart(valkey: Valkey) -> None:
 
 
 async def test_without_tokens_those_of_one_address_are_one_whatever_they_call_themselves(valkey: Valkey) -> None:
-    async with house(valkey.url, public=True, rate=0.001, burst=20) as found:
+    async with running_app(valkey.url, public=True, rate=0.001, burst=20) as found:
 
         async def post(number: int, address: str) -> int:
             headers = {"User-Agent": f"agent {number}", "Cookie": f"gapless_token={number}"}

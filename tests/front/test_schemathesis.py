@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.front.forge import SECRET, Secret, claims_of
-from tests.support.isolation import isolated
-from tests.support.process import Process
-from tests.support.service import Service
-from tests.support.valkey import Valkey
+from tests.testkit.isolation import isolated
+from tests.testkit.process import Process
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey
 
 ROOT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name("schemathesis.toml")

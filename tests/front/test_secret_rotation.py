@@ -7,11 +7,11 @@ import time
 import httpx
 import pytest
 
+from tests.front.app_fixture import bearer
 from tests.front.forge import OTHER_SECRET, SECRET, Secret, claims_of
-from tests.front.house import bearer
-from tests.support.node import node_reader
-from tests.support.service import Service
-from tests.support.valkey import Valkey
+from tests.testkit.node import node_reader
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=8)
 

@@ -10,24 +10,25 @@ from typing import Any
 
 import pytest
 
-from app.policy import SERVER, Mode
+from gapless.delivery.mode import Mode
+from gapless.platforms.policy import SERVER
+from tests.front.app_fixture import RunningApp, bearer, events, running_app
 from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.house import House, bearer, events, house
-from tests.support.alarm import auntil
-from tests.support.valkey import Valkey
+from tests.testkit.alarm import auntil
+from tests.testkit.valkey import Valkey
 
 MESSAGES = "/channels/general/messages"
 
 
-def keyed(valkey: Valkey, **settings: Any) -> AbstractAsyncContextManager[House]:
-    return house(valkey.url, public=True, jwt_secret=SECRET, stream_rate=0, **settings)
+def keyed(valkey: Valkey, **settings: Any) -> AbstractAsyncContextManager[RunningApp]:
+    return running_app(valkey.url, public=True, jwt_secret=SECRET, stream_rate=0, **settings)
 
 
 def token(sub: str) -> str:
     return Secret().sign(claims_of(time.time(), sub=sub, exp=int(time.time()) + 300))
 
 
-async def opened(found: House, path: str = "/channels/a/stream", address: str = "127.0.0.1") -> str:
+async def opened(found: RunningApp, path: str = "/channels/a/stream", address: str = "127.0.0.1") -> str:
     """How a stream ended: the reason of its `end`. Whatever it is, an EventSource goes on."""
     reply = await found.at(address).get(path)
     assert reply.status_code == 200
@@ -45,7 +46,7 @@ async def opened(found: House, path: str = "/channels/a/stream", address: str = 
 
 async def test_streams_opened_too_fast_are_told_so(valkey: Valkey) -> None:
     now = time.time()
-    async with house(valkey.url, public=True, stream_rate=3, wall=lambda: now) as found:
+    async with running_app(valkey.url, public=True, stream_rate=3, clock=lambda: now) as found:
         assert [await opened(found) for _ in range(3)] == ["deadline"] * 3
         assert [await opened(found, path) for path in ("/channels/a/stream", "/stream?channel=a,b")] == ["busy"] * 2
         assert await opened(found, address="203.0.113.7") == "deadline", "another address is another"
@@ -55,7 +56,7 @@ async def test_streams_opened_too_fast_are_told_so(valkey: Valkey) -> None:
 
 
 async def test_streams_open_at_once_are_bounded_and_exactly(valkey: Valkey) -> None:
-    async with house(valkey.url, streams=5, lifetime=60) as found:
+    async with running_app(valkey.url, streams=5, lifetime=60) as found:
         async with AsyncExitStack() as stack:
             paths = [f"/channels/c{number}/stream" for number in range(40)]
             asked = [await stack.enter_async_context(found.live(path)) for path in paths]
@@ -67,7 +68,7 @@ async def test_streams_open_at_once_are_bounded_and_exactly(valkey: Valkey) -> N
 
 
 async def test_channels_of_a_process_are_bounded(valkey: Valkey) -> None:
-    async with house(valkey.url, channels=16, linger=300.0, lifetime=60) as found:
+    async with running_app(valkey.url, channels=16, linger=300.0, lifetime=60) as found:
         async with found.live("/stream?channel=" + ",".join(f"c{number}" for number in range(16))) as reader:
             await reader.until("hello")
             assert await opened(found, "/channels/another/stream") == "busy"
@@ -104,7 +105,7 @@ async def test_one_subject_has_a_share_and_others_the_rest(valkey: Valkey) -> No
 
 async def test_one_address_has_a_share_and_others_the_rest(valkey: Valkey) -> None:
     settings = {"public": True, "streams": 100, "address_share": 0.2, "lifetime": 60}
-    async with house(valkey.url, **settings) as found, AsyncExitStack() as stack:
+    async with running_app(valkey.url, **settings) as found, AsyncExitStack() as stack:
         asked = [await stack.enter_async_context(found.live("/channels/a/stream")) for _ in range(25)]
         await auntil(lambda: all(one.events for one in asked), "an answer for each")
         assert Counter(one.events[-1].type for one in asked) == {"hello": 20, "end": 5}
@@ -116,7 +117,7 @@ async def test_one_address_has_a_share_and_others_the_rest(valkey: Valkey) -> No
 
 async def test_long_polls_are_rated_as_streams_are(valkey: Valkey) -> None:
     now = time.time()
-    async with house(valkey.url, public=True, stream_rate=3, wall=lambda: now) as found:
+    async with running_app(valkey.url, public=True, stream_rate=3, clock=lambda: now) as found:
         polls = [await found.client.get(MESSAGES, params={"after": "x", "wait": 1}) for _ in range(4)]
         assert [reply.status_code for reply in polls] == [200] * 3 + [429]
         assert (polls[-1].json()["retryAfterMs"], polls[-1].headers["retry-after"]) == (20_000, "20")
@@ -149,7 +150,7 @@ async def test_who_reads_too_much_is_told_to_wait(valkey: Valkey) -> None:
 async def test_whoever_leaves_while_he_waits_gives_his_place_back(valkey: Valkey, mode: str) -> None:
     """Five polls that were broken off made a process of five busy for 25 s."""
     policy = replace(SERVER, mode=Mode.BUFFERED) if mode == "turn" else SERVER
-    async with house(valkey.url, policy=policy, streams=5, lifetime=60) as found:
+    async with running_app(valkey.url, policy=policy, streams=5, lifetime=60) as found:
         cursor = (await found.client.get(MESSAGES)).json()["cursor"]
         path, query = (MESSAGES, "wait=25&") if mode == "long poll" else ("/channels/general/stream", "")
         feeds = found.app.state.wiring.service.feeds
@@ -162,7 +163,7 @@ async def test_whoever_leaves_while_he_waits_gives_his_place_back(valkey: Valkey
 
 
 async def test_long_polls_count_as_readers(valkey: Valkey) -> None:
-    async with house(valkey.url, streams=1, lifetime=60) as found, found.live("/channels/a/stream") as reader:
+    async with running_app(valkey.url, streams=1, lifetime=60) as found, found.live("/channels/a/stream") as reader:
         (hello,) = await reader.until("hello")
         reply = await found.client.get(MESSAGES, params={"after": hello["cursor"], "wait": 20})
         assert (reply.status_code, reply.headers["retry-after"]) == (429, "5")

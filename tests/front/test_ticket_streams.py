@@ -8,12 +8,12 @@ import time
 import httpx
 import pytest
 
+from tests.front.app_fixture import bearer
 from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.house import bearer
-from tests.support.fleet import Fleet
-from tests.support.node import NodeReader, node_reader
-from tests.support.service import Service
-from tests.support.valkey import Valkey
+from tests.testkit.fleet import Fleet
+from tests.testkit.node import NodeReader, node_reader
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=8)
 

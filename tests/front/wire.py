@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.service import Service
+from tests.testkit.service import Service
 
 ALARM = 10.0
 """Seconds after which a silent service hangs."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.upstash.process import EmulatorProcess
-from tests.support.valkey import Valkey, start_valkey
+from tests.testkit.upstash.process import EmulatorProcess
+from tests.testkit.valkey import Valkey, start_valkey
 
 from .serving import upstash
 

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 from urllib.parse import urlsplit
 
-from tests.support.browser import PageStream, chromium, empty_origin, event_source
-from tests.support.fault_proxy import FaultProxy
-from tests.support.lambda_runtime import Front, LambdaFront, Setup
-from tests.support.node import NodeReader, node_reader
+from tests.testkit.browser import PageStream, chromium, empty_origin, event_source
+from tests.testkit.fault_proxy import FaultProxy
+from tests.testkit.lambda_runtime import Front, LambdaFront, Setup
+from tests.testkit.node import NodeReader, node_reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     import httpx
 
-    from tests.support.lambda_runtime.interpreter import FunctionOptions
-    from tests.support.upstash.process import EmulatorProcess
+    from tests.testkit.lambda_runtime.interpreter import FunctionOptions
+    from tests.testkit.upstash.process import EmulatorProcess
 
 TREE = Path(__file__).parents[2]
 HANDLER = "app.lambda_handler.handler"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.alarm import auntil
-from tests.support.lambda_runtime import Front
+from tests.testkit.alarm import auntil
+from tests.testkit.lambda_runtime import Front
 
 from .serving import reading, serving, through_a_proxy
 
 if TYPE_CHECKING:
-    from tests.support.lambda_runtime import LambdaFront
+    from tests.testkit.lambda_runtime import LambdaFront
 
 pytestmark = pytest.mark.real(seconds=10)
 

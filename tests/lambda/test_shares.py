@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.policy import LARGEST_BUFFERED
-from tests.support.lambda_runtime import Front
+from gapless.platforms.policy import LARGEST_BUFFERED
+from tests.testkit.lambda_runtime import Front
 
 from .serving import publish, serving
 from .turns import take

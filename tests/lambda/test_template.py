@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.lambda_runtime.package import MACHINE, MINOR, SETTINGS, TREE, Package, osls, package
-from tests.support.lambda_runtime.package import template as made_in
+from tests.testkit.lambda_runtime.package import MACHINE, MINOR, SETTINGS, TREE, Package, osls, package
+from tests.testkit.lambda_runtime.package import template as made_in
 
 if TYPE_CHECKING:
     from pathlib import Path

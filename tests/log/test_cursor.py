@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cursor import (
+from gapless.log.cursor import (
     Position,
     base36,
     format_cursor,
@@ -16,8 +16,8 @@ from app.cursor import (
     parse_position,
     start_of,
 )
-from tests.support import positions as foreign
-from tests.support import strategies as some
+from tests.testkit import positions as foreign
+from tests.testkit import strategies as some
 
 LAST_SECOND = 36**6 - 1
 seconds = st.floats(0, LAST_SECOND, allow_nan=False)

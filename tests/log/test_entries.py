@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cursor import Position
-from app.errors import CorruptLog
-from app.events import BATCH_SEPARATOR, HINT, Entry, format_entry, parse_entry, parse_notice
-from app.frames import Frame
-from app.models import Message
-from tests.support import strategies as some
+from gapless.api.schemas import Message
+from gapless.channels.frames import Frame
+from gapless.log.cursor import Position
+from gapless.log.entries import BATCH_SEPARATOR, HINT, Entry, format_entry, parse_entry, parse_notice
+from gapless.log.errors import CorruptLog
+from tests.testkit import strategies as some
 
 PLACE = Position("t9x2k0ab", 42, "7qd1")
 BODY = b'{"event":"message","user":null,"data":1,"localId":null}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app import errors
+from gapless.log import errors
 
 
 def refusals() -> list[type[errors.Refused]]:

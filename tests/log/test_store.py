@@ -8,10 +8,10 @@ from itertools import combinations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.cursor import Position
-from app.events import Draft
-from app.store import MOST_ATTEMPTS, Key, Publication
-from tests.support import strategies as some
+from gapless.log.cursor import Position
+from gapless.log.entries import Draft
+from gapless.log.store import MOST_ATTEMPTS, IdempotencyKey, Publication
+from tests.testkit import strategies as some
 
 senders = st.none() | some.texts.filter(bool)
 
@@ -24,7 +24,7 @@ def draft(local_id: str | None, user: str | None = None, digest: str = "d" * 32)
     return Draft(b"{}", digest, user, local_id)
 
 
-def only(one: Publication) -> Key:
+def only(one: Publication) -> IdempotencyKey:
     (key,) = one.keys()
     return key
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tests.model.follower import Follower
-from tests.support.event_stream import EventStreamParser
+from tests.testkit.event_stream import EventStreamParser
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from tests.model.truth import Truth
-    from tests.support.event_stream import Event
+    from tests.testkit.event_stream import Event
 
 GARBAGE = "no-cursor"
 

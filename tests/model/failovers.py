@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from app.cursor import Position
+    from gapless.log.cursor import Position
     from tests.model.reader import Reader
 
 SITUATIONS = (

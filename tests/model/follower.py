@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from app.cursor import Position, parse_position
+from gapless.log.cursor import Position, parse_position
 
 if TYPE_CHECKING:
     from tests.model.truth import Truth

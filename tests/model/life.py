@@ -15,8 +15,8 @@ from tests.model.follower import seen
 from tests.model.truth import Truth
 
 if TYPE_CHECKING:
-    from app.events import Entry
-    from app.store import Store
+    from gapless.log.entries import Entry
+    from gapless.log.store import Store
     from tests.model.places import Place
 
 ALARM = 20.0

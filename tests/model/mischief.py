@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from app.cursor import base36
+from gapless.log.cursor import base36
 from tests.model.life import Life, channels
 
 if TYPE_CHECKING:
-    from app.cursor import Position
-    from app.events import Entry
+    from gapless.log.cursor import Position
+    from gapless.log.entries import Entry
     from tests.model.truth import Truth
 
 

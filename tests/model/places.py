@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from app.events import Entry, format_entry, format_notice
-from app.factory import create_app
-from app.policy import LAMBDA, SERVER
-from app.settings import Settings
-from app.store import NOTICE_LIMIT, Store
+from gapless.api.factory import create_app
+from gapless.config.settings import Settings
+from gapless.log.entries import Entry, format_entry, format_notice
+from gapless.log.store import NOTICE_LIMIT, Store
+from gapless.platforms.policy import LAMBDA, SERVER
 from tests.model.truth import CAP
 from tests.stores.contract.backend import Keep, kinds
-from tests.support.clock import VirtualClock, VirtualLoop, advance, no_worker_threads
-from tests.support.model_store import ModelStore
+from tests.testkit.clock import VirtualClock, VirtualLoop, advance, no_worker_threads
+from tests.testkit.model_store import ModelStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastapi import FastAPI
 
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 KEEP = Keep(cap=CAP, page=8)
 KINDS = ["model", *sorted(kinds().keys() - {"tls"})]
@@ -122,7 +122,7 @@ def open_place(kind: str, folder: Path) -> Iterator[Place]:
 def hurry(patch: pytest.MonkeyPatch) -> None:
     """Shorten what is waited for, wherever a module of the app has it."""
     missing = set(FAST)
-    for module in [module for name, module in sys.modules.items() if name.startswith("app.")]:
+    for module in [module for name, module in sys.modules.items() if name.startswith("gapless.")]:
         for name in FAST.keys() & vars(module).keys():
             if isinstance(getattr(module, name), float):
                 patch.setattr(module, name, FAST[name])
@@ -153,10 +153,10 @@ async def _model(runner: asyncio.Runner) -> AsyncIterator[Place]:
 
 @asynccontextmanager
 async def _apps(
-    open_store: Callable[[], Store], wall: Callable[[], float], **wanted: float
+    open_store: Callable[[], Store], clock: Callable[[], float], **wanted: float
 ) -> AsyncIterator[list[FastAPI]]:
     settings = Settings(**SETTINGS, **wanted)
-    apps = [create_app(settings, policy, open_store, wall) for policy in (SERVER, SERVER, LAMBDA)]
+    apps = [create_app(settings, policy, open_store, clock) for policy in (SERVER, SERVER, LAMBDA)]
     async with AsyncExitStack() as stack:
         for app in apps:
             await stack.enter_async_context(app.router.lifespan_context(app))

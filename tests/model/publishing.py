@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from app.models import Message
+from gapless.api.schemas import Message
 from tests.model.clients import ask
 from tests.model.follower import seen
 from tests.model.life import Life, channels, names, services
-from tests.model.truth import CAP, Key, Truth
+from tests.model.truth import CAP, IdempotencyKey, Truth
 
 users = st.sampled_from([None, "ann"])
 data = st.integers(0, 2)
@@ -53,7 +53,7 @@ class Publishing(Life):
         self,
         truth: Truth,
         messages: list[Message],
-        keys: list[Key],
+        keys: list[IdempotencyKey],
         where: int,
         *,
         batch: bool = True,

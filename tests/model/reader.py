@@ -1,4 +1,4 @@
-"""A reader of one channel that holds every block of its stream against the laws of `tests/test_model.py`."""
+"""A reader of one channel that holds every block of its stream against the laws of `tests/model/test_model.py`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from app.cursor import Position, parse_cursor, parse_position
-from app.stream import Start, Stream, Terms
+from gapless.delivery.streaming import Start, Stream, StreamLimits
+from gapless.log.cursor import Position, parse_cursor, parse_position
 
 if TYPE_CHECKING:
-    from app.events import End, Entry
+    from gapless.delivery.end import End
+    from gapless.log.entries import Entry
     from tests.model.world import World
 
-TERMS = Terms(lifetime=100_000, heartbeat=15, retry_ms=700, dice=0.5)
+TERMS = StreamLimits(lifetime=100_000, heartbeat=15, retry_ms=700, random=0.5)
 
 
 class Reader:

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from app.feed import FeedSettings
-from app.feeds import Feeds
-from app.stores.redis import RedisStore
-from app.stores.upstash import UpstashStore
-from app.stream import Start, Stream
+from gapless.channels.feed import FeedSettings
+from gapless.channels.feeds import Feeds
+from gapless.delivery.streaming import Start, Stream
+from gapless.stores.redis.store import RedisStore
+from gapless.stores.upstash.store import UpstashStore
 from tests.model.reader import TERMS
-from tests.support.clock import VirtualLoop
-from tests.support.model_store import ModelStore
+from tests.testkit.clock import VirtualLoop
+from tests.testkit.model_store import ModelStore
 
 REPLICA = 2.0
 """Seconds by which a replica may be behind, where there are any."""

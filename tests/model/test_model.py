@@ -21,7 +21,7 @@ import pytest
 
 from tests.model.failovers import SITUATIONS
 from tests.model.world import World
-from tests.support.clock import VirtualLoop
+from tests.testkit.clock import VirtualLoop
 
 # HISTORIES=10000 for a long look (`-s` prints what there was); every seed is another history.
 HISTORIES = int(os.environ.get("HISTORIES", "300"))

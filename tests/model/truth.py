@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from app.cursor import Position, new_epoch, parse_position, start_of
-from app.events import Entry
-from app.models import Message
+from gapless.api.schemas import Message
+from gapless.log.cursor import Position, new_epoch, parse_position, start_of
+from gapless.log.entries import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CAP = 20
-Key = tuple[str, str | None, str]
+IdempotencyKey = tuple[str, str | None, str]
 """Kind (of one message, of a batch), user, id."""
 Content = tuple[Any, ...]
 
@@ -27,7 +27,7 @@ class Truth:
     made: dict[Position, Entry] = field(default_factory=dict)
     gone: set[Position] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
-    keys: dict[Key, tuple[Content, list[str]]] = field(default_factory=dict)
+    keys: dict[IdempotencyKey, tuple[Content, list[str]]] = field(default_factory=dict)
 
     @property
     def end(self) -> Position | None:
@@ -49,7 +49,7 @@ class Truth:
 
     # --- what ought to happen
 
-    def expect(self, keys: Sequence[Key], contents: Sequence[Content]) -> tuple[int, list[str]]:
+    def expect(self, keys: Sequence[IdempotencyKey], contents: Sequence[Content]) -> tuple[int, list[str]]:
         """The status that a publish with these keys must get, and the ids where they are known already."""
         known = [self.keys[key] for key in keys if key in self.keys and self.holds(self.keys[key][1][0])]
         if not known:

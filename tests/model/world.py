@@ -6,14 +6,14 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from app.cursor import Position, base36, new_epoch
-from app.events import Entry
-from app.feed import FeedSettings
-from app.feeds import Feeds
+from gapless.channels.feed import FeedSettings
+from gapless.channels.feeds import Feeds
+from gapless.log.cursor import Position, base36, new_epoch
+from gapless.log.entries import Entry
 from tests.model.failovers import Failovers
 from tests.model.reader import Reader
-from tests.support.clock import advance, settle
-from tests.support.model_store import ModelStore, draft
+from tests.testkit.clock import advance, settle
+from tests.testkit.model_store import ModelStore, draft
 
 SETTINGS = FeedSettings(recheck=15, linger=2, retention=86_400, page=8)
 CALM_AT_LAST = 60.0

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.policy import LAMBDA, LAMBDA_ADAPTER, LAMBDA_ADAPTER_BUFFERED, SERVER, VERCEL, Mode, Policy, choose, jittered
+from gapless.delivery.mode import Mode
+from gapless.delivery.retry import jittered
+from gapless.platforms.policy import LAMBDA, LAMBDA_ADAPTER, LAMBDA_ADAPTER_BUFFERED, SERVER, VERCEL, Policy, choose
 
-dice = st.floats(0, 1)
+random = st.floats(0, 1)
 seconds = st.floats(0.2, 86_400)
 remaining = st.none() | st.floats(-10, 1000)
 
@@ -16,7 +18,7 @@ SHORTEST = 0.05
 """What even a stream that came too late may live."""
 
 
-@given(seconds, st.none() | seconds, st.floats(0, 5), remaining, dice)
+@given(seconds, st.none() | seconds, st.floats(0, 5), remaining, random)
 def test_a_stream_ends_before_its_setting_its_platform_and_its_ceiling(
     wanted: float, ceiling: float | None, reserve: float, left: float | None, chance: float
 ) -> None:
@@ -26,7 +28,7 @@ def test_a_stream_ends_before_its_setting_its_platform_and_its_ceiling(
     assert left is None or lifetime <= max(left - reserve, SHORTEST)
 
 
-@given(seconds, remaining, dice, dice)
+@given(seconds, remaining, random, random)
 def test_ends_are_spread_over_the_last_fifth(wanted: float, left: float | None, a: float, b: float) -> None:
     longest = SERVER.lifetime(wanted, left, 1.0)
     early, late = sorted([a, b])
@@ -75,7 +77,7 @@ def test_what_is_frozen_after_each_request_lets_nothing_linger() -> None:
     assert all(policy.freezes for policy in [*alone, VERCEL])
 
 
-@given(st.integers(1, 60_000), dice)
+@given(st.integers(1, 60_000), random)
 def test_a_retry_is_never_zero_nor_earlier_than_set(milliseconds: int, chance: float) -> None:
     assert 1 <= milliseconds <= jittered(milliseconds, chance) <= milliseconds * 1.5 + 0.5
 

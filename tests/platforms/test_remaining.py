@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.routes.remaining import remaining
+from gapless.platforms.remaining import remaining
 
 NOW = 1_800_000_000.0
 IN_SEVEN = int((NOW + 7) * 1000)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from app.routes.leaving import GOODBYE, LOOK, Departure, Gone, Leaving, Listening, unless_gone
-from tests.support.alarm import auntil
-from tests.support.service import Service
-from tests.support.valkey import start_valkey
-from tests.support.variant import Variant
+from gapless.platforms.shutdown import GOODBYE, LOOK, Departure, Gone, Leaving, Listening, unless_gone
+from tests.testkit.alarm import auntil
+from tests.testkit.service import Service
+from tests.testkit.valkey import start_valkey
+from tests.testkit.variant import Variant
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 SOON = 8.0
 """Seconds in which whoever waits must be answered; after 10 the server would break it off with a 500."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import AliasChoices
 
-from app.settings import Settings
+from gapless.config.settings import Settings
 
-EXAMPLE = Path(__file__).parent.parent / ".env.example"
+EXAMPLE = Path(__file__).parent.parent.parent / ".env.example"
 OF_THE_COMMAND = {"HOST": "127.0.0.1", "PORT": "8000"}
 """What `gapless serve` reads by itself, with its defaults."""
 

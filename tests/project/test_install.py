@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 PYTHON = shlex.quote(sys.executable)
-REQUIREMENTS = Path(__file__).parent.parent / "requirements"
+REQUIREMENTS = Path(__file__).parent.parent.parent / "requirements"
 
 # What stands for a Python: this one, once something about it was changed.
 FIT = "pass"

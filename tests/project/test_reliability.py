@@ -8,7 +8,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-TREE = Path(__file__).parent.parent
+TREE = Path(__file__).parent.parent.parent
 PAGE = (TREE / "docs" / "reliability.md").read_text()
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
 

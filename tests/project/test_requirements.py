@@ -11,9 +11,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.need import need
+from tests.testkit.need import need
 
-TREE = Path(__file__).parent.parent
+TREE = Path(__file__).parent.parent.parent
 LOCKS = ("run", "dev")
 
 # Hosts of package registries, in pieces: no committed file names one, this one included.

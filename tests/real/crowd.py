@@ -6,12 +6,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tests.support.alarm import Alarm
+from tests.testkit.alarm import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.support.service import Service
+    from tests.testkit.service import Service
 
 
 class _Ear(asyncio.Protocol):

@@ -12,8 +12,8 @@ import re
 from random import Random
 from typing import TYPE_CHECKING, Self
 
-from tests.support.alarm import auntil
-from tests.support.listener import Listener, close
+from tests.testkit.alarm import auntil
+from tests.testkit.listener import Listener, close
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.support.history import content_key
+from tests.testkit.history import content_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.support.history import History, Outcome
+    from tests.testkit.history import History, Outcome
 
 PAUSE = 0.05
 """Seconds before a publisher that was not served tries again."""

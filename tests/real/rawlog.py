@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import Redis
 
-from tests.support.history import Logged, content_key
+from tests.testkit.history import Logged, content_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.support.history import History
-    from tests.support.valkey import Valkey
+    from tests.testkit.history import History
+    from tests.testkit.valkey import Valkey
 
 # Takes entries away from the end, or all of them, and appends others: one step, as a failover is one.
 _REWRITE = """

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from uuid import uuid4
 
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.real.rawlog import RawLog
-from tests.support.history import History
-from tests.support.service import Service
-from tests.support.valkey import start_valkey
+from tests.testkit.history import History
+from tests.testkit.service import Service
+from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.real.visit import Said, Visit
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 Where = Literal["warm", "cold"]
 SMALL = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_CAP": "20"}
 """No limits of rate, and a log that is soon trimmed."""
 
 
-class House(NamedTuple):
+class Services(NamedTuple):
     """At `warm` readers come and go, and messages are posted; at `cold` nobody has read a channel before."""
 
     store: Valkey
@@ -35,22 +35,22 @@ class House(NamedTuple):
 
 
 @contextmanager
-def open_house(folder: Path, settings: Mapping[str, str]) -> Iterator[House]:
+def open_services(folder: Path, settings: Mapping[str, str]) -> Iterator[Services]:
     """Start all three."""
     with start_valkey(folder) as store:
         env = {**settings, "REDIS_URL": store.url}
         with Service(env) as warm, Service(env) as cold:
-            yield House(store, warm, cold)
+            yield Services(store, warm, cold)
 
 
 class Room:
     """One channel, its log, and Ann, who posts there at the warm process."""
 
-    def __init__(self, house: House, client: httpx.AsyncClient, history: History | None = None) -> None:
+    def __init__(self, services: Services, client: httpx.AsyncClient, history: History | None = None) -> None:
         self.channel = uuid4().hex
-        self.log = RawLog(house.store, self.channel)
+        self.log = RawLog(services.store, self.channel)
         self.history = history or History()
-        self.ann = Publisher(self.history, client, house.warm.url, self.channel)
+        self.ann = Publisher(self.history, client, services.warm.url, self.channel)
         self.publish = self.ann.publish_many
 
     async def flood(self, count: int = 60) -> None:
@@ -59,14 +59,14 @@ class Room:
             await self.ann.publish(f"ann {number}".ljust(10_000))
 
 
-def one(house: House, where: Where, room: Room) -> str:
+def one(services: Services, where: Where, room: Room) -> str:
     """The stream of one channel, at one of the processes."""
-    return f"{getattr(house, where).url}/channels/{room.channel}/stream"
+    return f"{getattr(services, where).url}/channels/{room.channel}/stream"
 
 
-def many(house: House, where: Where, *rooms: Room) -> str:
+def many(services: Services, where: Where, *rooms: Room) -> str:
     """The stream of several."""
-    return f"{getattr(house, where).url}/stream?" + "&".join(f"channel={room.channel}" for room in rooms)
+    return f"{getattr(services, where).url}/stream?" + "&".join(f"channel={room.channel}" for room in rooms)
 
 
 def from_ann(first: int, last: int) -> list[str]:

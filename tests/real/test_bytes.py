@@ -11,8 +11,8 @@ import pytest
 
 from tests.real.upstash.place import UNLIMITED, Place, upstash
 from tests.real.visit import visit
-from tests.support.service import Service
-from tests.support.valkey import Valkey, start_valkey
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey, start_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.real.crowd import crowd
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.real.visit import visit
-from tests.support.history import History
-from tests.support.service import Service
-from tests.support.valkey import start_valkey
+from tests.testkit.history import History
+from tests.testkit.service import Service
+from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.support.valkey import Counted, Valkey
+    from tests.testkit.valkey import Counted, Valkey
 
 pytestmark = [pytest.mark.real(seconds=8), pytest.mark.timeout(180)]
 

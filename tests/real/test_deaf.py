@@ -9,15 +9,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.stores import redis_lines, upstash_rest
-from tests.real.press import Publisher
-from tests.support.checker import Minimum, check
-from tests.support.fault_proxy import Blackhole, FaultProxy
-from tests.support.history import History
-from tests.support.reader import EventSourceReader
-from tests.support.service import Service
-from tests.support.upstash import EmulatorProcess
-from tests.support.valkey import start_valkey
+from gapless.stores.redis import lines as redis_lines
+from gapless.stores.upstash import rest as upstash_rest
+from tests.real.load_publisher import Publisher
+from tests.testkit.checker import Minimum, check
+from tests.testkit.fault_proxy import Blackhole, FaultProxy
+from tests.testkit.history import History
+from tests.testkit.reader import EventSourceReader
+from tests.testkit.service import Service
+from tests.testkit.upstash import EmulatorProcess
+from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

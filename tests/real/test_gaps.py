@@ -10,7 +10,20 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.real.room import SMALL, House, Room, Where, assert_gap, from_ann, heard, many, of, one, open_house, place
+from tests.real.room import (
+    SMALL,
+    Room,
+    Services,
+    Where,
+    assert_gap,
+    from_ann,
+    heard,
+    many,
+    of,
+    one,
+    open_services,
+    place,
+)
 from tests.real.visit import visit
 
 if TYPE_CHECKING:
@@ -23,18 +36,18 @@ RESET = 25.0
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Nothing here is owed to a recheck: there is none."""
-    with open_house(tmp_path_factory.mktemp("gaps"), SMALL | {"GAPLESS_RECHECK": "3600"}) as house:
-        yield house
-        for service in (house.warm, house.cold):
+    with open_services(tmp_path_factory.mktemp("gaps"), SMALL | {"GAPLESS_RECHECK": "3600"}) as services:
+        yield services
+        for service in (services.warm, services.cold):
             assert httpx.get(f"{service.url}/readyz", trust_env=False).status_code == 200
             assert "Traceback" not in service.log, service.log
 
 
 @pytest.fixture
-def room(house: House, client: httpx.AsyncClient) -> Room:
-    return Room(house, client)
+def room(services: Services, client: httpx.AsyncClient) -> Room:
+    return Room(services, client)
 
 
 @pytest.fixture(params=["warm", "cold"])
@@ -48,73 +61,73 @@ def where(request: pytest.FixtureRequest) -> Where:
 
 
 async def test_what_is_sent_while_a_reader_that_came_before_any_message_is_away(
-    house: House, room: Room, where: Where
+    services: Services, room: Room, where: Where
 ) -> None:
-    async with visit(one(house, "warm", room)) as first:
+    async with visit(one(services, "warm", room)) as first:
         hello = await first.next("hello")
     assert place(hello.id)[1] == 0
     await room.publish(2)
-    async with visit(one(house, where, room), hello.id) as second:
+    async with visit(one(services, where, room), hello.id) as second:
         assert (await second.next("hello")).id == hello.id
         assert await second.messages(2) == from_ann(1, 2)
         await room.publish(1)
         assert await second.messages(1) == from_ann(3, 3)
 
 
-async def test_what_is_sent_while_a_reader_is_away(house: House, room: Room, where: Where) -> None:
+async def test_what_is_sent_while_a_reader_is_away(services: Services, room: Room, where: Where) -> None:
     await room.publish(2)
-    async with visit(one(house, "warm", room)) as first:
+    async with visit(one(services, "warm", room)) as first:
         hello = await first.next("hello")
         assert hello.id == room.ann.ids[1]
         await room.publish(1)
         assert await first.messages(1) == from_ann(3, 3)
     await room.publish(5)
-    async with visit(one(house, where, room), first.last_event_id) as second:
+    async with visit(one(services, where, room), first.last_event_id) as second:
         assert (await second.next("hello")).id == room.ann.ids[2]
         assert await second.messages(5) == from_ann(4, 8)
 
 
-async def test_trimmed_while_away(house: House, room: Room, where: Where) -> None:
-    async with visit(one(house, "warm", room)) as first:
+async def test_trimmed_while_away(services: Services, room: Room, where: Where) -> None:
+    async with visit(one(services, "warm", room)) as first:
         await first.next("hello")
         await room.publish(3)
         await first.messages(3)
     await room.flood()
     kept = room.log.entries()
     assert 20 <= len(kept) <= 25
-    async with visit(one(house, where, room), first.last_event_id) as second:
+    async with visit(one(services, where, room), first.last_event_id) as second:
         await second.next("hello")
         gap = await second.next("gap")
         assert_gap(gap, room, "trimmed", missed=kept[0].seq - 1 - 3)
         assert await heard(second, len(kept)) == from_ann(kept[0].seq, 63)
-    async with visit(one(house, where, room), gap.id) as third:
+    async with visit(one(services, where, room), gap.id) as third:
         await third.next("hello")
         assert await heard(third, len(kept)) == from_ann(kept[0].seq, 63)
 
 
-async def test_trimmed_before_a_reader_that_saw_no_log(house: House, room: Room, where: Where) -> None:
-    async with visit(one(house, "warm", room)) as first:
+async def test_trimmed_before_a_reader_that_saw_no_log(services: Services, room: Room, where: Where) -> None:
+    async with visit(one(services, "warm", room)) as first:
         hello = await first.next("hello")
     await room.flood()
     kept = room.log.entries()
-    async with visit(one(house, where, room), hello.id) as second:
+    async with visit(one(services, where, room), hello.id) as second:
         await second.next("hello")
         assert_gap(await second.next("gap"), room, "trimmed", missed=kept[0].seq - 1)
         assert await heard(second, len(kept)) == from_ann(kept[0].seq, 60)
 
 
 async def test_a_reader_is_left_behind_by_one_channel_of_two(
-    house: House, client: httpx.AsyncClient, where: Where
+    services: Services, client: httpx.AsyncClient, where: Where
 ) -> None:
-    loud, calm = Room(house, client), Room(house, client)
+    loud, calm = Room(services, client), Room(services, client)
     await calm.publish(1)
-    async with visit(many(house, "warm", loud, calm)) as first:
+    async with visit(many(services, "warm", loud, calm)) as first:
         await first.next("hello")
         await loud.publish(3)
         await first.messages(3)
     await loud.flood()
     await calm.publish(2)
-    async with visit(many(house, where, loud, calm), first.last_event_id) as second:
+    async with visit(many(services, where, loud, calm), first.last_event_id) as second:
         await second.next("hello")
         rest = [await second.next() for _ in range(1 + len(loud.log.entries()) + 2)]
     gaps = [said for said in rest if said.event == "gap"]
@@ -124,23 +137,23 @@ async def test_a_reader_is_left_behind_by_one_channel_of_two(
     assert second.last_event_id == f"{loud.ann.ids[-1]}.{calm.ann.ids[-1]}"
 
 
-async def test_wiped_while_away(house: House, room: Room, where: Where) -> None:
-    async with visit(one(house, "warm", room)) as first:
+async def test_wiped_while_away(services: Services, room: Room, where: Where) -> None:
+    async with visit(one(services, "warm", room)) as first:
         await first.next("hello")
         await room.publish(3)
         await first.messages(3)
-    house.store.flush()
+    services.store.flush()
     await room.publish(2)
-    async with visit(one(house, where, room), first.last_event_id) as second:
+    async with visit(one(services, where, room), first.last_event_id) as second:
         assert (await second.next("hello")).id == first.last_event_id
         assert_gap(await second.next("gap", alarm=RESET), room, "reset")
         assert await second.messages(2) == from_ann(4, 5)
 
 
-async def test_wiped_while_away_and_silent_since(house: House, room: Room) -> None:
+async def test_wiped_while_away_and_silent_since(services: Services, room: Room) -> None:
     await room.publish(3)
-    house.store.flush()
-    async with visit(one(house, "cold", room), room.ann.ids[-1]) as visited:
+    services.store.flush()
+    async with visit(one(services, "cold", room), room.ann.ids[-1]) as visited:
         await visited.next("hello")
         gap = await visited.next("gap", alarm=RESET)
         assert_gap(gap, room, "reset")
@@ -165,17 +178,17 @@ def misleading(id_: str) -> list[str]:
 
 
 async def test_a_cursor_of_the_future_of_another_epoch_or_with_another_mark(
-    house: House, room: Room, where: Where
+    services: Services, room: Room, where: Where
 ) -> None:
     await room.publish(3)
 
     async def come(cursor: str) -> None:
-        async with visit(one(house, where, room), cursor) as visited:
+        async with visit(one(services, where, room), cursor) as visited:
             assert (await visited.next("hello")).id == cursor
             assert_gap(await visited.next("gap", alarm=RESET), room, "reset")
             assert await visited.messages(4) == from_ann(1, 4)
 
-    async with asyncio.TaskGroup() as readers, visit(one(house, "warm", room)) as other:
+    async with asyncio.TaskGroup() as readers, visit(one(services, "warm", room)) as other:
         come_back = [readers.create_task(come(cursor)) for cursor in misleading(room.ann.ids[1])]
         await other.next("hello")
         await room.publish(1)
@@ -184,12 +197,12 @@ async def test_a_cursor_of_the_future_of_another_epoch_or_with_another_mark(
         assert len(come_back) == 13
 
 
-async def test_misled_in_one_channel_of_two(house: House, client: httpx.AsyncClient, where: Where) -> None:
-    left, right = Room(house, client), Room(house, client)
+async def test_misled_in_one_channel_of_two(services: Services, client: httpx.AsyncClient, where: Where) -> None:
+    left, right = Room(services, client), Room(services, client)
     await left.publish(3)
     await right.publish(3)
     wrong = f"{left.ann.ids[1][:-4]}zzzz.{right.ann.ids[1]}"
-    async with visit(many(house, where, left, right), wrong) as visited:
+    async with visit(many(services, where, left, right), wrong) as visited:
         assert (await visited.next("hello")).id == wrong
         rest = [await visited.next(alarm=RESET) for _ in range(1 + 3 + 1)]
     assert [said.data["channel"] for said in rest if said.event == "gap"] == [left.channel]
@@ -204,11 +217,11 @@ UNREADABLE = [
 ]
 
 
-async def test_a_cursor_that_cannot_be_read(house: House, room: Room, where: Where) -> None:
+async def test_a_cursor_that_cannot_be_read(services: Services, room: Room, where: Where) -> None:
     await room.publish(3)
 
     async def come(cursor: str) -> None:
-        async with visit(f"{one(house, where, room)}?after={quote(cursor)}") as visited:
+        async with visit(f"{one(services, where, room)}?after={quote(cursor)}") as visited:
             hello = await visited.next("hello")
             assert (hello.id, hello.data["cursor"]) == (None, None)
             assert_gap(await visited.next("gap"), room, "unknown")
@@ -222,13 +235,15 @@ async def test_a_cursor_that_cannot_be_read(house: House, room: Room, where: Whe
 SHAPES = ["{0}", "{0}.{0}.{0}", "{0}.x", "x.{0}", "{0} {0}", ".{0}", "{0}."]
 
 
-async def test_a_cursor_for_another_number_of_channels(house: House, client: httpx.AsyncClient, where: Where) -> None:
+async def test_a_cursor_for_another_number_of_channels(
+    services: Services, client: httpx.AsyncClient, where: Where
+) -> None:
     """Each channel is told; the last gap alone carries the cursor, so that who is cut before it is told all again."""
 
     async def come(shape: str) -> None:
-        left, right = Room(house, client), Room(house, client)
+        left, right = Room(services, client), Room(services, client)
         await left.publish(2)
-        async with visit(many(house, where, left, right), shape.format(left.ann.ids[0])) as visited:
+        async with visit(many(services, where, left, right), shape.format(left.ann.ids[0])) as visited:
             hello, first, second = [await visited.next() for _ in range(3)]
             assert (hello.event, hello.id, hello.data["cursor"]) == ("hello", None, None)
             assert_gap(first, left, "unknown")
@@ -244,10 +259,10 @@ async def test_a_cursor_for_another_number_of_channels(house: House, client: htt
             readers.create_task(come(shape))
 
 
-async def test_bytes_of_any_kind_as_a_last_event_id(house: House, room: Room) -> None:
+async def test_bytes_of_any_kind_as_a_last_event_id(services: Services, room: Room) -> None:
     await room.publish(1)
     for cursor in (b"\xff\xfe", "né".encode(), b"\xe2\x80\xa8", b"a" * 8000):
-        async with visit(one(house, "warm", room), cursor) as visited:
+        async with visit(one(services, "warm", room), cursor) as visited:
             await visited.next("hello")
             assert_gap(await visited.next("gap"), room, "unknown")
             assert await visited.messages(1) == from_ann(1, 1)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.service import Service
-from tests.support.valkey import start_valkey
+from tests.testkit.service import Service
+from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:
     from pathlib import Path

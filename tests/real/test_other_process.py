@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import to_thread
 
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.real.visit import visit
-from tests.support.history import History
-from tests.support.service import Server, Service
+from tests.testkit.history import History
+from tests.testkit.service import Server, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
 
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 pytestmark = [pytest.mark.real(seconds=6), pytest.mark.timeout(180)]
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import to_thread
 
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.real.rawlog import RawLog
 from tests.real.visit import visit
-from tests.support.alarm import auntil
-from tests.support.checker import Minimum, check
-from tests.support.history import History
-from tests.support.reader import EventSourceReader
-from tests.support.service import Service
-from tests.support.valkey import Valkey, start_valkey
+from tests.testkit.alarm import auntil
+from tests.testkit.checker import Minimum, check
+from tests.testkit.history import History
+from tests.testkit.reader import EventSourceReader
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey, start_valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.real.rawlog import Raw, chain, start
-from tests.real.room import SMALL, House, Room, Where, many, one, open_house
-from tests.support.checker import Minimum, check
-from tests.support.history import Gap, ReaderLog, content_key
-from tests.support.reader import EventSourceReader
+from tests.real.room import SMALL, Room, Services, Where, many, one, open_services
+from tests.testkit.checker import Minimum, check
+from tests.testkit.history import Gap, ReaderLog, content_key
+from tests.testkit.reader import EventSourceReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,9 +36,9 @@ CAUGHT_UP = 30.0
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with open_house(tmp_path_factory.mktemp("rewritten"), SMALL | {"GAPLESS_RECHECK": "1"}) as house:
-        yield house
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with open_services(tmp_path_factory.mktemp("rewritten"), SMALL | {"GAPLESS_RECHECK": "1"}) as services:
+        yield services
 
 
 # How it is rewritten: what is taken away (None: all), and what is appended to what is left
@@ -116,9 +116,9 @@ WITH_NOTICE = {
 class Audience:
     """The readers, how they go away and come back."""
 
-    def __init__(self, house: House, client: httpx.AsyncClient, *rooms: Room) -> None:
+    def __init__(self, services: Services, client: httpx.AsyncClient, *rooms: Room) -> None:
         self.readers: dict[str, EventSourceReader] = {}
-        self._house = house
+        self._house = services
         self._client = client
         self._rooms = {room.channel: room for room in rooms}
         self._stacks: dict[str, AsyncExitStack] = {}
@@ -164,15 +164,15 @@ def gaps(log: ReaderLog) -> list[Gap]:
     return [event for event in log.events if isinstance(event, Gap)]
 
 
-async def rewrite_before_readers(rewriting: Rewriting, house: House, client: httpx.AsyncClient) -> None:
+async def rewrite_before_readers(rewriting: Rewriting, services: Services, client: httpx.AsyncClient) -> None:
     """Each reader that saw what was taken away is told once; nobody loses anything."""
-    room = Room(house, client)
-    other = Room(house, client, room.history)
+    room = Room(services, client)
+    other = Room(services, client, room.history)
     alone, both = room.channel, (room.channel, other.channel)
     opened, away, to_cold, early = (room.history.reader(n, alone) for n in ("open", "away", "to cold", "early"))
     opened_both, away_both = (room.history.reader(n, both) for n in ("open on both", "away from both"))
     everyone = [opened, away, to_cold, early, opened_both, away_both]
-    async with Audience(house, client, room, other) as audience:
+    async with Audience(services, client, room, other) as audience:
         for log in everyone:
             await audience.come(log)
         heads = {other.channel: (await other.publish(2))[-1], alone: (await room.publish(OLD - TAKEN - 1))[-1]}
@@ -197,14 +197,16 @@ async def rewrite_before_readers(rewriting: Rewriting, house: House, client: htt
 
 
 @pytest.mark.parametrize("rewritings", [SILENTLY, BY_THE_SERVICE, WITH_NOTICE], ids=["silently", "by posts", "told"])
-async def test_entries_replaced(rewritings: dict[str, Rewriting], house: House, client: httpx.AsyncClient) -> None:
+async def test_entries_replaced(
+    rewritings: dict[str, Rewriting], services: Services, client: httpx.AsyncClient
+) -> None:
     async with asyncio.TaskGroup() as group:
         for name, rewriting in rewritings.items():
-            group.create_task(rewrite_before_readers(rewriting, house, client), name=name)
+            group.create_task(rewrite_before_readers(rewriting, services, client), name=name)
 
 
 @pytest.mark.parametrize("put", [others, next_epoch])
 async def test_entries_replaced_while_the_subscription_is_cut(
-    put: Callable[[list[Raw]], list[Raw]], house: House, client: httpx.AsyncClient
+    put: Callable[[list[Raw]], list[Raw]], services: Services, client: httpx.AsyncClient
 ) -> None:
-    await rewrite_before_readers(Rewriting(TAKEN if put is others else None, put, deaf=True), house, client)
+    await rewrite_before_readers(Rewriting(TAKEN if put is others else None, put, deaf=True), services, client)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.real.rawlog import RawLog
-from tests.support.checker import Minimum, Verdict, check
-from tests.support.history import History
-from tests.support.reader import EventSourceReader
-from tests.support.service import Service
-from tests.support.valkey import start_valkey
+from tests.testkit.checker import Minimum, Verdict, check
+from tests.testkit.history import History
+from tests.testkit.reader import EventSourceReader
+from tests.testkit.service import Service
+from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 PUBLISHERS, READERS, MESSAGES = 8, 40, 3000
 SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_RETRY_MS": "50", "GAPLESS_CAP": "20000"}

@@ -15,15 +15,15 @@ import pytest
 from httpx_sse import aconnect_sse
 
 from tests.real.cutter import BACKLOG, Cutter
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.real.upstash.place import upstash
-from tests.support.alarm import auntil
-from tests.support.browser import chromium, empty_origin, event_source
-from tests.support.history import History
-from tests.support.node import CLIENTS, node_reader
-from tests.support.seen import Seen, Sight
-from tests.support.service import Service
-from tests.support.valkey import start_valkey
+from tests.testkit.alarm import auntil
+from tests.testkit.browser import chromium, empty_origin, event_source
+from tests.testkit.history import History
+from tests.testkit.node import CLIENTS, node_reader
+from tests.testkit.seen import Seen, Sight
+from tests.testkit.service import Service
+from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.alarm import until
-from tests.support.isolation import isolated
-from tests.support.port import free_port
-from tests.support.process import Process
-from tests.support.valkey import Valkey
+from tests.testkit.alarm import until
+from tests.testkit.isolation import isolated
+from tests.testkit.port import free_port
+from tests.testkit.process import Process
+from tests.testkit.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=6)
 
@@ -69,22 +69,24 @@ def change_a_file(run: Run) -> None:
 WAYS = {
     "gapless serve": Way("gapless serve --port {port}", tell(signal.SIGTERM)),
     "gapless serve, workers": Way("gapless serve --port {port} --workers 2", tell(signal.SIGTERM)),
-    "uvicorn": Way("uvicorn app.main:app --port {port}", tell(signal.SIGTERM)),
+    "uvicorn": Way("uvicorn gapless.asgi:app --port {port}", tell(signal.SIGTERM)),
     "uvicorn, by asyncio and h11": Way(
-        "uvicorn app.main:app --port {port} --loop asyncio --http h11", tell(signal.SIGINT)
+        "uvicorn gapless.asgi:app --port {port} --loop asyncio --http h11", tell(signal.SIGINT)
     ),
-    "uvicorn --limit-max-requests": Way("uvicorn app.main:app --port {port} --limit-max-requests 10", ask_often),
-    "uvicorn --reload": Way("uvicorn app.main:app --port {port} --reload --reload-dir {folder}", change_a_file),
-    "gunicorn": Way("gunicorn app.main:app -k uvicorn_worker.UvicornWorker -b 127.0.0.1:{port}", tell(signal.SIGTERM)),
+    "uvicorn --limit-max-requests": Way("uvicorn gapless.asgi:app --port {port} --limit-max-requests 10", ask_often),
+    "uvicorn --reload": Way("uvicorn gapless.asgi:app --port {port} --reload --reload-dir {folder}", change_a_file),
+    "gunicorn": Way(
+        "gunicorn gapless.asgi:app -k uvicorn_worker.UvicornWorker -b 127.0.0.1:{port}", tell(signal.SIGTERM)
+    ),
     "gunicorn, workers anew": Way(
-        "gunicorn app.main:app -k uvicorn_worker.UvicornWorker -b 127.0.0.1:{port}", tell(signal.SIGHUP)
+        "gunicorn gapless.asgi:app -k uvicorn_worker.UvicornWorker -b 127.0.0.1:{port}", tell(signal.SIGHUP)
     ),
     "gunicorn --max-requests": Way(
-        "gunicorn app.main:app -k uvicorn_worker.UvicornWorker -b 127.0.0.1:{port} --max-requests 10", ask_often
+        "gunicorn gapless.asgi:app -k uvicorn_worker.UvicornWorker -b 127.0.0.1:{port} --max-requests 10", ask_often
     ),
-    "hypercorn": Way("hypercorn app.main:app -b 127.0.0.1:{port}", tell(signal.SIGTERM)),
-    "hypercorn --max-requests": Way("hypercorn app.main:app -b 127.0.0.1:{port} --max-requests 10", ask_often),
-    "granian": Way("granian --interface asgi app.main:app --port {port}", tell(signal.SIGTERM)),
+    "hypercorn": Way("hypercorn gapless.asgi:app -b 127.0.0.1:{port}", tell(signal.SIGTERM)),
+    "hypercorn --max-requests": Way("hypercorn gapless.asgi:app -b 127.0.0.1:{port} --max-requests 10", ask_often),
+    "granian": Way("granian --interface asgi gapless.asgi:app --port {port}", tell(signal.SIGTERM)),
 }
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
-from tests.support.alarm import Alarm
-from tests.support.event_stream import EventStreamParser
+from tests.testkit.alarm import Alarm
+from tests.testkit.event_stream import EventStreamParser
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

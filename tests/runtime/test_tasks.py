@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.ending import AGAIN, end
+from gapless.runtime.tasks import AGAIN, end
 
 pytestmark = pytest.mark.virtual_time
 

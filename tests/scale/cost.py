@@ -7,10 +7,10 @@ import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.need import need
+from tests.testkit.need import need
 
 if TYPE_CHECKING:
-    from tests.support.service import Service
+    from tests.testkit.service import Service
 
 ENOUGH = 8192
 """Descriptors for two thousand streams and what stands behind them."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from tests.support.alarm import Alarm
+from tests.testkit.alarm import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

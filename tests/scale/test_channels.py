@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.stores.redis_lines import POOL
-from app.stores.upstash_ears import MOST_UPSTREAMS
-from app.stores.upstash_rest import AT_ONCE
-from tests.real.press import Publisher
+from gapless.stores.redis.lines import POOL
+from gapless.stores.upstash.rest import AT_ONCE
+from gapless.stores.upstash.subscriptions import MOST_UPSTREAMS
+from tests.real.load_publisher import Publisher
 from tests.scale.cost import descriptors, memory, raise_limits
 from tests.scale.crowd import Crowd, crowd
-from tests.support.history import History
-from tests.support.service import Service
-from tests.support.upstash import EmulatorProcess
-from tests.support.valkey import start_valkey
+from tests.testkit.history import History
+from tests.testkit.service import Service
+from tests.testkit.upstash import EmulatorProcess
+from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:
     from pathlib import Path

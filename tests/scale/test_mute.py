@@ -9,8 +9,8 @@ import pytest
 
 from tests.scale.cost import memory, raise_limits
 from tests.scale.crowd import Crowd, crowd
-from tests.support.service import Service
-from tests.support.valkey import start_valkey
+from tests.testkit.service import Service
+from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.scale.cost import descriptors, memory, raise_limits
 from tests.scale.crowd import crowd
-from tests.support.alarm import auntil
-from tests.support.history import History
-from tests.support.service import Service
-from tests.support.valkey import start_valkey
+from tests.testkit.alarm import auntil
+from tests.testkit.history import History
+from tests.testkit.service import Service
+from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:
     from pathlib import Path

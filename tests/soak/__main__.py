@@ -24,7 +24,7 @@ from typing import Any
 
 from tests.soak.pace import Pace
 from tests.soak.world import World, traces
-from tests.support.process import Process
+from tests.testkit.process import Process
 
 LONG = 300.0
 """Seconds after which a soak counts as long: it posts half as fast, for all that is seen is kept to the end."""

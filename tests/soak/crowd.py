@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.real.press import Publisher
-from tests.soak.wanderer import Wanderer
-from tests.support.poller import LongPoller
-from tests.support.reader import EventSourceReader, Rotate
+from tests.real.load_publisher import Publisher
+from tests.soak.roaming_client import RoamingClient
+from tests.testkit.poller import LongPoller
+from tests.testkit.reader import EventSourceReader, Rotate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.faults.stage import Scene
     from tests.soak.pace import Pace
 
-Reader = EventSourceReader | LongPoller | Wanderer
+Reader = EventSourceReader | LongPoller | RoamingClient
 SHARES = {"stream": 0.3, "rotating": 0.3, "many": 0.1, "buffered": 0.07, "poll": 0.13, "wanderer": 0.1}
 """Of the readers: one channel; the same, and broken off all the time; several channels; turns; long polls; by turns."""
 ROTATIONS = (Rotate(seconds=(0.3, 6)), Rotate(bytes=(300, 9000)), Rotate(messages=(1, 60)))
@@ -54,7 +54,7 @@ class Crowd:
         chosen = self._dice.sample(self.scene.channels, 3 if kind == "many" else 1)
         log = self.scene.history.reader(f"{kind} {n}", chosen, must_reach_head=True)
         if kind == "wanderer":
-            return Wanderer(log, self._streaming, self._buffered, self._client, self._seed())
+            return RoamingClient(log, self._streaming, self._buffered, self._client, self._seed())
         if kind == "poll":
             return LongPoller(log, [*self._streaming, *self._buffered], client=self._client, seed=self._seed())
         urls = self._buffered if kind == "buffered" else self._streaming

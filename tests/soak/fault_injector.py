@@ -7,46 +7,51 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.support.alarm import Alarm
+from tests.testkit.alarm import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.faults.blow import Blow
+    from tests.faults.inject import Injection
     from tests.faults.stage import Scene
 
 
-class Hand:
+class FaultInjector:
     """`hits` counts by name what was hit, `missed` when nothing was. `tell`: of each blow, when it is over."""
 
     def __init__(
-        self, blows: Sequence[Blow], scene: Scene, dice: Random, pause: tuple[float, float], tell: Callable[[str], None]
+        self,
+        injections: Sequence[Injection],
+        scene: Scene,
+        dice: Random,
+        pause: tuple[float, float],
+        tell: Callable[[str], None],
     ) -> None:
         self.hits: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
-        self.blows, self._scene, self._dice, self._pause, self._tell = blows, scene, dice, pause, tell
+        self.injections, self._scene, self._dice, self._pause, self._tell = injections, scene, dice, pause, tell
 
     @property
     def idle(self) -> list[str]:
         """The names of blows that have not hit yet."""
-        return [blow.name for blow in self.blows if not self.hits[blow.name]]
+        return [injection.name for injection in self.injections if not self.hits[injection.name]]
 
     async def play(self, over: Callable[[], bool], patience: Callable[[], bool]) -> None:
         """Until it is `over` and each has hit at least once, or there is no more `patience`."""
         while patience():
-            for blow in self._dice.sample(self.blows, len(self.blows)):
+            for injection in self._dice.sample(self.injections, len(self.injections)):
                 if over() and (not self.idle or not patience()):
                     return
-                if over() and self.hits[blow.name]:
+                if over() and self.hits[injection.name]:
                     continue
                 await asyncio.sleep(self._dice.uniform(*self._pause))
-                await self._strike(blow)
+                await self._strike(injection)
 
-    async def _strike(self, blow: Blow) -> None:
+    async def _strike(self, injection: Injection) -> None:
         try:
-            hits = await blow.strike(self._scene)
+            hits = await injection.strike(self._scene)
         except Alarm:
             hits = 0
-        self.hits[blow.name] += hits
-        self.missed[blow.name] += not hits
-        self._tell(f"{blow.name}: {hits}")
+        self.hits[injection.name] += hits
+        self.missed[injection.name] += not hits
+        self._tell(f"{injection.name}: {hits}")

@@ -7,18 +7,18 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Self
 
-from tests.support.poller import LongPoller
-from tests.support.reader import EventSourceReader
+from tests.testkit.poller import LongPoller
+from tests.testkit.reader import EventSourceReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import httpx
 
-    from tests.support.history import ReaderLog
+    from tests.testkit.history import ReaderLog
 
 
-class Wanderer:
+class RoamingClient:
     """Reads one channel, at services that stream, or at those that are `buffered`, into one log."""
 
     def __init__(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.faults.blow import Blow
-from tests.soak.hand import Hand
-from tests.support.alarm import Alarm
+from tests.faults.inject import Injection
+from tests.soak.fault_injector import FaultInjector
+from tests.testkit.alarm import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.virtual_time
 
 
-def blow(name: str, hits: Iterator[int | None], struck: list[str]) -> Blow:
+def injection(name: str, hits: Iterator[int | None], struck: list[str]) -> Injection:
     """Hits as often as it is told, and then once each; None: in vain, with an alarm."""
 
     async def strike(_: Any) -> int:
@@ -30,16 +30,16 @@ def blow(name: str, hits: Iterator[int | None], struck: list[str]) -> Blow:
             case times:
                 return times
 
-    return Blow(name, strike)
+    return Injection(name, strike)
 
 
-def hand(*blows: Blow) -> Hand:
-    return Hand(blows, cast("Any", None), Random(7), (0.1, 0.2), lambda _: None)
+def injector(*injections: Injection) -> FaultInjector:
+    return FaultInjector(injections, cast("Any", None), Random(7), (0.1, 0.2), lambda _: None)
 
 
 async def test_each_strikes_once_in_every_round() -> None:
     struck: list[str] = []
-    mine = hand(*(blow(name, iter(()), struck) for name in "abc"))
+    mine = injector(*(injection(name, iter(()), struck) for name in "abc"))
     end = asyncio.get_running_loop().time() + 20
     await mine.play(lambda: asyncio.get_running_loop().time() >= end, lambda: True)
     rounds = [struck[n : n + 3] for n in range(0, len(struck) - 2, 3)]
@@ -51,7 +51,7 @@ async def test_each_strikes_once_in_every_round() -> None:
 
 async def test_after_the_time_only_those_strike_that_have_not_hit() -> None:
     struck: list[str] = []
-    mine = hand(blow("a", iter(()), struck), blow("b", iter([None, 0, 3]), struck))
+    mine = injector(injection("a", iter(()), struck), injection("b", iter([None, 0, 3]), struck))
     await mine.play(lambda: True, lambda: True)
     assert (mine.hits, mine.missed["b"], mine.idle) == ({"a": 1, "b": 3}, 2, [])
     assert struck.count("a") == 1
@@ -59,6 +59,6 @@ async def test_after_the_time_only_those_strike_that_have_not_hit() -> None:
 
 async def test_it_gives_up_where_there_is_no_more_patience() -> None:
     struck: list[str] = []
-    mine = hand(blow("a", iter([0] * 9), struck))
+    mine = injector(injection("a", iter([0] * 9), struck))
     await mine.play(lambda: True, lambda: len(struck) < 3)
     assert (mine.idle, len(struck)) == (["a"], 3)

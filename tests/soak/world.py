@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from anyio import to_thread
 
-from tests.faults.blow import Blow
+from tests.faults.inject import Injection
 from tests.faults.rest import REST
 from tests.faults.route import ROUTE
 from tests.faults.services import SERVICES
 from tests.faults.stage import Kind, Scene, open_stage
 from tests.faults.store import STORE
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.real.wire import Wire
 from tests.soak.crowd import Crowd
-from tests.soak.hand import Hand
-from tests.support.alarm import Alarm, auntil
-from tests.support.checker import Minimum, Verdict, check
-from tests.support.process import Process
-from tests.support.service import Service
-from tests.support.variant import Variant
+from tests.soak.fault_injector import FaultInjector
+from tests.testkit.alarm import Alarm, auntil
+from tests.testkit.checker import Minimum, Verdict, check
+from tests.testkit.process import Process
+from tests.testkit.service import Service
+from tests.testkit.variant import Variant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,28 +82,28 @@ class World:
         began = monotonic()
         over = lambda: monotonic() - began >= self.seconds  # noqa: E731
         patience = lambda: monotonic() - began < PATIENCE * self.seconds + 120  # noqa: E731
-        self.hands = [self._hand(n, blows, (0.1, 1.0)) for n, blows in enumerate(self._blows(client))]
+        self.injectors = [self._hand(n, injections, (0.1, 1.0)) for n, injections in enumerate(self._blows(client))]
         struck = False
         async with asyncio.TaskGroup() as group:
             group.create_task(self.crowd.publish(self.pace, lambda: struck))
-            await asyncio.gather(*(hand.play(over, patience) for hand in self.hands))
+            await asyncio.gather(*(injector.play(over, patience) for injector in self.injectors))
             struck = True
         self._played = monotonic() - began
 
-    def _hand(self, n: int, blows: list[Blow], pause: tuple[float, float]) -> Hand:
+    def _hand(self, n: int, injections: list[Injection], pause: tuple[float, float]) -> FaultInjector:
         scene = Scene(self.scene.stage, self._channels, self.scene.history, Random(f"blows {n} {self.seed}"))
-        return Hand(blows, scene, Random(f"hand {n} {self.seed}"), pause, self._tell)
+        return FaultInjector(injections, scene, Random(f"hand {n} {self.seed}"), pause, self._tell)
 
     def _tell(self, what: str) -> None:
         """For whoever looks on, and for whoever has to find out."""
         print(f"{strftime('%H:%M:%S')} {self.kind}: {what}", file=sys.stderr, flush=True)
 
-    def _blows(self, client: httpx.AsyncClient) -> list[list[Blow]]:
+    def _blows(self, client: httpx.AsyncClient) -> list[list[Injection]]:
         """What each hand plays: no two of one list at the same time."""
-        flood = Blow("a log flooded past its cap", lambda scene: self._flood(scene, client))
-        cut = Blow("all streams cut at once by their clients", self._cut)
-        blows = [[*STORE, flood], [*SERVICES, cut], ROUTE]
-        return [*blows, REST] if self.kind == "upstash" else blows
+        flood = Injection("a log flooded past its cap", lambda scene: self._flood(scene, client))
+        cut = Injection("all streams cut at once by their clients", self._cut)
+        injections = [[*STORE, flood], [*SERVICES, cut], ROUTE]
+        return [*injections, REST] if self.kind == "upstash" else injections
 
     async def _flood(self, scene: Scene, client: httpx.AsyncClient) -> int:
         """Returns how many more were posted than a log keeps."""
@@ -153,7 +153,11 @@ class World:
     @property
     def hits(self) -> dict[str, int]:
         """By fault; the clock's are the messages that were posted where it is ahead."""
-        found = {name: hand.hits[name] for hand in self.hands for name in (blow.name for blow in hand.blows)}
+        found = {
+            name: injector.hits[name]
+            for injector in self.injectors
+            for name in (injection.name for injection in injector.injections)
+        }
         return {**found, "a clock a minute ahead": len(self.fast.ids)}
 
     def verdict(self) -> Verdict:

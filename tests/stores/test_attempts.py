@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from app.cli.server import GRACE
-from app.errors import StoreUnavailable
-from app.stores.attempts import PATIENCE, persist
-from tests.support.clock import running_loop
+from gapless.cli.server import GRACE
+from gapless.log.errors import StoreUnavailable
+from gapless.stores.attempts import PATIENCE, persist
+from tests.testkit.clock import running_loop
 
 pytestmark = pytest.mark.virtual_time
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import StoreUnavailable
-from app.store import Accepted
-from app.stores.redis import RedisStore
-from app.stores.scripts import Layout
-from tests.stores.contract.press import message, publication
-from tests.support.valkey import start_valkey
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import Accepted
+from gapless.stores.redis.store import RedisStore
+from gapless.stores.scripts import Layout
+from tests.stores.contract.publications import message, publication
+from tests.testkit.valkey import start_valkey
 
 
 async def test_a_key_is_not_remembered_for_a_message_that_was_not_appended(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from app.cursor import Position
-from app.errors import CorruptLog
-from app.events import Entry, format_entry
-from app.store import Accepted, KeyConflict, Limited, Rate, Repeated, Slice
-from app.stores.scripts import Layout, load, read_entries, read_outcome, read_slice
-from tests.stores.contract.press import message, publication
-from tests.support import strategies as some
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry, format_entry
+from gapless.log.errors import CorruptLog
+from gapless.log.store import Accepted, KeyConflict, Limited, Rate, Repeated, Slice
+from gapless.stores.scripts import Layout, load, read_entries, read_outcome, read_slice
+from tests.stores.contract.publications import message, publication
+from tests.testkit import strategies as some
 
 LAYOUT = Layout("gapless", 3, 20, 3600)
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from tests.support.alarm import auntil
-from tests.support.listener import Listener
-from tests.support.need import need
-from tests.support.seen import OWN_EVENTS, Seen, Sight
+from tests.testkit.alarm import auntil
+from tests.testkit.listener import Listener
+from tests.testkit.need import need
+from tests.testkit.seen import OWN_EVENTS, Seen, Sight
 
 if TYPE_CHECKING:
     import asyncio

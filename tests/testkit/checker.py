@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.support.checker_contents import judge_contents, judge_keys, judge_logs
-from tests.support.checker_findings import KINDS, Finding, Kind, Verdict
-from tests.support.checker_track import Track
-from tests.support.checker_truth import Truth
-from tests.support.history import Cut, End, Gap, History, Message, Reconnected
+from tests.testkit.checker_contents import judge_contents, judge_keys, judge_logs
+from tests.testkit.checker_findings import KINDS, Finding, Kind, Verdict
+from tests.testkit.checker_track import Track
+from tests.testkit.checker_truth import Truth
+from tests.testkit.history import Cut, End, Gap, History, Message, Reconnected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,15 +6,15 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tests.support.checker_findings import Finding, Kind
-from tests.support.checker_truth import NEVER, Truth, messages
-from tests.support.positions import parse_message_id
+from tests.testkit.checker_findings import Finding, Kind
+from tests.testkit.checker_truth import NEVER, Truth, messages
+from tests.testkit.positions import parse_message_id
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from tests.support.checker_truth import ChannelTruth
-    from tests.support.history import History, Published
+    from tests.testkit.checker_truth import ChannelTruth
+    from tests.testkit.history import History, Published
 
 
 def judge_contents(truth: Truth) -> Iterator[Finding]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.support.history import Cut, End, Gap, Hello, Message, Published, Reconnected, Restarted
+from tests.testkit.history import Cut, End, Gap, Hello, Message, Published, Reconnected, Restarted
 
 if TYPE_CHECKING:
-    from tests.support.history import History, ReaderLog, Seen
+    from tests.testkit.history import History, ReaderLog, Seen
 
 Kind = Literal[
     "lost", "doubled", "reordered", "forged", "gap", "missing", "repeated", "hole", "cursor"

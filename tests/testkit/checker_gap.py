@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.positions import parse_message_id
+from tests.testkit.positions import parse_message_id
 
 if TYPE_CHECKING:
-    from tests.support.checker_truth import ChannelTruth
-    from tests.support.history import Gap
-    from tests.support.positions import Position
+    from tests.testkit.checker_truth import ChannelTruth
+    from tests.testkit.history import Gap
+    from tests.testkit.positions import Position
 
 
 def wrong_gap(gap: Gap, at: Position | None, on: Position | None, truth: ChannelTruth, readable: bool) -> str | None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.support.checker_findings import Finding
-from tests.support.checker_gap import wrong_gap
-from tests.support.history import Cut, End, Gap, Hello, Message, Reconnected, Restarted
-from tests.support.positions import Position, parse_cursor, parse_message_id, parse_position
+from tests.testkit.checker_findings import Finding
+from tests.testkit.checker_gap import wrong_gap
+from tests.testkit.history import Cut, End, Gap, Hello, Message, Reconnected, Restarted
+from tests.testkit.positions import Position, parse_cursor, parse_message_id, parse_position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.checker_findings import Kind
-    from tests.support.checker_truth import ChannelTruth, Truth
-    from tests.support.history import ReaderLog
+    from tests.testkit.checker_findings import Kind
+    from tests.testkit.checker_truth import ChannelTruth, Truth
+    from tests.testkit.history import ReaderLog
 
 
 @dataclass

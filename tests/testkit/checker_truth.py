@@ -7,13 +7,13 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tests.support.history import History, Logged, Message, Rewritten, Trimmed, Wiped
-from tests.support.positions import Position, parse_message_id
+from tests.testkit.history import History, Logged, Message, Rewritten, Trimmed, Wiped
+from tests.testkit.positions import Position, parse_message_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.history import Fact
+    from tests.testkit.history import Fact
 
 NEVER = math.inf
 """The removal of an id that was never removed. An id that was trimmed away was not removed either."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.support.history import History, Logged
-from tests.support.positions import Position
+from tests.testkit.history import History, Logged
+from tests.testkit.positions import Position
 
 if TYPE_CHECKING:
     from random import Random
 
-    from tests.support.history import ReaderLog
+    from tests.testkit.history import ReaderLog
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 

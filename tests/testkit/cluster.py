@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from redis.exceptions import ConnectionError, TimeoutError
 
-from tests.support.alarm import until
-from tests.support.port import free_port
-from tests.support.valkey import BOOKKEEPING, SUBSCRIPTIONS, Counted, Valkey, counting, start_valkey
+from tests.testkit.alarm import until
+from tests.testkit.port import free_port
+from tests.testkit.valkey import BOOKKEEPING, SUBSCRIPTIONS, Counted, Valkey, counting, start_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Collection

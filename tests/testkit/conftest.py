@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.rest import client
-from tests.support.upstash import UpstashEmulator
+from tests.testkit.rest import client
+from tests.testkit.upstash import UpstashEmulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import httpx
 
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 
 @pytest.fixture

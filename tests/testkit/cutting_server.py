@@ -6,7 +6,7 @@ import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tests.support.listener import Listener
+from tests.testkit.listener import Listener
 
 if TYPE_CHECKING:
     import asyncio

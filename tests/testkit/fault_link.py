@@ -8,13 +8,13 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tests.support.fault_strikes import Strikes
+from tests.testkit.fault_strikes import Strikes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from tests.support.fault_strikes import How
-    from tests.support.faults import Armed, Direction
+    from tests.testkit.fault_strikes import How
+    from tests.testkit.faults import Armed, Direction
 
 CHUNK = 65_536
 QUEUE = 64

@@ -15,8 +15,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.support.fault_link import Link, Side
-from tests.support.faults import (
+from tests.testkit.fault_link import Link, Side
+from tests.testkit.faults import (
     DOWN,
     UP,
     Armed,
@@ -37,8 +37,8 @@ from tests.support.faults import (
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from tests.support.fault_strikes import How
-    from tests.support.faults import Connections
+    from tests.testkit.fault_strikes import How
+    from tests.testkit.faults import Connections
 
 __all__ = [
     "Armed",

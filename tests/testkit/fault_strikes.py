@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from tests.support.faults import (
+from tests.testkit.faults import (
     Blackhole,
     Cut,
     Delay,
@@ -21,7 +21,7 @@ from tests.support.faults import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.support.faults import Armed, Direction
+    from tests.testkit.faults import Armed, Direction
 
 How = Literal["fin", "rst"]
 F = TypeVar("F", bound=Fault)

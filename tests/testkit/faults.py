@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Literal
 
-from tests.support.alarm import Alarm
+from tests.testkit.alarm import Alarm
 
 Direction = Literal["up", "down"]
 Connections = int | Container[int] | Callable[[int], bool] | None

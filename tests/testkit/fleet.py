@@ -8,9 +8,9 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Self
 
-from tests.support.listener import Listener
-from tests.support.relay import pump
-from tests.support.service import Server, Service
+from tests.testkit.listener import Listener
+from tests.testkit.relay import pump
+from tests.testkit.service import Server, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,11 +12,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from app.cursor import Position, base36, new_epoch
-from app.errors import StoreUnavailable
-from app.events import Draft, Entry, format_entry
-from app.store import MOST_BYTES, Accepted, ChannelInfo, KeyConflict, Listener, Outcome, Publication, Repeated, Slice
-from tests.support.clock import VirtualClock
+from gapless.log.cursor import Position, base36, new_epoch
+from gapless.log.entries import Draft, Entry, format_entry
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import (
+    MOST_BYTES,
+    Accepted,
+    ChannelInfo,
+    KeyConflict,
+    Listener,
+    Outcome,
+    Publication,
+    Repeated,
+    Slice,
+)
+from tests.testkit.clock import VirtualClock
 
 
 def draft(data: str = "1") -> Draft:

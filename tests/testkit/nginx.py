@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.support.alarm import until
-from tests.support.need import need
-from tests.support.port import free_port
-from tests.support.process import Process
+from tests.testkit.alarm import until
+from tests.testkit.need import need
+from tests.testkit.port import free_port
+from tests.testkit.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from tests.support.alarm import Alarm, auntil
-from tests.support.need import need
-from tests.support.process import Process
-from tests.support.seen import OWN_EVENTS, Seen, Sight
+from tests.testkit.alarm import Alarm, auntil
+from tests.testkit.need import need
+from tests.testkit.process import Process
+from tests.testkit.seen import OWN_EVENTS, Seen, Sight
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.support.history import ReaderLog, content_key
+from tests.testkit.history import ReaderLog, content_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from tests.support import guardian
-from tests.support.alarm import Alarm
+from tests.testkit import guardian
+from tests.testkit.alarm import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

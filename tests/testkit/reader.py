@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
-from tests.support.alarm import Alarm
-from tests.support.event_stream import Event, EventStreamParser
-from tests.support.history import ReaderLog, content_key
+from tests.testkit.alarm import Alarm
+from tests.testkit.event_stream import Event, EventStreamParser
+from tests.testkit.history import ReaderLog, content_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from tests.support.listener import close
+from tests.testkit.listener import close
 
 End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

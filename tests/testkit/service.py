@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal, Self
 import httpx
 from anyio import to_thread
 
-from tests.support.alarm import Alarm, until
-from tests.support.isolation import isolated
-from tests.support.port import free_port
-from tests.support.process import Process
+from tests.testkit.alarm import Alarm, until
+from tests.testkit.isolation import isolated
+from tests.testkit.port import free_port
+from tests.testkit.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Service:
 
     `env`: its settings, as `{"REDIS_URL": valkey.url, "GAPLESS_LIFETIME": "1.2"}`; of this process's
     environment it gets what is not the product's. `server`: `gapless serve`, or `uvicorn
-    app.main:app`. `args`: further options, as `("--workers", "2")`. The port is chosen at
+    gapless.asgi:app`. `args`: further options, as `("--workers", "2")`. The port is chosen at
     the first start and kept, so that clients find it again after `restart`.
     The plain methods block for as long as a start takes; those that begin with `a` do not block the loop.
     """
@@ -98,7 +98,7 @@ class Service:
     def _argv(self, port: int) -> list[str]:
         where = ["--host", "127.0.0.1", "--port", str(port), *self._args]
         if self._server == "uvicorn":
-            return [sys.executable, "-m", "uvicorn", "app.main:app", *where]
+            return [sys.executable, "-m", "uvicorn", "gapless.asgi:app", *where]
         return [str(Path(sys.executable).with_name("gapless")), "serve", *where]
 
     def _healthy(self) -> bool:

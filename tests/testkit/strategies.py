@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from app.cursor import Position
-from app.events import Entry
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 

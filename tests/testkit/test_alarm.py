@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from tests.support.alarm import Alarm, auntil, until
+from tests.testkit.alarm import Alarm, auntil, until
 
 
 def test_returns_the_first_true_value() -> None:

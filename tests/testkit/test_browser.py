@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.browser import chromium, empty_origin, event_source
-from tests.support.cutting_server import cutting_server
+from tests.testkit.browser import chromium, empty_origin, event_source
+from tests.testkit.cutting_server import cutting_server
 
 pytestmark = pytest.mark.real(seconds=6)
 

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.support.checker import Minimum, check
-from tests.support.checker_world import World
-from tests.support.history import Gap, History, Logged, Message, ReaderLog, content_key
+from tests.testkit.checker import Minimum, check
+from tests.testkit.checker_world import World
+from tests.testkit.history import Gap, History, Logged, Message, ReaderLog, content_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.checker_findings import Kind
+    from tests.testkit.checker_findings import Kind
 
 A, B = "t9x2k0aa", "t9x2k1bb"
 START = f"{A}-0-0"

@@ -14,7 +14,7 @@ import starlette.concurrency
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.clock import HORIZON, START, Standstill, VirtualClock, VirtualLoop, advance, running_loop, settle
+from tests.testkit.clock import HORIZON, START, Standstill, VirtualClock, VirtualLoop, advance, running_loop, settle
 
 pytestmark = pytest.mark.virtual_time
 

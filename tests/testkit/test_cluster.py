@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from redis.asyncio.cluster import RedisCluster
 
-from tests.support.alarm import until
-from tests.support.cluster import start_cluster
+from tests.testkit.alarm import until
+from tests.testkit.cluster import start_cluster
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -54,7 +54,7 @@ def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Inner:
 
 SKIPS = """
 import pytest
-from tests.support.need import need
+from tests.testkit.need import need
 
 def test_skips(): pytest.skip("no moon")
 @pytest.mark.skipif(True, reason="no sun")
@@ -116,7 +116,7 @@ def test_after(): pass
 
 FAILS = """
 import sys
-from tests.support.process import Process
+from tests.testkit.process import Process
 def test_fails():
     with Process("witness", [sys.executable, "-c", "print('I saw it')"]) as process:
         process.wait()
@@ -133,7 +133,7 @@ def test_what_is_swallowed_fails_that_very_test_and_shows_its_processes(inner: I
 
 SETTING = """
 import os
-from tests.support.isolation import ours
+from tests.testkit.isolation import ours
 def test_clean(): assert not ours(os.environ)
 def test_of_its_own(monkeypatch): monkeypatch.setenv("REDIS_URL", "x")
 def test_clean_again(): assert not ours(os.environ)
@@ -152,7 +152,7 @@ def test_plain(request): assert request.node.get_closest_marker("timeout") is No
 
 VIRTUAL = """
 import asyncio, pytest
-from tests.support.clock import VirtualLoop
+from tests.testkit.clock import VirtualLoop
 @pytest.mark.virtual_time
 async def test_virtual(): assert type(asyncio.get_running_loop()) is VirtualLoop
 async def test_real_time(): assert type(asyncio.get_running_loop()) is not VirtualLoop

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.event_stream import Event, EventStreamParser
+from tests.testkit.event_stream import Event, EventStreamParser
 
 
 def parse(*pieces: bytes, last: str = "") -> list[tuple[str, str, str]]:

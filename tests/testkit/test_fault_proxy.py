@@ -14,8 +14,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.support.alarm import Alarm, auntil
-from tests.support.fault_proxy import (
+from tests.testkit.alarm import Alarm, auntil
+from tests.testkit.fault_proxy import (
     Blackhole,
     Cut,
     Delay,
@@ -28,14 +28,14 @@ from tests.support.fault_proxy import (
     Reset,
     Trickle,
 )
-from tests.support.listener import Listener
-from tests.support.port import free_port
+from tests.testkit.listener import Listener
+from tests.testkit.port import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.support.faults import Fault
-    from tests.support.valkey import Valkey
+    from tests.testkit.faults import Fault
+    from tests.testkit.valkey import Valkey
 
 
 class Client:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.fault_proxy import (
+from tests.testkit.fault_proxy import (
     Blackhole,
     Cut,
     Delay,
@@ -16,7 +16,7 @@ from tests.support.fault_proxy import (
     Reset,
     Trickle,
 )
-from tests.support.fault_strikes import Strikes
+from tests.testkit.fault_strikes import Strikes
 
 
 @pytest.fixture

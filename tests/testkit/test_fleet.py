@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.fleet import Front
-from tests.support.listener import Listener, close
-from tests.support.port import free_port
+from tests.testkit.fleet import Front
+from tests.testkit.listener import Listener, close
+from tests.testkit.port import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

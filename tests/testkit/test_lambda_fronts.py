@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.support.lambda_runtime import Front, LambdaFront, Setup
-from tests.support.lambda_runtime.fronts import Stamp
-from tests.support.lambda_runtime.fronts.exchange import Request
-from tests.support.lambda_runtime.fronts.port import BadResultError
+from tests.testkit.lambda_runtime import Front, LambdaFront, Setup
+from tests.testkit.lambda_runtime.fronts import Stamp
+from tests.testkit.lambda_runtime.fronts.exchange import Request
+from tests.testkit.lambda_runtime.fronts.port import BadResultError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.support.lambda_runtime import Fault, Front, LambdaFront, Setup
+from tests.testkit.lambda_runtime import Fault, Front, LambdaFront, Setup
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

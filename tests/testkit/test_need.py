@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.need import need
+from tests.testkit.need import need
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.support.cutting_server import cutting_server
-from tests.support.node import CLIENTS, Client, node_reader
+from tests.testkit.cutting_server import cutting_server
+from tests.testkit.node import CLIENTS, Client, node_reader
 
 pytestmark = pytest.mark.real(seconds=3)
 

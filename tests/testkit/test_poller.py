@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.support.history import End, Gap, Hello, Message, ReaderLog, Reconnected
-from tests.support.poller import LongPoller
+from tests.testkit.history import End, Gap, Hello, Message, ReaderLog, Reconnected
+from tests.testkit.poller import LongPoller
 
 if TYPE_CHECKING:
-    from tests.support.history import Seen
+    from tests.testkit.history import Seen
 
 
 def message(seq: int) -> dict[str, Any]:

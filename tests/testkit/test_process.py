@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.alarm import Alarm, until
-from tests.support.process import Process
+from tests.testkit.alarm import Alarm, until
+from tests.testkit.process import Process
 
 ROOT = Path(__file__).parent.parent.parent
 ECHO = [sys.executable, "-u", "-c"]
@@ -81,7 +81,7 @@ def test_signals_reach_its_children() -> None:
 
 def test_no_child_outlives_a_run_that_is_killed() -> None:
     code = (
-        "import signal, sys; from tests.support.process import Process; "
+        "import signal, sys; from tests.testkit.process import Process; "
         "done = Process('done', ['true']); done.wait(); "
         "child = Process('child', [sys.executable, '-c', 'import signal; signal.pause()']); "
         "print(child.pid, flush=True); signal.pause()"

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.alarm import Alarm
-from tests.support.checker import Minimum, check
-from tests.support.history import Cut, End, Gap, Hello, History, Message, ReaderLog, Reconnected, content_key
-from tests.support.listener import Listener
-from tests.support.port import free_port
-from tests.support.reader import EventSourceReader, Rotate
+from tests.testkit.alarm import Alarm
+from tests.testkit.checker import Minimum, check
+from tests.testkit.history import Cut, End, Gap, Hello, History, Message, ReaderLog, Reconnected, content_key
+from tests.testkit.listener import Listener
+from tests.testkit.port import free_port
+from tests.testkit.reader import EventSourceReader, Rotate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

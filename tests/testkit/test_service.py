@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, get_args
 import httpx
 import pytest
 
-from tests.support.alarm import Alarm, until
-from tests.support.fleet import Fleet
-from tests.support.port import free_port
-from tests.support.service import Server, Service
+from tests.testkit.alarm import Alarm, until
+from tests.testkit.fleet import Fleet
+from tests.testkit.port import free_port
+from tests.testkit.service import Server, Service
 
 if TYPE_CHECKING:
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=5)
 

@@ -8,12 +8,12 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError
 
-from tests.support.tls import tls_front
+from tests.testkit.tls import tls_front
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 
 async def test_commands_go_through_tls(valkey: Valkey, tmp_path: Path) -> None:

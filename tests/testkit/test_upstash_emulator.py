@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.support.rest import EVENTS, ask, bare, client, refused, subscribed
-from tests.support.upstash import UpstashEmulator
-from tests.support.upstash.database import Database
-from tests.support.valkey import Valkey
+from tests.testkit.rest import EVENTS, ask, bare, client, refused, subscribed
+from tests.testkit.upstash import UpstashEmulator
+from tests.testkit.upstash.database import Database
+from tests.testkit.valkey import Valkey
 
 if TYPE_CHECKING:
     pass

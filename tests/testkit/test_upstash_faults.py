@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.support.alarm import auntil
-from tests.support.rest import EVENTS, ask, client, subscribed
-from tests.support.upstash import Faults, Seen, UpstashEmulator
-from tests.support.valkey import Valkey, start_valkey
+from tests.testkit.alarm import auntil
+from tests.testkit.rest import EVENTS, ask, client, subscribed
+from tests.testkit.upstash import Faults, Seen, UpstashEmulator
+from tests.testkit.valkey import Valkey, start_valkey
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,10 @@ import pytest
 from upstash_redis.asyncio import Redis as UpstashRedis
 from upstash_redis.errors import UpstashError
 
-from tests.support.alarm import auntil
-from tests.support.rest import ALARM, EVENTS, ask, client, refused, subscribed
-from tests.support.upstash import EmulatorProcess, UpstashEmulator
-from tests.support.valkey import Valkey
+from tests.testkit.alarm import auntil
+from tests.testkit.rest import ALARM, EVENTS, ask, client, refused, subscribed
+from tests.testkit.upstash import EmulatorProcess, UpstashEmulator
+from tests.testkit.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from redis.asyncio import Redis as TcpRedis
 
-from tests.support.alarm import auntil
-from tests.support.rest import EVENTS, Subscription, ask, refused, subscribed
-from tests.support.upstash import UpstashEmulator
-from tests.support.valkey import Valkey
+from tests.testkit.alarm import auntil
+from tests.testkit.rest import EVENTS, Subscription, ask, refused, subscribed
+from tests.testkit.upstash import UpstashEmulator
+from tests.testkit.valkey import Valkey
 
 if TYPE_CHECKING:
     pass

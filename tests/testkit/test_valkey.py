@@ -8,8 +8,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
-from tests.support.alarm import Alarm
-from tests.support.valkey import BOOKKEEPING, Valkey, start_valkey
+from tests.testkit.alarm import Alarm
+from tests.testkit.valkey import BOOKKEEPING, Valkey, start_valkey
 
 if TYPE_CHECKING:
     from pathlib import Path

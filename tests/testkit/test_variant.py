@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.variant import Variant
+from tests.testkit.variant import Variant
 
 if TYPE_CHECKING:
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=3)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.alarm import auntil
-from tests.support.vercel import GRACE, Bundle, VercelFunction, build, kept_in
+from tests.testkit.alarm import auntil
+from tests.testkit.vercel import GRACE, Bundle, VercelFunction, build, kept_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import trustme
 from anyio.from_thread import start_blocking_portal
 
-from tests.support.listener import Listener
-from tests.support.relay import pump
+from tests.testkit.listener import Listener
+from tests.testkit.relay import pump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 
 class TlsFront:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from redis import connection as untyped
 
-from tests.support.alarm import Alarm
-from tests.support.need import need
-from tests.support.port import free_port
-from tests.support.process import Process
+from tests.testkit.alarm import Alarm
+from tests.testkit.need import need
+from tests.testkit.port import free_port
+from tests.testkit.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

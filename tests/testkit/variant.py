@@ -1,6 +1,6 @@
 """The service in ways that no setting asks for: with its clock moved, or where bodies are handed over whole.
 
-As a process: `python -m tests.support.variant --port 8000 --ahead 60 --buffered`.
+As a process: `python -m tests.testkit.variant --port 8000 --ahead 60 --buffered`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tests.support.service import Service
+from tests.testkit.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,25 +25,25 @@ class Variant(Service):
 
     def _argv(self, port: int) -> list[str]:
         where = ["--port", str(port), "--ahead", str(self._ahead)]
-        return [sys.executable, "-m", "tests.support.variant", *where, *(["--buffered"] if self._buffered else [])]
+        return [sys.executable, "-m", "tests.testkit.variant", *where, *(["--buffered"] if self._buffered else [])]
 
 
 def main() -> None:
     """Serve until told to stop."""
     import uvicorn  # noqa: PLC0415 - only in the process itself, like the product
 
-    from app.factory import create_app  # noqa: PLC0415
-    from app.policy import LAMBDA, SERVER  # noqa: PLC0415
-    from app.startup import configure_logging, read_settings  # noqa: PLC0415
+    from gapless.api.factory import create_app  # noqa: PLC0415
+    from gapless.config.startup import configure_logging, read_settings  # noqa: PLC0415
+    from gapless.platforms.policy import LAMBDA, SERVER  # noqa: PLC0415
 
-    parser = argparse.ArgumentParser(prog="python -m tests.support.variant")
+    parser = argparse.ArgumentParser(prog="python -m tests.testkit.variant")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ahead", type=float, default=0.0)
     parser.add_argument("--buffered", action="store_true")
     options = parser.parse_args()
     configure_logging()
     policy = LAMBDA if options.buffered else SERVER
-    app = create_app(read_settings(), policy, wall=lambda: time.time() + options.ahead)
+    app = create_app(read_settings(), policy, clock=lambda: time.time() + options.ahead)
     uvicorn.run(app, host="127.0.0.1", port=options.port, ws="none", access_log=False, timeout_graceful_shutdown=10)
 
 

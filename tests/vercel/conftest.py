@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.upstash import EmulatorProcess
-from tests.support.vercel import Bundle, build
+from tests.testkit.upstash import EmulatorProcess
+from tests.testkit.vercel import Bundle, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.vercel import Bundle, sources
+from tests.testkit.vercel import Bundle, sources
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ def test_the_bundle_has_all_of_the_app_and_nothing_else_of_the_project(bundle: B
     assert bundle.own == app | {"vc__handler__python.py"}
     # Read at run time, and no Python: what a build may most easily leave behind.
     assert any(name.endswith(".lua") for name in app)
-    assert any(name.startswith("app/static/") for name in app)
+    assert any(name.startswith("app/gapless/web/") for name in app)
 
 
 def test_the_bundle_has_the_packages_it_needs_and_no_others(bundle: Bundle) -> None:

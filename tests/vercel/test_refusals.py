@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.vercel import Bundle, VercelFunction
+from tests.testkit.vercel import Bundle, VercelFunction
 
 if TYPE_CHECKING:
-    from tests.support.upstash import EmulatorProcess
+    from tests.testkit.upstash import EmulatorProcess
 
 pytestmark = pytest.mark.real(seconds=5)
 

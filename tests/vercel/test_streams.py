@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Literal
 import httpx
 import pytest
 
-from tests.support.alarm import auntil
-from tests.support.browser import PageStream, chromium, event_source
-from tests.support.node import NodeReader, node_reader
-from tests.support.vercel import GRACE, Bundle, VercelFunction
+from tests.testkit.alarm import auntil
+from tests.testkit.browser import PageStream, chromium, event_source
+from tests.testkit.node import NodeReader, node_reader
+from tests.testkit.vercel import GRACE, Bundle, VercelFunction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.support.upstash import EmulatorProcess
+    from tests.testkit.upstash import EmulatorProcess
 
 pytestmark = pytest.mark.real(seconds=30)
 

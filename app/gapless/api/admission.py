@@ -6,17 +6,17 @@ import asyncio
 import math
 from functools import partial
 
-from app.errors import Busy
-from app.feeds import Visitor
-from app.grant import Grant
-from app.limits import Who, network_of
-from app.routes.deps import Service
+from gapless.api.dependencies import Service
+from gapless.auth.grant import Grant
+from gapless.auth.rates import Who, network_of
+from gapless.channels.feeds import Visitor
+from gapless.log.errors import Busy
 
 
 def admit(service: Service, grant: Grant, address: str | None, *, opens: bool) -> Visitor:
     """Whoever reads, counted; raises Busy where it is too much. `opens`: a stream or a long poll, which stays."""
     who = Who(grant.user, network_of(address))
-    if opens and (wait := service.opened.wait(who.network, service.wall())):
+    if opens and (wait := service.opened.wait(who.network, service.clock())):
         raise _busy("Too many streams or long polls are opened from this address", wait)
     if wait := service.budget.wait(who, asyncio.get_running_loop().time()):
         raise _busy("This user or address reads too much", wait)

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
 
-from app.errors import Forbidden, Unauthorized
-from app.grant import EVERYBODY, Grant
-from app.origins import is_own
-from app.routes.deps import Service, ServiceDep
-from app.tickets import Tickets
+from gapless.api.dependencies import Service, ServiceDep
+from gapless.auth.grant import EVERYBODY, Grant
+from gapless.auth.tickets import Tickets
+from gapless.config.origins import is_own
+from gapless.log.errors import Forbidden, Unauthorized
 
 _READING = ("GET", "HEAD")
 
@@ -28,27 +28,27 @@ _Ticket = Annotated[str | None, Depends(APIKeyQuery(name="ticket", scheme_name="
 
 async def writer(request: Request, service: ServiceDep, header: _Header, cookie: _Cookie) -> Grant:
     """The grant of whoever wants to change or administer: by header or cookie, never by what stands in a URL."""
-    if service.keys is None:
+    if service.verifier is None:
         return EVERYBODY
     if header is not None:
-        return await service.keys.verify(header.credentials)
+        return await service.verifier.verify(header.credentials)
     if not cookie:
         raise _nobody()
     if request.method not in _READING:
         _must_be_our_page(request, service)
-    return await service.keys.verify(cookie)
+    return await service.verifier.verify(cookie)
 
 
 async def reader(service: ServiceDep, header: _Header, ticket: _Ticket, query: _Query, cookie: _Cookie) -> Grant:
     """The grant of whoever wants to read: as a writer's, or by the queries `access_token` and `ticket`."""
-    if service.keys is None:
+    if service.verifier is None:
         return EVERYBODY
     if ticket:
-        return _tickets(service).verify(ticket, service.wall())
+        return _tickets(service).verify(ticket, service.clock())
     token = header.credentials if header is not None else query or cookie
     if not token:
         raise _nobody()
-    return await service.keys.verify(token)
+    return await service.verifier.verify(token)
 
 
 def _tickets(service: Service) -> Tickets:

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Path, Query, Request
 
-from app.cursor import parse_cursor
-from app.errors import TimedOut, TooLarge, Unprocessable, UnsupportedMedia
-from app.feeds import Feeds
-from app.limits import OpenRate, ReadBudget
-from app.models import CHANNEL, MOST_CHANNELS
-from app.origins import Origins
-from app.policy import Policy
-from app.readiness import Readiness
-from app.reading import Start
-from app.routes.leaving import Departure
-from app.settings import Settings
-from app.store import Store
-from app.tickets import Tickets
+from gapless.api.schemas import CHANNEL, MOST_CHANNELS
+from gapless.auth.rates import OpenRate, ReadBudget
+from gapless.auth.tickets import Tickets
+from gapless.channels.feeds import Feeds
+from gapless.config.origins import Origins
+from gapless.config.settings import Settings
+from gapless.delivery.session import Start
+from gapless.log.cursor import parse_cursor
+from gapless.log.errors import TimedOut, TooLarge, Unprocessable, UnsupportedMedia
+from gapless.log.store import Store
+from gapless.platforms.policy import Policy
+from gapless.platforms.shutdown import Departure
+from gapless.services.readiness import Readiness
 
 if TYPE_CHECKING:
-    from app.keys import Keys  # a cold start without keys need not pay for an HTTP client
+    from gapless.auth.verifier import TokenVerifier  # a cold start without keys need not pay for an HTTP client
 
 BODY_SECONDS = 30.0
 """For a body to arrive: whoever sends slower holds a connection for nothing."""
@@ -37,7 +37,7 @@ BODY_SECONDS = 30.0
 class Service:
     """The parts that `factory.create_app` has joined. Time and chance are parts too.
 
-    `wall`: Unix seconds. `dice`: 0…1. `token`: so many random base-36 digits.
+    `clock`: Unix seconds. `random`: 0…1. `token`: so many random base-36 digits.
     """
 
     settings: Settings
@@ -45,14 +45,14 @@ class Service:
     store: Store
     ready: Readiness
     feeds: Feeds
-    keys: Keys | None
+    verifier: TokenVerifier | None
     tickets: Tickets | None
     opened: OpenRate
     budget: ReadBudget
     origins: Origins
     departure: Departure
-    wall: Callable[[], float]
-    dice: Callable[[], float]
+    clock: Callable[[], float]
+    random: Callable[[], float]
     token: Callable[[int], str]
 
 

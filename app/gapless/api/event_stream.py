@@ -15,14 +15,14 @@ from typing import Any
 from sse_starlette import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
-from app import frames
-from app.errors import Busy
-from app.events import End
-from app.feeds import Feeds, Visitor
-from app.policy import jittered
-from app.reading import RETRY_UNAVAILABLE, Start, Terms
-from app.routes.leaving import Departure, Gone, unless_gone
-from app.stream import Stream
+from gapless.channels.feeds import Feeds, Visitor
+from gapless.delivery import sse
+from gapless.delivery.end import End
+from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
+from gapless.delivery.session import Start, StreamLimits
+from gapless.delivery.streaming import Stream
+from gapless.log.errors import Busy
+from gapless.platforms.shutdown import Departure, Gone, unless_gone
 
 # A proxy that compresses holds back what it has until there is enough of it. Next.js does, for its rewrites.
 _HEADERS = {"Cache-Control": "no-store, no-transform"}
@@ -38,7 +38,7 @@ class LiveResponse(EventSourceResponse):
         visitor: Visitor | None,
         channels: Sequence[str],
         begin: Start,
-        terms: Terms,
+        limits: StreamLimits,
         scope: MutableMapping[str, Any],
     ) -> None:
         super().__init__(_nothing(), headers=_HEADERS, ping=0)
@@ -48,7 +48,7 @@ class LiveResponse(EventSourceResponse):
         self._visitor = visitor
         self._channels = channels
         self._begin = begin
-        self._terms = terms
+        self._limits = limits
         self._scope = scope
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +73,7 @@ class LiveResponse(EventSourceResponse):
                 feeds = await stack.enter_async_context(self._feeds.open(self._channels, self._visitor))
             except Busy:
                 return await self._refuse(send)
-            stream = Stream(feeds, self._begin, self._terms)
+            stream = Stream(feeds, self._begin, self._limits)
             stack.enter_context(self._departure.tells(lambda: stream.stop(End.SHUTDOWN), self._scope.get("server")))
             return await self._run(stream, send)
 
@@ -89,7 +89,7 @@ class LiveResponse(EventSourceResponse):
     async def _refuse(self, send: Send) -> End:
         """No room: a status would stop an EventSource for ever, an event does not."""
         self._scope["gapless.note"] = f"end={End.BUSY} messages=0"
-        body = frames.end(End.BUSY, retry=jittered(RETRY_UNAVAILABLE, self._terms.dice))
+        body = sse.end(End.BUSY, retry=jittered(RETRY_UNAVAILABLE, self._limits.random))
         await send({"type": "http.response.body", "body": body, "more_body": True})
         return End.BUSY
 

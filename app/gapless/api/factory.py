@@ -18,31 +18,32 @@ from pydantic import SecretStr
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from app import __version__
-from app.ending import end
-from app.errors import StartupRefused
-from app.feed import FeedSettings
-from app.feeds import Feeds, Most
-from app.limits import OpenRate, ReadBudget
-from app.models import Message
-from app.origins import EVERY, Origins
-from app.policy import SERVER, Policy
-from app.readiness import Readiness
-from app.routes import admin, health, history, page, problems, publish, stream, tickets
-from app.routes.deps import Service
-from app.routes.door import UNKEYED, AccessLog, Door
-from app.routes.leaving import Departure
-from app.routes.unread import Unread
-from app.settings import Settings
-from app.startup import must_work, read_settings, warn
-from app.store import Store
-from app.stores.scripts import Layout
-from app.stores.upstash_start import LARGEST_BODY, check
-from app.tickets import Tickets
-from app.tokens import Expected
+from gapless.api import problems
+from gapless.api.dependencies import Service
+from gapless.api.middleware import UNKEYED, AccessLog, LoopbackOnly
+from gapless.api.routes import admin, health, history, page, publish, stream, tickets
+from gapless.api.schemas import Message
+from gapless.api.unread import Unread
+from gapless.auth.rates import OpenRate, ReadBudget
+from gapless.auth.tickets import Tickets
+from gapless.auth.tokens import Expected
+from gapless.channels.feed import FeedSettings
+from gapless.channels.feeds import Capacity, Feeds
+from gapless.config.origins import EVERY, Origins
+from gapless.config.settings import Settings
+from gapless.config.startup import must_work, read_settings, warn
+from gapless.log.errors import StartupRefused
+from gapless.log.store import Store
+from gapless.platforms.policy import SERVER, Policy
+from gapless.platforms.shutdown import Departure
+from gapless.runtime.tasks import end
+from gapless.runtime.version import __version__
+from gapless.services.readiness import Readiness
+from gapless.stores.scripts import Layout
+from gapless.stores.upstash.start import LARGEST_BODY, check
 
 if TYPE_CHECKING:
-    from app.keys import Keys
+    from gapless.auth.verifier import TokenVerifier
 
 NO_STORE = "No message store is configured. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL."
 _CORS: dict[str, Any] = {
@@ -64,10 +65,10 @@ def create_app(
     settings: Settings,
     policy: Policy = SERVER,
     open_store: Callable[[], Store] | None = None,
-    wall: Callable[[], float] = time.time,
+    clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """The service as an ASGI app. Nothing is opened before it starts or, without lifespan, is first asked."""
-    wiring = _Wiring(settings, policy, open_store or (lambda: make_store(settings)), wall)
+    wiring = _Wiring(settings, policy, open_store or (lambda: make_store(settings)), clock)
     parts = (publish, stream, history, tickets, admin, health, page)
     routes = [route for part in parts for route in part.router.routes]
     app = FastAPI(
@@ -84,7 +85,7 @@ def create_app(
     page.mount(app)
     problems.install(app, routes)
     app.add_middleware(problems.LastResort)
-    app.add_middleware(Door, settings=settings)
+    app.add_middleware(LoopbackOnly, settings=settings)
     origins = Origins(settings.origins)
     if origins.listed:
         app.add_middleware(
@@ -153,30 +154,30 @@ def refuse_upstash(settings: Settings) -> None:
 def make_store(settings: Settings) -> Store:
     """The store that the settings name; where they name none, the embedded Valkey."""
     if settings.upstash_url is not None:
-        from app.stores.upstash import UpstashStore, fitting  # noqa: PLC0415 - imported only where it is used
+        from gapless.stores.upstash.store import UpstashStore, fitting  # noqa: PLC0415 - imported only where it is used
 
         token = settings.upstash_token.get_secret_value() if settings.upstash_token else ""
         page = fitting(settings.page)
         return UpstashStore(settings.upstash_url, token, lambda db: layout(settings, db), page=page)
     if settings.redis_url is not None:
-        from app.stores.redis import RedisStore  # noqa: PLC0415 - an extra, and slow to import
+        from gapless.stores.redis.store import RedisStore  # noqa: PLC0415 - an extra, and slow to import
 
         return RedisStore(settings.redis_url.get_secret_value(), lambda db: layout(settings, db), page=settings.page)
-    from app.stores.local import LocalStore  # noqa: PLC0415 - local runs only
+    from gapless.stores.embedded.store import LocalStore  # noqa: PLC0415 - local runs only
 
     return LocalStore(settings.data_dir, lambda db: layout(settings, db), page=settings.page)
 
 
-def make_keys(settings: Settings, wall: Callable[[], float]) -> Keys | None:
+def make_verifier(settings: Settings, clock: Callable[[], float]) -> TokenVerifier | None:
     """What verifies tokens; None for a service that asks for none."""
     if not settings.keyed:
         return None
-    from app.keys import Keys  # noqa: PLC0415 - with an HTTP client, which only services with keys pay for
+    from gapless.auth.verifier import TokenVerifier  # noqa: PLC0415 - with an HTTP client, which only services with keys pay for
 
     expected = Expected(settings.jwt_audience, settings.jwt_issuer, settings.token_max)
     signed = _values(settings.jwt_secret, settings.jwt_secret_old)
     published = settings.jwks_url.get_secret_value() if settings.jwks_url else None
-    return Keys(signed, published, expected, wall)
+    return TokenVerifier(signed, published, expected, clock)
 
 
 def make_tickets(settings: Settings) -> Tickets | None:
@@ -203,12 +204,12 @@ class _Wiring:
     """Makes the service once, when it is first needed, and takes it apart at the end."""
 
     def __init__(
-        self, settings: Settings, policy: Policy, open_store: Callable[[], Store], wall: Callable[[], float]
+        self, settings: Settings, policy: Policy, open_store: Callable[[], Store], clock: Callable[[], float]
     ) -> None:
         self._settings = settings
         self._policy = policy
         self._open_store = open_store
-        self._wall = wall
+        self._clock = clock
         self._service: Service | None = None
 
     @property
@@ -228,15 +229,15 @@ class _Wiring:
             policy=policy,
             store=store,
             ready=Readiness(store),
-            feeds=Feeds(store, feeds, self._wall, _most(settings)),
-            keys=make_keys(settings, self._wall),
+            feeds=Feeds(store, feeds, self._clock, _most(settings)),
+            verifier=make_verifier(settings, self._clock),
             tickets=make_tickets(settings),
             opened=OpenRate(settings.stream_rate),
             budget=ReadBudget(settings.read_rate),
             origins=Origins(settings.origins),
             departure=Departure(),
-            wall=self._wall,
-            dice=random.SystemRandom().random,
+            clock=self._clock,
+            random=random.SystemRandom().random,
             token=_token,
         )
 
@@ -249,8 +250,8 @@ class _Wiring:
         async with AsyncExitStack() as closing:  # each is closed, whatever the others raise; the last first
             closing.push_async_callback(service.store.close)
             closing.push_async_callback(service.feeds.close)
-            if service.keys is not None:
-                closing.push_async_callback(service.keys.close)
+            if service.verifier is not None:
+                closing.push_async_callback(service.verifier.close)
             closing.push_async_callback(service.ready.close)
             closing.push_async_callback(service.departure.finish)
             closing.push_async_callback(end, asyncio.create_task(_look(service)))
@@ -269,8 +270,8 @@ async def _look(service: Service) -> None:
         _log.warning("the store's user may not run %s, which only GET /channels needs", missing)
 
 
-def _most(settings: Settings) -> Most:
-    return Most(settings.streams, settings.channels, settings.user_share, settings.address_share)
+def _most(settings: Settings) -> Capacity:
+    return Capacity(settings.streams, settings.channels, settings.user_share, settings.address_share)
 
 
 def _token(digits: int) -> str:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.errors import Unprocessable
-from app.models import Message
+from gapless.api.schemas import Message
+from gapless.log.errors import Unprocessable
 
 # The IETF's draft has a string of RFC 8941: in quotes, and `\` before a quote or another `\`. A key: 128 characters.
 _PLAIN = r"[^\x00-\x1f\x7f]{0,128}"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
-from app.origins import Origins
+from gapless.config.origins import Origins
 
 # Proxies, tunnels and CDNs add these; clients do not. (Request ids and trace contexts are left out: clients have them.)
 _ADDED = frozenset(

@@ -8,10 +8,10 @@ from time import perf_counter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.origins import Origins
-from app.routes.loopback import why_not_local
-from app.routes.problems import problem
-from app.settings import Settings
+from gapless.api.loopback import why_not_local
+from gapless.api.problems import problem
+from gapless.config.origins import Origins
+from gapless.config.settings import Settings
 
 MOST_LOGGED = 200
 """Characters of a path or an origin that are logged."""
@@ -22,7 +22,7 @@ UNKEYED = (
 )
 # No reply is anything but what it says it is, is a frame, runs anything, or tells another site where one came from.
 # None is kept by a cache, on the way or in a browser, unless it says so itself: what one may read, others may not.
-_SAID = (
+SECURITY_HEADERS = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
@@ -31,7 +31,7 @@ _SAID = (
 _access = logging.getLogger("gapless.access")
 
 
-class Door:
+class LoopbackOnly:
     """A service without keys serves loopback only, unless GAPLESS_PUBLIC says that the world may come in."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -55,8 +55,8 @@ class Door:
 class AccessLog:
     """One line per request when it ends; a stream's with its reason and messages. Never a query or a header.
 
-    It sees every reply begin, so it also adds what browsers and caches are told of each: `_SAID`, where the reply says
-    nothing. A page whose origin is refused sees no reason in its browser; the line names it.
+    It sees every reply begin, so it also adds what browsers and caches are told of each: `SECURITY_HEADERS`, where the
+    reply says nothing. A page whose origin is refused sees no reason in its browser; the line names it.
     """
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
@@ -88,7 +88,7 @@ class AccessLog:
 
 def _guarded(start: Message) -> Message:
     said = {name for name, _ in start["headers"]}
-    return {**start, "headers": [*start["headers"], *(header for header in _SAID if header[0] not in said)]}
+    return {**start, "headers": [*start["headers"], *(header for header in SECURITY_HEADERS if header[0] not in said)]}
 
 
 def _refused(scope: Scope, origins: Origins) -> str:

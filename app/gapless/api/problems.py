@@ -17,12 +17,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import KeysUnavailable, Refused, StoreMisconfigured, StoreUnavailable, TooMany, Unauthorized
-from app.events import End
-from app.frames import end
-from app.models import explain
-from app.policy import jittered
-from app.reading import RETRY_UNAVAILABLE
+from gapless.api.schemas import explain
+from gapless.delivery.end import End
+from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
+from gapless.delivery.sse import end
+from gapless.log.errors import KeysUnavailable, Refused, StoreMisconfigured, StoreUnavailable, TooMany, Unauthorized
 
 RETRY_AFTER = 2
 """Seconds after which a client may ask again when the store does not answer."""
@@ -52,7 +51,7 @@ def describe(status: int, meaning: str) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": meaning, "content": {"application/problem+json": {"example": example}}}}
 
 
-def explaining(message: str, dice: Callable[[], float]) -> ASGIApp:
+def explaining(message: str, random: Callable[[], float]) -> ASGIApp:
     """An app that answers every request with why the service did not start.
 
     Streams too, in a comment: a status would stop every open EventSource for ever, and the setting will be made.
@@ -62,7 +61,7 @@ def explaining(message: str, dice: Callable[[], float]) -> ASGIApp:
         if scope["type"] != "http":
             return
         if scope["path"].endswith("/stream"):
-            last_word = end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, dice()))
+            last_word = end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, random()))
             comment = "".join(f": {line}\n" for line in message.splitlines()).encode()
             reply = Response(comment + last_word, 200, media_type="text/event-stream")
         else:

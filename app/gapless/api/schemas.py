@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError, field_validator
 from pydantic_core import from_json, to_json
 
-from app.errors import BadRequest, TooLarge, Unprocessable
-from app.events import ENVELOPE, Draft
-from app.spelling import data_as_written
+from gapless.api.spelling import data_as_written
+from gapless.log.entries import ENVELOPE, Draft
+from gapless.log.errors import BadRequest, TooLarge, Unprocessable
 
 MOST_IN_BATCH = 100
 CHANNEL = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"

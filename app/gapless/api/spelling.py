@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from pydantic_core import from_json, to_json
 
-from app.errors import Unprocessable
+from gapless.log.errors import Unprocessable
 
 # What may be written otherwise once it was read: fractions, exponents, minus zero. And what may be too large to read.
 _UNUSUAL = re.compile(rb"[0-9][.eE]|-0|[0-9]{309}")

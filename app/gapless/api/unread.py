@@ -12,7 +12,7 @@ import contextlib
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.routes.problems import problem
+from gapless.api.problems import problem
 
 REST_SECONDS = 1.0
 """For the rest of a body to arrive before its answer."""

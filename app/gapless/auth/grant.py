@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.errors import Forbidden
+from gapless.log.errors import Forbidden
 
 SKEW = 30.0
 """Seconds by which clocks may differ. A stream ends when its token would be refused, so that no client loops."""

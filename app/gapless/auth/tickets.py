@@ -10,9 +10,9 @@ import hmac
 import json
 from collections.abc import Sequence
 
-from app.errors import Unauthorized
-from app.grant import SKEW, Grant
-from app.tokens import Unverified, signed_claims
+from gapless.auth.grant import SKEW, Grant
+from gapless.auth.tokens import Unverified, signed_claims
+from gapless.log.errors import Unauthorized
 
 TICKET_SECONDS = 900
 """The longest life of a ticket; it never outlives the token it was made with."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.errors import Unauthorized
-from app.grant import SKEW, Grant
-from app.key_set import PublishedKey
+from gapless.auth.grant import SKEW, Grant
+from gapless.auth.key_set import PublishedKey
+from gapless.log.errors import Unauthorized
 
 TOKEN_MAX = 31 * 86_400
 """Seconds ahead that a token may end, unless it is set otherwise."""

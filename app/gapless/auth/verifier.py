@@ -10,11 +10,11 @@ from functools import cache
 
 import httpx
 
-from app.ending import end
-from app.errors import KeysUnavailable, Unauthorized
-from app.grant import Grant
-from app.key_set import KeySet, PublishedKey, read_key_set
-from app.tokens import Expected, Unverified, key_id, verify_published, verify_shared
+from gapless.auth.grant import Grant
+from gapless.auth.key_set import KeySet, PublishedKey, read_key_set
+from gapless.auth.tokens import Expected, Unverified, key_id, verify_published, verify_shared
+from gapless.log.errors import KeysUnavailable, Unauthorized
+from gapless.runtime.tasks import end
 
 EARLY = 300.0
 """Seconds after which a JWKS is fetched anew, while those that are known go on."""
@@ -35,19 +35,19 @@ MOST_SAID = 5
 _log = logging.getLogger("gapless.keys")
 
 
-class Keys:
-    """Verifies tokens. `wall`: Unix seconds. At least one of `secrets` and `jwks_url` is there.
+class TokenVerifier:
+    """Verifies tokens. `clock`: Unix seconds. At least one of `secrets` and `jwks_url` is there.
 
     `secrets`: each verifies, so that one can be changed while tokens of the other are about.
     """
 
     def __init__(
-        self, secrets: Sequence[str], jwks_url: str | None, expected: Expected, wall: Callable[[], float]
+        self, secrets: Sequence[str], jwks_url: str | None, expected: Expected, clock: Callable[[], float]
     ) -> None:
         self._secrets = tuple(secrets)
-        self._published = None if jwks_url is None else PublishedKeys(jwks_url, wall)
+        self._published = None if jwks_url is None else PublishedKeys(jwks_url, clock)
         self._expected = expected
-        self._wall = wall
+        self._clock = clock
 
     async def verify(self, token: str) -> Grant:
         """What the token's bearer may do; raises Unauthorized, or KeysUnavailable.
@@ -58,7 +58,7 @@ class Keys:
         named = key_id(token)
         for secret in self._secrets:
             try:
-                return verify_shared(token, secret, self._expected, self._wall())
+                return verify_shared(token, secret, self._expected, self._clock())
             except Unverified:
                 continue
         if self._published is None:
@@ -68,7 +68,7 @@ class Keys:
             raise Unauthorized("The token's key is not among the published ones.")
         for key in found:
             try:
-                return verify_published(token, key, self._expected, self._wall())
+                return verify_published(token, key, self._expected, self._clock())
             except Unverified:
                 continue
         raise Unverified("The token's signature can't be verified.")
@@ -87,9 +87,9 @@ class PublishedKeys:
     what comes of such a fetch says nothing about the publisher.
     """
 
-    def __init__(self, url: str, wall: Callable[[], float]) -> None:
+    def __init__(self, url: str, clock: Callable[[], float]) -> None:
         self._url = url
-        self._wall = wall
+        self._clock = clock
         self._set = KeySet()
         self._began = self._tried = self._fetched = float("-inf")
         self._failed = False
@@ -124,7 +124,7 @@ class PublishedKeys:
 
     def _since(self, moment: float) -> float:
         """Seconds since then; long ago where the clock was set back meanwhile."""
-        passed = self._wall() - moment
+        passed = self._clock() - moment
         return passed if passed >= 0 else float("inf")
 
     def _refresh(self) -> asyncio.Task[None]:
@@ -138,7 +138,7 @@ class PublishedKeys:
 
     async def _fetch(self) -> None:
         """Replace the keys by those published now, or remember that they could not be had."""
-        self._began = self._wall()
+        self._began = self._clock()
         try:
             async with asyncio.timeout(TIMEOUT):
                 found = read_key_set(await _download(self._url))
@@ -149,7 +149,7 @@ class PublishedKeys:
             _log.warning("the keys at GAPLESS_JWKS_URL can't be fetched: %s", _reason(error))
         finally:
             if self._since(self._began) < FROZEN:
-                self._tried = self._wall()
+                self._tried = self._clock()
 
     def _say(self, found: KeySet) -> None:
         """Log what of the set can't be used, once for as long as it stays so."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.cursor import Position
-from app.events import Gap
-from app.frames import Frame
+from gapless.channels.frames import Frame
+from gapless.log.cursor import Position
+from gapless.log.entries import Gap
 
 
 class Reader(Protocol):
@@ -53,6 +53,6 @@ class Audience:
         for reader in tuple(self._readers):
             reader.wake()
 
-    def standing(self) -> list[tuple[Reader, Position]]:
+    def positions(self) -> list[tuple[Reader, Position]]:
         """Where each of them stands now."""
         return [(reader, reader.position) for reader in self._readers]

@@ -12,13 +12,13 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from app.cursor import Position
-from app.ending import end
-from app.errors import StoreUnavailable
-from app.events import Entry
-from app.limits import READ_UNIT
-from app.paying import charge
-from app.store import MOST_BYTES, NEWEST, SLICE, TAIL, Listener, Slice, Store, Subscription
+from gapless.auth.rates import READ_UNIT
+from gapless.channels.paying import charge
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import MOST_BYTES, NEWEST, SLICE, TAIL, Listener, Slice, Store, Subscription
+from gapless.runtime.tasks import end
 
 LIMIT = 20.0
 """Seconds for one question: more than a store takes for all its attempts."""

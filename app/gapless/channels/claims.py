@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.cursor import Position
-from app.events import Entry
-from app.tail import Tail
+from gapless.channels.tail import Tail
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry
 
 CONFIRM = 3.0
 """Seconds in which the log must confirm what a notice or a cursor claims."""

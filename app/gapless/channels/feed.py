@@ -12,17 +12,17 @@ from collections.abc import Callable, Coroutine, Hashable, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from app.audience import Audience
-from app.bounded import BoundedStore
-from app.claims import CONFIRM
-from app.cursor import Position, no_log
-from app.errors import StoreUnavailable
-from app.events import Entry, Gap, GapReason
-from app.follower import DEEP, FeedSettings, Follower
-from app.frames import Frame
-from app.schedule import REREAD
-from app.store import Room, Slice, Store
-from app.tail import Stretch, Tail, judge, reset
+from gapless.channels.audience import Audience
+from gapless.channels.bounded import BoundedStore
+from gapless.channels.claims import CONFIRM
+from gapless.channels.follower import DEEP, FeedSettings, Follower
+from gapless.channels.frames import Frame
+from gapless.channels.schedule import REREAD
+from gapless.channels.tail import ReadResult, Tail, reset, resolve_position
+from gapless.log.cursor import Position, no_log
+from gapless.log.entries import Entry, Gap, GapReason
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import Room, Slice, Store
 
 __all__ = ["Feed", "FeedSettings"]
 
@@ -30,19 +30,19 @@ T = TypeVar("T")
 
 
 class Feed:
-    """A channel as this process hears it. `wall` tells Unix seconds."""
+    """A channel as this process hears it. `clock` tells Unix seconds."""
 
-    def __init__(self, channel: str, store: Store, settings: FeedSettings, wall: Callable[[], float]) -> None:
+    def __init__(self, channel: str, store: Store, settings: FeedSettings, clock: Callable[[], float]) -> None:
         self.channel = channel
         self.audience = Audience()
         self._store = BoundedStore(store)
         self._settings = settings
-        self._wall = wall
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._reads: dict[Hashable, asyncio.Task[Any]] = {}
         self._deepened: Tail | None = None
         self._known_ends: tuple[float, Position, Slice] | None = None
-        self._follower = Follower(channel, self._store, settings, wall, self.audience)
+        self._follower = Follower(channel, self._store, settings, clock, self.audience)
 
     @property
     def failure(self) -> StoreUnavailable | None:
@@ -78,15 +78,15 @@ class Feed:
 
     # --- what comes after a position
 
-    def peek(self, position: Position) -> Stretch | None:
+    def peek(self, position: Position) -> ReadResult | None:
         """All that is held here after `position`; None where only the log can tell. Costs nothing."""
         if not self._serves():
             return None
         tail = self._follower.tail
         index = tail.find(position, self._settings.retention)
-        return None if index is None else Stretch(tail.frames[index:])
+        return None if index is None else ReadResult(tail.frames[index:])
 
-    async def after(self, position: Position, room: Room) -> Stretch:
+    async def after(self, position: Position, room: Room) -> ReadResult:
         """What comes after `position`: from the tail if it reaches back, else from the log, else a gap.
 
         From the log come as many messages as fit `room`, but one, and nothing else travels. While somebody claims
@@ -109,8 +109,8 @@ class Feed:
                     if told.frames or told.gap or late or self.peek(position) is not None:
                         return told
                 elif told is None and late:
-                    return Stretch(gap=reset(cut, no_log(self._wall())))
-            await self._follower.waking.next_read()
+                    return ReadResult(gap=reset(cut, no_log(self._clock())))
+            await self._follower.timer.next_read()
 
     # --- where to begin
 
@@ -121,7 +121,7 @@ class Feed:
         """
         await self.ready()
         if self._follower.claims:
-            await self._follower.waking.next_read()
+            await self._follower.timer.next_read()
             await self.ready()
         await self._deepen(count)
         tail = self._follower.tail
@@ -145,7 +145,7 @@ class Feed:
     async def unknown(self) -> Gap:
         """The gap for a reader whose cursor says nothing: everything that is kept comes after it."""
         await self.ready()
-        return reset(await self._ends(), no_log(self._wall()), GapReason.UNKNOWN)
+        return reset(await self._ends(), no_log(self._clock()), GapReason.UNKNOWN)
 
     def _serves(self) -> bool:
         """True where the tail may be believed now."""
@@ -177,23 +177,23 @@ class Feed:
             self._known_ends = self._loop.time(), head, ends
         return ends
 
-    async def _near_end(self, position: Position) -> tuple[Stretch | None, Slice]:
+    async def _near_end(self, position: Position) -> tuple[ReadResult | None, Slice]:
         """The log's word on a position that is past its end as far as this feed knows."""
         ends = await self._ends()
-        return judge(self.channel, position, ends, self._settings.retention), ends
+        return resolve_position(self.channel, position, ends, self._settings.retention), ends
 
-    async def _ask(self, position: Position, room: Room) -> tuple[Stretch | None, Slice]:
+    async def _ask(self, position: Position, room: Room) -> tuple[ReadResult | None, Slice]:
         """The log's word on a position. Read and encoded once for all who ask the same meanwhile."""
         return await self._share((position, room), lambda: self._read(position, room))
 
-    async def _read(self, position: Position, room: Room) -> tuple[Stretch | None, Slice]:
+    async def _read(self, position: Position, room: Room) -> tuple[ReadResult | None, Slice]:
         """What the log holds after `position`, of which nothing is read that the tail holds."""
         last = position.seq + room.messages
         if self._follower.tail.is_older(position):
             last = min(last, max(self._follower.tail.base.seq, position.seq + 1))
         beside = position._replace(epoch="") if position.nowhere else position
         cut = await self._store.slice(self.channel, position.seq + 1, last, most=room.size, beside=beside)
-        return judge(self.channel, position, cut, self._settings.retention), cut
+        return resolve_position(self.channel, position, cut, self._settings.retention), cut
 
     async def _share(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The answer to `read`; whoever asks the same meanwhile shares it."""

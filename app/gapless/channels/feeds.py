@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from app.errors import Busy
-from app.events import Entry
-from app.feed import Feed, FeedSettings
-from app.limits import Shares, Who
-from app.paying import Pay, paid_by
-from app.store import Store
+from gapless.auth.rates import Shares, Who
+from gapless.channels.feed import Feed, FeedSettings
+from gapless.channels.paying import Pay, paid_by
+from gapless.log.entries import Entry
+from gapless.log.errors import Busy
+from gapless.log.store import Store
 
 RETRY_AFTER = 5.0
 """Seconds after which whoever found no room may ask again."""
@@ -23,7 +23,7 @@ BEGUN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Most:
+class Capacity:
     """What a process may have open at once: readers, and channels that are read.
 
     `user`, `network`: the part of both that one of them may have. Of the readers' part a stream takes as many places as
@@ -52,21 +52,24 @@ class Visitor:
 
 
 class Feeds:
-    """Hands out feeds. `wall` tells Unix seconds."""
+    """Hands out feeds. `clock` tells Unix seconds."""
 
     def __init__(
-        self, store: Store, settings: FeedSettings, wall: Callable[[], float], most: Most | None = None
+        self, store: Store, settings: FeedSettings, clock: Callable[[], float], capacity: Capacity | None = None
     ) -> None:
-        self._most = most or Most()
+        self._capacity = capacity or Capacity()
         self._store = store
         self._settings = settings
-        self._wall = wall
+        self._clock = clock
         self._feeds: dict[str, Feed] = {}
         self._users: dict[Feed, int] = {}
         self._closing: dict[Feed, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = 0
-        self._by_user, self._by_network = self._most.share(self._most.user), self._most.share(self._most.network)
+        self._by_user, self._by_network = (
+            self._capacity.share(self._capacity.user),
+            self._capacity.share(self._capacity.network),
+        )
 
     @asynccontextmanager
     async def open(self, channels: Sequence[str], visitor: Visitor | None = None) -> AsyncIterator[list[Feed]]:
@@ -78,7 +81,7 @@ class Feeds:
         shares = self._shares_of(visitor)
         if not all(share.fit(name, channels) for share, name in shares):
             raise Busy("You have as many streams and channels open here as one may; close some.", RETRY_AFTER)
-        if self._open >= self._most.readers or not self._has_room(channels):
+        if self._open >= self._capacity.readers or not self._has_room(channels):
             raise Busy("This process serves as many readers as it may; come back in a moment.", RETRY_AFTER)
         with ExitStack() as stack:
             if visitor is not None:
@@ -121,7 +124,7 @@ class Feeds:
 
     def _has_room(self, channels: Sequence[str]) -> bool:
         """Whether these channels can be read too; feeds that only linger make way, the oldest first."""
-        over = len(self._feeds) + sum(channel not in self._feeds for channel in channels) - self._most.channels
+        over = len(self._feeds) + sum(channel not in self._feeds for channel in channels) - self._capacity.channels
         idle = [feed for feed in self._closing if feed.channel not in channels][: max(over, 0)]
         if len(idle) < over:
             return False
@@ -141,7 +144,7 @@ class Feeds:
     def _take(self, channel: str) -> Feed:
         feed = self.warm(channel)
         if feed is None:
-            feed = self._feeds[channel] = Feed(channel, self._store, self._settings, self._wall)
+            feed = self._feeds[channel] = Feed(channel, self._store, self._settings, self._clock)
         elif self._settings.freezes and feed not in self._users:
             feed.doubt()
         self._users[feed] = self._users.get(feed, 0) + 1

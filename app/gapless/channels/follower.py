@@ -16,18 +16,18 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 
-from app.audience import Audience
-from app.bounded import BoundedStore
-from app.claims import CONFIRM, Claims
-from app.cursor import Position, no_log
-from app.ending import end
-from app.errors import CorruptLog, StoreUnavailable
-from app.events import Entry
-from app.fork import Behind, follow_rewritten
-from app.schedule import NEVER
-from app.store import Subscription
-from app.tail import MOST_BYTES, Relation, Tail
-from app.waking import Waking
+from gapless.channels.audience import Audience
+from gapless.channels.bounded import BoundedStore
+from gapless.channels.claims import CONFIRM, Claims
+from gapless.channels.fork import ReplicaLag, follow_rewritten
+from gapless.channels.read_timer import ReadTimer
+from gapless.channels.schedule import NEVER
+from gapless.channels.tail import MOST_BYTES, Relation, Tail
+from gapless.log.cursor import Position, no_log
+from gapless.log.entries import Entry
+from gapless.log.errors import CorruptLog, StoreUnavailable
+from gapless.log.store import Subscription
+from gapless.runtime.tasks import end
 
 RETRY = 0.5
 """Seconds before a read that failed is tried again."""
@@ -56,30 +56,30 @@ class FeedSettings:
 
 
 class Follower:
-    """What this process knows of a channel, and how. A Listener of its store; `wall` tells Unix seconds."""
+    """What this process knows of a channel, and how. A Listener of its store; `clock` tells Unix seconds."""
 
     def __init__(
-        self, channel: str, store: BoundedStore, settings: FeedSettings, wall: Callable[[], float], audience: Audience
+        self, channel: str, store: BoundedStore, settings: FeedSettings, clock: Callable[[], float], audience: Audience
     ) -> None:
-        self.tail = Tail(channel, no_log(wall()))
+        self.tail = Tail(channel, no_log(clock()))
         self.claims = Claims()
         self.failure: StoreUnavailable | None = None
         self.fresh = asyncio.Event()
-        self.waking = Waking(settings.recheck)
+        self.timer = ReadTimer(settings.recheck)
         self._channel = channel
         self._store = store
         self._settings = settings
-        self._wall = wall
+        self._clock = clock
         self._audience = audience
         self._loop = asyncio.get_running_loop()
         self._reads = self._wanted = 0
         self._told: Position | None = None
         self._reading = self._suspects = self._closed = False
         self._lost_since = self._failing_since = self._settles_at = NEVER
-        self._behind = Behind()
+        self._lag = ReplicaLag()
         self._subscription: Subscription | None = None
         # Not in the context of the request that happens to be first: its deadline and its log are its own.
-        self._task = asyncio.create_task(self._tend(), name=f"gapless feed {channel}", context=Context())
+        self._task = asyncio.create_task(self._run(), name=f"gapless feed {channel}", context=Context())
 
     def want(self, count: int) -> None:
         """Somebody will ask for the newest `count` messages: where nothing was read yet, the first read brings them."""
@@ -92,7 +92,7 @@ class Follower:
     def doubt(self) -> None:
         """Read before serving again: the process may have slept through notices."""
         self.fresh.clear()
-        self.waking.ask()
+        self.timer.ask()
 
     async def close(self) -> None:
         """Stop listening."""
@@ -109,25 +109,25 @@ class Follower:
                 self._look(None)  # late, or history was rewritten from there on
         elif self.tail.find(told, 0) is None:
             self._look(told)
-        self.waking.noticed()
+        self.timer.noticed()
 
     def _look(self, told: Position | None) -> None:
         """Read the log for what is not known here, up to where somebody was told it goes."""
         if told is not None and (self._told is None or told[:2] > self._told[:2]):
             self._told = told
         self._suspects = True
-        self.waking.ask()
+        self.timer.ask()
 
     def lost(self) -> None:
         """The subscription is deaf. It has some seconds to come back."""
         self._lost_since = self._loop.time()
         self.fresh.clear()
-        self.waking.ask(CONFIRM)
+        self.timer.ask(CONFIRM)
 
     def heard(self) -> None:
         """The subscription hears again; what was missed is in the log."""
         self._lost_since = NEVER
-        self.waking.ask()
+        self.timer.ask()
 
     # --- live: the chain decides
 
@@ -139,18 +139,18 @@ class Follower:
         if claims:
             self.claims.add(self._loop.time(), self._reads, claims)
             if not self._reading:
-                self.waking.ask()
+                self.timer.ask()
 
     # --- the task: the log decides
 
-    async def _tend(self) -> None:
+    async def _run(self) -> None:
         """Subscribe first, read second, then read whenever there is a reason."""
         try:
             self._subscription = await self._store.subscribe(self._channel, self)
             self._suspects = True
             while True:
                 await self._read()
-                await self.waking.due()
+                await self.timer.due()
         except StoreUnavailable as error:
             self._fail(error)
         except Exception as error:  # a defect of ours must not leave a deaf feed behind
@@ -167,12 +167,12 @@ class Follower:
     def _fail(self, error: StoreUnavailable) -> None:
         self.failure = error
         self.fresh.set()
-        self.waking.ended()
+        self.timer.ended()
         self._audience.wake()
 
     async def _read(self) -> None:
         """Read the log's end and let it decide. A passing failure is tried again; a lasting one ends the feed."""
-        began = self.waking.began()
+        began = self.timer.began()
         if began - self._lost_since >= CONFIRM:
             raise StoreUnavailable("the subscription was lost and did not come back")
         anew, settles = not self.fresh.is_set(), began >= self._settles_at
@@ -181,31 +181,31 @@ class Follower:
         self._reads += 1
         self._reading = True
         try:
-            newest = await self._learn(count, suspects)
+            newest = await self._sync(count, suspects)
         except StoreUnavailable as error:
-            self._bear(error)
+            self._tolerate(error)
             return
         finally:
             self._reading = False
         self._failing_since = NEVER
         self.take(self.claims.settle(self._loop.time(), self._reads, newest, self.tail))
         if self.claims:
-            self.waking.ask(0 if self.claims.unasked(self._reads) else RETRY)
+            self.timer.ask(0 if self.claims.unasked(self._reads) else RETRY)
         self._settle(anew, settles)
         if self._lost_since == NEVER:
             self.fresh.set()
         else:  # still deaf: not for longer than it may be
-            self.waking.ask(self._lost_since + CONFIRM - self._loop.time())
-        self.waking.ended()
+            self.timer.ask(self._lost_since + CONFIRM - self._loop.time())
+        self.timer.ended()
 
-    def _bear(self, error: StoreUnavailable) -> None:
+    def _tolerate(self, error: StoreUnavailable) -> None:
         """Try again for a while, unless nothing was ever read or there is nothing to hope for."""
         now = self._loop.time()
         self._failing_since = min(self._failing_since, now)
         if isinstance(error, CorruptLog) or not self.fresh.is_set() or now - self._failing_since >= CONFIRM:
             raise error
         self._suspects = True
-        self.waking.ask(RETRY)
+        self.timer.ask(RETRY)
 
     def _settle(self, anew: bool, settles: bool) -> None:
         """What was written before this feed heard, and read from a replica that lags, is in no notice: look again."""
@@ -214,7 +214,7 @@ class Follower:
         elif settles:
             self._settles_at = NEVER
         if self._settles_at != NEVER:
-            self.waking.ask(self._settles_at - self._loop.time())
+            self.timer.ask(self._settles_at - self._loop.time())
 
     def _expected(self) -> int:
         """How many entries to read: what is said to have come after the head, else the newest alone."""
@@ -229,7 +229,7 @@ class Follower:
         """As many of these entries as a tail can hold: whoever needs older ones asks the log."""
         return max(1, min(count, max(LOOK, self.tail.count_in(MOST_BYTES)), self._settings.page))
 
-    async def _learn(self, count: int, suspects: bool) -> Position | None:
+    async def _sync(self, count: int, suspects: bool) -> Position | None:
         """Read `count` entries, compare with what is held, follow the log. Returns the log's newest position."""
         entries = await self._newest(count)
         relation = self.tail.relate(entries)
@@ -240,12 +240,12 @@ class Follower:
             relation = self.tail.relate(entries)
         newest = entries[-1].position if entries else None
         if relation is Relation.BEHIND:
-            if self._behind.note(self._loop.time(), newest, self.tail.head):
+            if self._lag.note(self._loop.time(), newest, self.tail.head):
                 await self._rewrite(entries)
             else:
-                self.waking.ask(RETRY)
+                self.timer.ask(RETRY)
             return newest
-        self._behind.forget()
+        self._lag.forget()
         if relation is Relation.GREW:
             self.take(entries)
         elif relation is Relation.HOLE:
@@ -274,11 +274,11 @@ class Follower:
 
     async def _rewrite(self, entries: Sequence[Entry]) -> None:
         """The log holds another history: go on with it, and tell those who went past the place where it parts."""
-        self._behind.forget()
-        old, nowhere = self.tail, no_log(self._wall())
+        self._lag.forget()
+        old, nowhere = self.tail, no_log(self._clock())
         found = await follow_rewritten(self._store, old, entries, nowhere)
         _log.warning("the log of %s was rewritten after %s", self._channel, found.shared)
-        past = [reader for reader, at in self._audience.standing() if found.is_past(old, at)]
+        past = [reader for reader, at in self._audience.positions() if found.is_past(old, at)]
         self._replace(found.tail)
         for reader in past:
             reader.rewind(found.gap)

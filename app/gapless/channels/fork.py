@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.bounded import BoundedStore
-from app.claims import CONFIRM
-from app.cursor import Position
-from app.events import Entry, Gap, GapReason
-from app.tail import Tail, reset
+from gapless.channels.bounded import BoundedStore
+from gapless.channels.claims import CONFIRM
+from gapless.channels.tail import Tail, reset
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry, Gap, GapReason
 
 READ = 65_536
 """Bytes that a look for the place where two histories part reads at once."""
 
 
-class Behind:
+class ReplicaLag:
     """How long the log has stood still behind the tail. A replica that lags gets there, and goes on; `now`: seconds."""
 
     def __init__(self) -> None:

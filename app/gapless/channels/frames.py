@@ -6,17 +6,11 @@ is escaped; ids and event names come from alphabets without line breaks.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from app.cursor import Position, format_cursor
-from app.errors import CorruptLog
-from app.events import End, Entry, Gap
-
-HEARTBEAT = b":\n"
-"""A comment alone. No blank line after it: some clients turn a comment block into an empty event."""
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry
+from gapless.log.errors import CorruptLog
 
 _EVENT_OPENS = b'{"event":"'
 
@@ -81,53 +75,3 @@ def timestamp(milliseconds: int) -> str:
     """RFC 3339 in UTC with milliseconds, from milliseconds since 1970."""
     seconds, rest = divmod(milliseconds, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
-
-
-def block(event: str, data: Any, *, cursor: Iterable[Position] | None = None, retry: int | None = None) -> bytes:
-    """One of the service's own events. `cursor` becomes its id; `retry` in milliseconds."""
-    lines = [] if retry is None else [f"retry: {retry}"]
-    if cursor is not None:
-        lines.append(f"id: {format_cursor(cursor)}")
-    lines += [f"event: {event}", f"data: {json.dumps(data, separators=(',', ':'))}"]
-    return ("\n".join(lines) + "\n\n").encode()
-
-
-def hello(
-    cursor: Sequence[Position] | None,
-    channels: Sequence[str],
-    *,
-    heartbeat: float,
-    lifetime: float,
-    mode: str,
-    retry: int,
-) -> bytes:
-    """The first block of a stream. Its id is the position before everything the stream will send."""
-    data = {
-        "cursor": None if cursor is None else format_cursor(cursor),
-        "channels": list(channels),
-        "heartbeat": _number(heartbeat),
-        "lifetime": _number(lifetime),
-        "mode": mode,
-    }
-    return block("hello", data, cursor=cursor, retry=retry)
-
-
-def gap_json(channel: str, gap: Gap) -> dict[str, Any]:
-    """A gap as its reader is told of it, in a stream or in a page of history."""
-    return {
-        "channel": channel,
-        "reason": gap.reason.value,
-        "missed": gap.missed,
-        "oldest": None if gap.oldest is None else str(gap.oldest),
-        "latest": None if gap.latest is None else str(gap.latest),
-    }
-
-
-def end(reason: End, *, retry: int | None = None) -> bytes:
-    """The last block of a stream that the service closes."""
-    return block("end", {"reason": reason.value}, retry=retry)
-
-
-def _number(value: float) -> float | int:
-    """Whole seconds without a fraction, others to the millisecond."""
-    return int(value) if value == int(value) else round(value, 3)

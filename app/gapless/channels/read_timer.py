@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from app.schedule import NEVER, Schedule
+from gapless.channels.schedule import NEVER, Schedule
 
 EARLY = 1e-6
 """Seconds by which a loop's timers may be early: waiting once more for so little would be waiting for nothing."""
 
 
-class Waking:
+class ReadTimer:
     """One task sleeps here (`due`); everybody else may wake it. `recheck` in seconds."""
 
     def __init__(self, recheck: float) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from app.cursor import Position, start_of
-from app.events import Entry, Gap, GapReason
-from app.frames import Frame
-from app.store import Slice
+from gapless.channels.frames import Frame
+from gapless.log.cursor import Position, start_of
+from gapless.log.entries import Entry, Gap, GapReason
+from gapless.log.store import Slice
 
 MOST_FRAMES = 512
 MOST_BYTES = 262_144
@@ -21,7 +21,7 @@ MOST_BYTES = 262_144
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class ReadResult:
     """What comes after a position: frames, or first of all the news that some are missing. Both empty: nothing new."""
 
     frames: Sequence[Frame] = ()
@@ -164,25 +164,25 @@ class Tail:
             del self.frames[:drop]
 
 
-def judge(channel: str, position: Position, cut: Slice, retention: float) -> Stretch | None:
+def resolve_position(channel: str, position: Position, cut: Slice, retention: float) -> ReadResult | None:
     """What the log says comes after `position`, from a slice that begins beside it; None: it is past the log's end."""
     if cut.oldest is None or cut.latest is None:
-        return Stretch() if position.nowhere else None
+        return ReadResult() if position.nowhere else None
     oldest, latest = cut.oldest.before, cut.latest.position
     if position.nowhere:
         if oldest.began - position.began >= retention:
-            return Stretch(gap=reset(cut, oldest))
+            return ReadResult(gap=reset(cut, oldest))
         position = start_of(oldest.epoch)
     if (position.epoch, position.seq) > (latest.epoch, latest.seq):
         return None
     if position.epoch == oldest.epoch and position.seq < oldest.seq:
         missed = oldest.seq - position.seq
-        return Stretch(gap=Gap(GapReason.TRIMMED, oldest, cut.oldest.position, latest, missed))
+        return ReadResult(gap=Gap(GapReason.TRIMMED, oldest, cut.oldest.position, latest, missed))
     if position == latest:
-        return Stretch()
+        return ReadResult()
     if not cut.entries or not cut.entries[0].follows(position):
-        return Stretch(gap=reset(cut, oldest))
-    return Stretch([Frame(channel, entry) for entry in cut.entries])
+        return ReadResult(gap=reset(cut, oldest))
+    return ReadResult([Frame(channel, entry) for entry in cut.entries])
 
 
 def reset(cut: Slice, resume: Position, reason: GapReason = GapReason.RESET) -> Gap:

@@ -10,8 +10,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app import __version__
-from app.errors import StartupRefused
+from gapless.log.errors import StartupRefused
+from gapless.runtime.version import __version__
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,13 +77,13 @@ def _number(text: str, least: int, most: int) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from app.cli.serve import serve  # noqa: PLC0415  # it imports the settings, and `--version` is to be quick
+    from gapless.cli.serve import serve  # noqa: PLC0415  # it imports the settings, and `--version` is to be quick
 
     return serve(arguments.host, arguments.port, arguments.workers)
 
 
 def _token(arguments: argparse.Namespace) -> int:
-    from app.cli.token import Wanted, token  # noqa: PLC0415
+    from gapless.cli.token import Wanted, token  # noqa: PLC0415
 
     rights = arguments.publish, arguments.subscribe
     return token(Wanted(arguments.user, *rights, arguments.minutes, arguments.admin))

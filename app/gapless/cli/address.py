@@ -8,7 +8,7 @@ import os
 import socket
 from dataclasses import dataclass
 
-from app.errors import StartupRefused
+from gapless.log.errors import StartupRefused
 
 BACKLOG = 2048
 """Connections that may wait to be accepted: a herd that reconnects."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from urllib.parse import SplitResult, urlsplit
 
-from app.startup import BadSetting
+from gapless.config.startup import BadSetting
 
 _EXAMPLE = "https://name-12345.upstash.io"
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from app.cli.address import Address, listen, resolve
-from app.cli.place import place_of, where_to_listen
-from app.errors import StartupRefused
-from app.settings import Settings
-from app.startup import must_work, read_settings
-from app.stores.redis_url import read_url
+from gapless.cli.address import Address, listen, resolve
+from gapless.cli.place import place_of, where_to_listen
+from gapless.config.settings import Settings
+from gapless.config.startup import must_work, read_settings
+from gapless.log.errors import StartupRefused
+from gapless.stores.redis.url import read_url
 
 DESCRIPTORS = 65_536
 """Each stream takes one. Higher would cost programs that look at every one they might have."""
@@ -51,7 +51,7 @@ def refuse_open_world(address: Address, settings: Settings) -> None:
 
 
 def _run(listening: socket.socket, ready: Callable[[], None], workers: int) -> int:
-    from app.cli.server import run_here, run_workers  # noqa: PLC0415  # after the check that uvicorn is there
+    from gapless.cli.server import run_here, run_workers  # noqa: PLC0415  # after the check that uvicorn is there
 
     try:
         return run_here(listening, ready) if workers == 1 else run_workers(listening, ready, workers)
@@ -80,8 +80,8 @@ def _store(settings: Settings) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _embedded(folder: Path) -> Iterator[str]:
-    from app.stores.embedded import EmbeddedValkey  # noqa: PLC0415  # only where there is no other store
-    from app.stores.embedded_keeper import Keeper  # noqa: PLC0415
+    from gapless.stores.embedded.keeper import Keeper  # noqa: PLC0415
+    from gapless.stores.embedded.valkey import EmbeddedValkey  # noqa: PLC0415  # only where there is no other store
 
     use = EmbeddedValkey.start(folder)
     keeper = Keeper(use)

@@ -13,9 +13,9 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from app.errors import StartupRefused
+from gapless.log.errors import StartupRefused
 
-APP = "app.main:app"
+APP = "gapless.asgi:app"
 
 GRACE = 10
 """Seconds for which requests may end after SIGTERM; streams say goodbye at once."""
@@ -74,7 +74,7 @@ def configure(workers: int = 1) -> uvicorn.Config:
 
 def _http() -> Any:
     try:
-        from app.cli.protocol import BoundedHttp  # noqa: PLC0415  # httptools is not there on every platform
+        from gapless.cli.protocol import BoundedHttp  # noqa: PLC0415  # httptools is not there on every platform
     except ImportError:
         return "h11"
     return BoundedHttp

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.models import CHANNEL
-from app.startup import BadSetting, read_settings
-from app.tokens import make_token
+from gapless.api.schemas import CHANNEL
+from gapless.auth.tokens import make_token
+from gapless.config.startup import BadSetting, read_settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.events import ENVELOPE
-from app.origins import parse
-from app.tokens import TOKEN_MAX
+from gapless.auth.tokens import TOKEN_MAX
+from gapless.config.origins import parse
+from gapless.log.entries import ENVELOPE
 
 SHORTEST_SECRET = 32
 """Characters of a secret that signs."""
@@ -24,60 +24,88 @@ class Settings(BaseSettings):
     )
 
     # The store: Upstash wins over REDIS_URL; neither means the embedded Valkey, on local runs only.
-    upstash_url: str | None = Field(None, validation_alias=AliasChoices("UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"))
-    upstash_token: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("UPSTASH_REDIS_REST_TOKEN", "KV_REST_API_TOKEN")
+    upstash_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("UPSTASH_REDIS_REST_URL", "KV_REST_API_URL")
     )
-    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
-    prefix: str = Field("gapless", pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="opens every Redis key")
-    data_dir: str = Field(".gapless", description="folder of the embedded Valkey")
+    upstash_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("UPSTASH_REDIS_REST_TOKEN", "KV_REST_API_TOKEN")
+    )
+    redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
+    prefix: str = Field(default="gapless", pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="opens every Redis key")
+    data_dir: str = Field(default=".gapless", description="folder of the embedded Valkey")
 
     # The log.
-    cap: int = Field(1000, ge=20, le=100_000, description="messages kept a channel")
-    cap_bytes: int = Field(67_108_864, ge=1_048_576, le=4_294_967_296, description="bytes kept a channel")
-    retention: int = Field(86_400, ge=1, le=31_536_000, description="seconds for which a silent channel is kept")
+    cap: int = Field(default=1000, ge=20, le=100_000, description="messages kept a channel")
+    cap_bytes: int = Field(default=67_108_864, ge=1_048_576, le=4_294_967_296, description="bytes kept a channel")
+    retention: int = Field(
+        default=86_400, ge=1, le=31_536_000, description="seconds for which a silent channel is kept"
+    )
 
     # Streams.
-    lifetime: float = Field(240.0, ge=0.2, le=86_400, description="longest stream, seconds")
-    heartbeat: float = Field(15.0, ge=0.05, le=300, description="seconds of silence before a comment line")
-    retry_ms: int = Field(700, ge=1, le=60_000, description="what an EventSource waits before it reconnects")
+    lifetime: float = Field(default=240.0, ge=0.2, le=86_400, description="longest stream, seconds")
+    heartbeat: float = Field(default=15.0, ge=0.05, le=300, description="seconds of silence before a comment line")
+    retry_ms: int = Field(default=700, ge=1, le=60_000, description="what an EventSource waits before it reconnects")
     recheck: float | None = Field(
-        None,
+        default=None,
         ge=0.2,
         le=3600,
         description="seconds between reads of a quiet channel; 15 over TCP, 240 over REST",
     )
-    linger: float = Field(10.0, ge=0, le=300, description="seconds for which a feed stays warm after its last reader")
+    linger: float = Field(
+        default=10.0, ge=0, le=300, description="seconds for which a feed stays warm after its last reader"
+    )
 
     # The door.
-    max_body: int = Field(131_072, ge=1024, le=4_194_304, description="bytes of a publish request")
-    rate: float = Field(200.0, ge=0, le=1_000_000, description="messages a second, per channel and user; 0 = off")
-    burst: int = Field(5000, ge=1, le=1_000_000, description="messages at once, per channel and user")
+    max_body: int = Field(default=131_072, ge=1024, le=4_194_304, description="bytes of a publish request")
+    rate: float = Field(
+        default=200.0, ge=0, le=1_000_000, description="messages a second, per channel and user; 0 = off"
+    )
+    burst: int = Field(default=5000, ge=1, le=1_000_000, description="messages at once, per channel and user")
     rate_bytes: float = Field(
-        1_048_576.0, ge=0, le=1e12, description="bytes a second, per channel and user, where there is a rate; 0 = off"
+        default=1_048_576.0,
+        ge=0,
+        le=1e12,
+        description="bytes a second, per channel and user, where there is a rate; 0 = off",
     )
-    burst_bytes: int = Field(16_777_216, ge=1024, le=4_294_967_296, description="bytes at once, per channel and user")
-    stream_rate: float = Field(6000.0, ge=0, le=1_000_000, description="streams opened a minute, per address; 0 = off")
-    streams: int = Field(10_000, ge=1, le=1_000_000, description="streams open at once in a process")
-    channels: int = Field(2000, ge=16, le=100_000, description="channels read at once in a process")
+    burst_bytes: int = Field(
+        default=16_777_216, ge=1024, le=4_294_967_296, description="bytes at once, per channel and user"
+    )
+    stream_rate: float = Field(
+        default=6000.0, ge=0, le=1_000_000, description="streams opened a minute, per address; 0 = off"
+    )
+    streams: int = Field(default=10_000, ge=1, le=1_000_000, description="streams open at once in a process")
+    channels: int = Field(default=2000, ge=16, le=100_000, description="channels read at once in a process")
     user_share: float = Field(
-        0.05, gt=0, le=1, description="part of streams and channels that a token's subject may have"
+        default=0.05, gt=0, le=1, description="part of streams and channels that a token's subject may have"
     )
-    address_share: float = Field(0.5, gt=0, le=1, description="part of streams and channels that an address may have")
+    address_share: float = Field(
+        default=0.5, gt=0, le=1, description="part of streams and channels that an address may have"
+    )
     read_rate: float = Field(
-        50.0, ge=0, le=1_000_000, description="commands a second that a token's subject may cost by reading; 0 = off"
+        default=50.0,
+        ge=0,
+        le=1_000_000,
+        description="commands a second that a token's subject may cost by reading; 0 = off",
     )
-    proxies: int = Field(0, ge=0, le=10, description="proxies of one's own before the service; each adds an address")
-    origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="comma list of allowed browser origins")
-    public: bool = Field(False, description="allow a service without keys beyond loopback")
-    jwt_secret: SecretStr | None = Field(None, description="verifies tokens (HS256) and signs tickets")
-    jwt_secret_old: SecretStr | None = Field(None, description="verifies too: the one before, while keys are changed")
+    proxies: int = Field(
+        default=0, ge=0, le=10, description="proxies of one's own before the service; each adds an address"
+    )
+    origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="comma list of allowed browser origins"
+    )
+    public: bool = Field(default=False, description="allow a service without keys beyond loopback")
+    jwt_secret: SecretStr | None = Field(default=None, description="verifies tokens (HS256) and signs tickets")
+    jwt_secret_old: SecretStr | None = Field(
+        default=None, description="verifies too: the one before, while keys are changed"
+    )
     # Some publishers want a key of their own in the address.
-    jwks_url: SecretStr | None = Field(None, description="published keys that verify tokens")
-    jwt_audience: str | None = Field(None, description="what a token's aud must name")
-    jwt_issuer: str | None = Field(None, description="what a token's iss must be")
-    token_max: float = Field(TOKEN_MAX, ge=60, le=3_153_600_000, description="seconds ahead that a token may end")
-    ticket_secret: SecretStr | None = Field(None, description="signs tickets where there is no jwt_secret")
+    jwks_url: SecretStr | None = Field(default=None, description="published keys that verify tokens")
+    jwt_audience: str | None = Field(default=None, description="what a token's aud must name")
+    jwt_issuer: str | None = Field(default=None, description="what a token's iss must be")
+    token_max: float = Field(
+        default=TOKEN_MAX, ge=60, le=3_153_600_000, description="seconds ahead that a token may end"
+    )
+    ticket_secret: SecretStr | None = Field(default=None, description="signs tickets where there is no jwt_secret")
 
     @field_validator("origins", mode="before")
     @classmethod

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, ValidationError
 from pydantic_settings import SettingsError
 
-from app.errors import StartupRefused
-from app.misspelt import blank, misspelt, misspelt_store, surrounded
-from app.settings import Settings
-from app.stores.redis_url import read_url
+from gapless.config.misspelt import blank, misspelt, misspelt_store, surrounded
+from gapless.config.settings import Settings
+from gapless.log.errors import StartupRefused
+from gapless.stores.redis.url import read_url
 
 _log = logging.getLogger("gapless.startup")
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from app import frames
-from app.errors import StoreUnavailable
-from app.events import End
-from app.feed import Feed
-from app.frames import Frame
-from app.lane import Lane
-from app.policy import Mode, jittered
-from app.reading import RETRY_UNAVAILABLE, Reading, Start, Terms
-from app.store import Room
+from gapless.channels.feed import Feed
+from gapless.channels.frames import Frame
+from gapless.delivery import sse
+from gapless.delivery.channel_cursor import ChannelCursor
+from gapless.delivery.end import End
+from gapless.delivery.mode import Mode
+from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
+from gapless.delivery.session import Start, StreamLimits, StreamSession
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import Room
 
 MOST_MESSAGES = 100
 MOST_BYTES = 196_608
@@ -28,13 +29,13 @@ RETRY = 80
 """Milliseconds before the client's next turn, and up to half as many again."""
 
 
-class Turn(Reading):
+class BufferedResponse(StreamSession):
     """One reader, one answer."""
 
     mode = Mode.BUFFERED
 
-    def __init__(self, feeds: Sequence[Feed], start: Start, terms: Terms) -> None:
-        super().__init__(feeds, start, terms)
+    def __init__(self, feeds: Sequence[Feed], start: Start, limits: StreamLimits) -> None:
+        super().__init__(feeds, start, limits)
         self._bell = asyncio.Event()
         self._body: list[bytes] = []
         self._size = 0
@@ -43,25 +44,25 @@ class Turn(Reading):
         """The whole body: hello, what there is, and a short retry; or only `end` where the store can't be reached."""
         reason = End.DEADLINE
         try:
-            async with asyncio.timeout(self._terms.lifetime):
+            async with asyncio.timeout(self._limits.lifetime):
                 await self._greet()
                 await self._gather()
         except TimeoutError:
-            reason = self._terms.last_word
+            reason = self._limits.deadline_reason
         except StoreUnavailable:
             self._body.clear()
         finally:
             self._leave()
         if not self._body:  # not even `hello`: the store failed, or took all the time there was
-            return frames.end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, self._terms.dice))
-        return b"".join([*self._body, frames.end(reason, retry=jittered(RETRY, self._terms.dice))])
+            return sse.end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, self._limits.random))
+        return b"".join([*self._body, sse.end(reason, retry=jittered(RETRY, self._limits.random))])
 
-    def deliver(self, lane: Lane, new: Sequence[Frame], block: bytes, now: float) -> None:
+    def deliver(self, cursor: ChannelCursor, new: Sequence[Frame], block: bytes, now: float) -> None:
         """Something has come: gather it."""
         self._bell.set()
 
     def fall_behind(self) -> None:
-        """See lane.Carrier."""
+        """See FrameSink."""
         self._bell.set()
 
     async def _gather(self) -> None:
@@ -70,9 +71,9 @@ class Turn(Reading):
         while self._room() > 0:
             self._bell.clear()
             before = len(self._body)
-            for lane in self._lanes:
+            for cursor in self._cursors:
                 if self._room() > 0:
-                    await self._advance(lane)
+                    await self._advance(cursor)
             if len(self._body) == before:
                 if before > empty or not self._has_place():
                     return
@@ -88,9 +89,9 @@ class Turn(Reading):
 
     def _share(self) -> Room:
         """An even part for each channel, so that a loud one does not starve the others; but at least one message."""
-        lanes = len(self._lanes)
-        most = max(1, min(MOST_MESSAGES // lanes, MOST_MESSAGES - self.messages))
-        return Room(most, min(MOST_BYTES // lanes, self._room()))
+        channels = len(self._cursors)
+        most = max(1, min(MOST_MESSAGES // channels, MOST_MESSAGES - self.messages))
+        return Room(most, min(MOST_BYTES // channels, self._room()))
 
     async def _write(self, block: bytes) -> None:
         self._body.append(block)

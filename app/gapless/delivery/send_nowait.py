@@ -11,14 +11,14 @@ from typing import Any
 
 if sys.version_info >= (3, 12):
 
-    def begin(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
+    def send_nowait(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
         """Run a send at once. None: it is through; else a task, where the client does not keep up."""
         task = asyncio.Task(sending, loop=loop, eager_start=True)
         return None if task.done() and task.exception() is None else task
 
 else:
 
-    def begin(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
+    def send_nowait(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
         """The same by hand: the first step here, and a task for the rest only where there is a rest."""
         try:
             awaited = sending.send(None)

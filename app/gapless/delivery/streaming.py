@@ -12,17 +12,18 @@ import logging
 from collections.abc import Callable, Coroutine, MutableMapping, Sequence
 from typing import Any
 
-from app import frames
-from app.eager import begin
-from app.errors import StoreUnavailable
-from app.events import End
-from app.feed import Feed
-from app.frames import Frame
-from app.lane import Lane
-from app.policy import Mode, jittered
-from app.reading import RETRY_UNAVAILABLE, Reading, Start, Terms
-from app.schedule import NEVER
-from app.store import Room
+from gapless.channels.feed import Feed
+from gapless.channels.frames import Frame
+from gapless.channels.schedule import NEVER
+from gapless.delivery import sse
+from gapless.delivery.channel_cursor import ChannelCursor
+from gapless.delivery.end import End
+from gapless.delivery.mode import Mode
+from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
+from gapless.delivery.send_nowait import send_nowait
+from gapless.delivery.session import Start, StreamLimits, StreamSession
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import Room
 
 Send = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, None]]
 
@@ -35,13 +36,13 @@ PATIENCE = 20.0
 _log = logging.getLogger("gapless.stream")
 
 
-class Stream(Reading):
+class Stream(StreamSession):
     """One reader of one or many channels, until its deadline."""
 
     mode = Mode.STREAMING
 
-    def __init__(self, feeds: Sequence[Feed], start: Start, terms: Terms) -> None:
-        super().__init__(feeds, start, terms)
+    def __init__(self, feeds: Sequence[Feed], start: Start, limits: StreamLimits) -> None:
+        super().__init__(feeds, start, limits)
         self._loop = asyncio.get_running_loop()
         self._bell = asyncio.Event()
         self._live = False
@@ -53,7 +54,7 @@ class Stream(Reading):
 
     # --- live: called by feeds, for every stream of a channel
 
-    def deliver(self, lane: Lane, new: Sequence[Frame], block: bytes, now: float) -> None:
+    def deliver(self, cursor: ChannelCursor, new: Sequence[Frame], block: bytes, now: float) -> None:
         """Send these frames at once, or leave the reader behind with its position."""
         if not self._live:
             return
@@ -66,13 +67,13 @@ class Stream(Reading):
         self.messages += len(new)
         self._sent_at = now
         if self._alone:
-            lane.position = new[-1].position
+            cursor.position = new[-1].position
         else:
-            block = self._encode(lane, new)
+            block = self._encode(cursor, new)
         self._launch(block)
 
     def _launch(self, block: bytes) -> None:
-        sending = begin(self._send({"type": "http.response.body", "body": block, "more_body": True}), self._loop)
+        sending = send_nowait(self._send({"type": "http.response.body", "body": block, "more_body": True}), self._loop)
         if sending is not None:
             self._sending = sending
             sending.add_done_callback(self._landed)
@@ -85,7 +86,7 @@ class Stream(Reading):
             self._bell.set()
 
     def fall_behind(self) -> None:
-        """See lane.Carrier."""
+        """See FrameSink."""
         self._live = False
         self._bell.set()
 
@@ -100,7 +101,7 @@ class Stream(Reading):
     async def run(self, send: Send) -> End:
         """Say hello, then send everything, until the deadline or a reason to stop; says why, and returns it."""
         self._send = send
-        deadline = self._loop.time() + (0 if self._stopped else self._terms.lifetime)
+        deadline = self._loop.time() + (0 if self._stopped else self._limits.lifetime)
         self._limit = limit = asyncio.timeout_at(deadline)
         try:
             async with limit:
@@ -109,7 +110,7 @@ class Stream(Reading):
                     await self._catch_up()
                     await self._rest()
         except TimeoutError:
-            reason = (self._stopped or self._terms.last_word) if limit.expired() else End.SLOW
+            reason = (self._stopped or self._limits.deadline_reason) if limit.expired() else End.SLOW
         except StoreUnavailable:
             reason = End.UNAVAILABLE
         except OSError:  # the client is gone
@@ -131,9 +132,9 @@ class Stream(Reading):
 
     async def _catch_up(self) -> None:
         """A share of each channel in turn until nothing is left; then live, with no moment between."""
-        while not all(lane.level() for lane in self._lanes):
-            for lane in self._lanes:
-                await self._advance(lane)
+        while not all(cursor.level() for cursor in self._cursors):
+            for cursor in self._cursors:
+                await self._advance(cursor)
         self._live = True
         self._bell.clear()
 
@@ -142,12 +143,12 @@ class Stream(Reading):
         while self._live or self._sending is not None:
             # A timer may ring a moment early, by the clock's resolution: what is nearly due is due.
             now = self._loop.time() + 0.001
-            beat, limit = self._sent_at + self._terms.heartbeat, self._sent_at + PATIENCE
+            beat, limit = self._sent_at + self._limits.heartbeat, self._sent_at + PATIENCE
             if self._sending is not None and now >= limit:
                 raise TimeoutError
             if self._sending is None and now >= beat:
                 self._sent_at = self._loop.time()
-                self._launch(frames.HEARTBEAT)
+                self._launch(sse.HEARTBEAT)
                 continue
             await self._ring(min(due for due in (beat, limit, NEVER) if due > now))
 
@@ -180,11 +181,11 @@ class Stream(Reading):
         """The last block, as best it can. After a shutdown or a failure the clients come back spread out."""
         retry = None
         if reason in (End.UNAVAILABLE, End.BUSY):
-            retry = jittered(RETRY_UNAVAILABLE, self._terms.dice)
+            retry = jittered(RETRY_UNAVAILABLE, self._limits.random)
         elif reason is End.SHUTDOWN:
-            retry = jittered(self._terms.retry_ms, self._terms.dice)
+            retry = jittered(self._limits.retry_ms, self._limits.random)
         try:
             async with asyncio.timeout(1.0):
-                await self._write(frames.end(reason, retry=retry))
+                await self._write(sse.end(reason, retry=retry))
         except (TimeoutError, OSError):
             return

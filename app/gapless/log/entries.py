@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.cursor import Position
-from app.errors import CorruptLog
+from gapless.log.cursor import Position
+from gapless.log.errors import CorruptLog
 
 BATCH_SEPARATOR = b"\t"
 """Between the entries of one notice. JSON writes a tab inside a string as \\t, so none can stand in an entry."""
@@ -81,7 +81,7 @@ class Entry:
 
 
 def format_entry(entry: Entry) -> bytes:
-    """The bytes of an entry as `publish.lua` writes them."""
+    """The bytes of an entry as `stores/lua/publish.lua` writes them."""
     epoch, seq, mark = entry.position
     start = "" if entry.start is None else f"{entry.start} "
     return f"{epoch} {seq} {mark} {entry.prev} {entry.time} {start}".encode() + entry.body
@@ -97,14 +97,15 @@ def parse_entry(raw: bytes) -> Entry:
 
 
 def parse_link(raw: bytes) -> Link:
-    """The head of an entry, as `slice.lua` cuts it off; raises CorruptLog where it is none of ours."""
+    """The head of an entry, as `stores/lua/slice.lua` cuts it off; raises CorruptLog where it is none of ours."""
     if (found := _LINK.fullmatch(raw)) is None:
         raise CorruptLog(f"not the head of an entry of ours: {raw[:60]!r}")
     return Link(_position(found), found[4].decode())
 
 
 def format_notice(entries: Sequence[Entry], limit: int) -> bytes:
-    """The notice of these entries, as `publish.lua` writes it; above `limit` bytes only the newest position."""
+    """The notice of these entries, as `stores/lua/publish.lua` writes it; above `limit` bytes only the newest
+    position."""
     notice = BATCH_SEPARATOR.join(format_entry(entry) for entry in entries)
     epoch, seq, mark = entries[-1].position
     return notice if len(notice) <= limit else HINT + f"{epoch} {seq} {mark}".encode()
@@ -140,14 +141,3 @@ class Gap:
     oldest: Position | None
     latest: Position | None
     missed: int | None = None
-
-
-class End(StrEnum):
-    """Why the service closes a stream."""
-
-    DEADLINE = "deadline"
-    SHUTDOWN = "shutdown"
-    UNAVAILABLE = "unavailable"
-    BUSY = "busy"
-    AUTH = "auth"
-    SLOW = "slow"

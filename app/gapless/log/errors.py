@@ -10,8 +10,8 @@
         ├── CorruptLog         what lies under our keys is none of ours
         └── KeysUnavailable    the keys that verify tokens can't be fetched
 
-`routes/problems.py` is the one place that turns them into replies before headers are out; after that, `stream.py`
-turns them into an `end` event.
+`api/problems.py` is the one place that turns them into replies before headers are out; after that,
+`delivery/streaming.py` turns them into an `end` event.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from app.cursor import Position, next_mark
-from app.events import Draft, Entry, Link
+from gapless.log.cursor import Position, next_mark
+from gapless.log.entries import Draft, Entry, Link
 
 KEY_LIFETIME_MS = 600_000
 """How long an idempotency key is remembered: ten minutes."""
@@ -63,15 +63,15 @@ class Publication:
     key: str | None = None
     rate: Rate | None = None
 
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[IdempotencyKey]:
         """The idempotency keys of this publication: the one for all first, then one for each local id."""
         keys = []
         if self.key is not None:
             digest = hashlib.sha256("".join(draft.digest for draft in self.drafts).encode()).hexdigest()[:32]
-            keys.append(Key(_name(self.drafts[0].user, self.key, "batch:"), digest, 1, len(self.drafts)))
+            keys.append(IdempotencyKey(_name(self.drafts[0].user, self.key, "batch:"), digest, 1, len(self.drafts)))
         for index, draft in enumerate(self.drafts, 1):
             if draft.local_id is not None:
-                keys.append(Key(_name(draft.user, draft.local_id), draft.digest, index, 1))
+                keys.append(IdempotencyKey(_name(draft.user, draft.local_id), draft.digest, index, 1))
         return keys
 
     def again(self) -> Publication:
@@ -104,7 +104,7 @@ def _name(user: str | None, local_id: str, kind: str = "") -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class IdempotencyKey:
     """An idempotency key: it stands for `count` messages from the `first` (from 1), whose content is `digest`."""
 
     name: str

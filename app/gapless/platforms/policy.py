@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Mode(StrEnum):
-    """Whether bytes reach the client as they are written, or only when the response is complete."""
-
-    STREAMING = "streaming"
-    BUFFERED = "buffered"
+from gapless.delivery.mode import Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +25,12 @@ class Policy:
     alone: bool = False
     largest: int | None = None
 
-    def lifetime(self, wanted: float, remaining: float | None, dice: float) -> float:
+    def lifetime(self, wanted: float, remaining: float | None, random: float) -> float:
         """How long this stream lives: at most `wanted`, ending `reserve` before the platform does.
 
-        `dice` in 0…1 spreads the ends over the last fifth, so that those who came together part.
+        `random` in 0…1 spreads the ends over the last fifth, so that those who came together part.
         """
-        return max(self.patience(wanted, remaining), 0.05) * (0.8 + 0.2 * dice)
+        return max(self.patience(wanted, remaining), 0.05) * (0.8 + 0.2 * random)
 
     def patience(self, wanted: float, remaining: float | None) -> float:
         """For how long a request may wait for something: at most `wanted`, and never into the platform's end."""
@@ -69,7 +63,7 @@ def choose(environ: Mapping[str, str]) -> Policy:
     """Where a server runs, by what the platform itself has put into the environment.
 
     On Lambda a server has the Web Adapter before it, whether it came as a zip with a wrapper or as an image; Mangum has
-    an entry of its own, which needs no choice (app/lambda_handler.py).
+    an entry of its own, which needs no choice (app/gapless/aws.py).
     """
     if environ.get("VERCEL") == "1":  # first: its functions run on Lambda, and say so too
         return VERCEL
@@ -77,8 +71,3 @@ def choose(environ: Mapping[str, str]) -> Policy:
         streams = environ.get("AWS_LWA_INVOKE_MODE", "").lower() == "response_stream"
         return LAMBDA_ADAPTER if streams else LAMBDA_ADAPTER_BUFFERED
     return SERVER
-
-
-def jittered(milliseconds: int, dice: float) -> int:
-    """A retry that is spread over its second half again, so that a herd comes back as a trickle; never 0."""
-    return max(1, round(milliseconds * (1 + dice / 2)))

@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.types import Receive
 
-from app.ending import end
+from gapless.runtime.tasks import end
 
 LOOK = 0.25
 """Seconds between two looks while anybody waits: with the server's own clock, a stop is known in half a second."""
@@ -28,7 +28,7 @@ Server = tuple[str, int | None] | None
 """The address that a request came to, as ASGI has it; a path and None for a unix socket."""
 
 
-class Leaving(Exception):
+class ServerShutdown(Exception):
     """The server has begun to stop."""
 
 
@@ -66,7 +66,7 @@ class Departure:
     @contextlib.asynccontextmanager
     async def unless(self, server: Server) -> AsyncIterator[None]:
         """Raises Leaving where the server begins to stop before what is inside is done, which is then cancelled."""
-        async with _interruptible(Leaving) as interrupt:
+        async with _interruptible(ServerShutdown) as interrupt:
             with self.tells(interrupt, server):
                 yield
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.cursor import Position, no_log
-from app.events import Entry, Gap
-from app.frames import Frame
-from app.store import Room, Store
-from app.tail import reset
+from gapless.channels.frames import Frame
+from gapless.channels.tail import reset
+from gapless.log.cursor import Position, no_log
+from gapless.log.entries import Entry, Gap
+from gapless.log.store import Room, Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from app.ending import end
-from app.errors import StoreUnavailable
-from app.store import Store
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import Store
+from gapless.runtime.tasks import end
 
 KEPT = 1.0
 """Seconds for which an answer holds: a thousand who ask in one of them cost the store what one does."""

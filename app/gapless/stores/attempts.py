@@ -7,9 +7,9 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from app.errors import CorruptLog, StoreUnavailable
-from app.store import Publication
-from app.stores.refusals import Final, Later
+from gapless.log.errors import CorruptLog, StoreUnavailable
+from gapless.log.store import Publication
+from gapless.stores.refusals import Later, PermanentError
 
 PAUSES = (0.1,)
 """Seconds before a second attempt; as many attempts more as there are pauses."""
@@ -63,7 +63,7 @@ async def _persist(attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> 
         except StoreUnavailable as error:
             pauses = LATER if isinstance(error, Later) else PAUSES
             unknown = unknown or error.outcome_unknown
-            final = isinstance(error, (CorruptLog, Final)) or (error.outcome_unknown and not repeatable)
+            final = isinstance(error, (CorruptLog, PermanentError)) or (error.outcome_unknown and not repeatable)
             if final or failures >= len(pauses):
                 error.outcome_unknown = unknown
                 raise

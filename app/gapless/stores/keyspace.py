@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from app.errors import CorruptLog
-from app.events import HINT, parse_entry
-from app.store import ChannelInfo
-from app.stores.scripts import Layout
+from gapless.log.entries import HINT, parse_entry
+from gapless.log.errors import CorruptLog
+from gapless.log.store import ChannelInfo
+from gapless.stores.scripts import Layout
 
 LOOK = HINT + b"zzzzzzzz 1 zzzz"
 """A notice that names a position nobody has: it makes every feed of the channel read the log."""
@@ -26,7 +26,8 @@ Scan = Callable[[str, str], Awaitable[tuple[list[str], str | None]]]
 async def forget(call: Call, layout: Layout, channel: str) -> None:
     """Delete the log, then have its readers look: two commands, whatever else the server holds.
 
-    What the channel's keys remember counts for nothing without the log that they name (`publish.lua`), and they expire.
+    What the channel's keys remember counts for nothing without the log that they name (`stores/lua/publish.lua`), and
+    they expire.
     """
     await call("UNLINK", layout.log(channel))
     await call("PUBLISH", layout.topic(channel), LOOK.decode())

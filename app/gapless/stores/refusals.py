@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from app.errors import CorruptLog, StoreMisconfigured, StoreUnavailable
+from gapless.log.errors import CorruptLog, StoreMisconfigured, StoreUnavailable
 
 RIGHTS = "docs/security.md lists the rights that it needs"
 
@@ -25,7 +25,7 @@ _FORBIDDEN = re.compile("NOPERM|ERR ACL failure in script|ERR The user executing
 _AFTER_A_WRITE = re.compile("'(ltrim|pexpire)'", re.IGNORECASE)
 
 
-class Final(StoreMisconfigured):
+class PermanentError(StoreMisconfigured):
     """A refusal that a second attempt would meet again. Nothing was written."""
 
 
@@ -75,7 +75,7 @@ def _wants_a_password(text: str) -> bool:
     return text.startswith(("NOAUTH", "ERR Protocol error: unauthenticated"))
 
 
-def _forbidden(text: str, who: str) -> Final:
+def _forbidden(text: str, who: str) -> PermanentError:
     """A right is missing. What is refused inside a script may come after its first write."""
     if command := re.search(r"'([\w|-]+)' command", text):
         what = f"its user may not run {command[1].upper()}"
@@ -86,4 +86,4 @@ def _forbidden(text: str, who: str) -> Final:
     else:
         what = "its user may not run a command that we need"
     named = command is not None and not _AFTER_A_WRITE.search(text)
-    return Final(f"{who} refuses: {what}; {RIGHTS}", outcome_unknown="script" in text and not named)
+    return PermanentError(f"{who} refuses: {what}; {RIGHTS}", outcome_unknown="script" in text and not named)

@@ -13,10 +13,10 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
-from app.cursor import Position
-from app.errors import CorruptLog
-from app.events import Entry, format_entry, parse_entry, parse_link
-from app.store import (
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry, format_entry, parse_entry, parse_link
+from gapless.log.errors import CorruptLog
+from gapless.log.store import (
     KEY_LIFETIME_MS,
     NOTICE_LIMIT,
     Accepted,
@@ -85,7 +85,7 @@ class Layout:
         return f"{self.prefix}:{self.database}:*"
 
     def publish(self, publication: Publication, *, notify: bool = True) -> tuple[list[str], list[str | bytes]]:
-        """KEYS and ARGV of `publish.lua`."""
+        """KEYS and ARGV of `stores/lua/publish.lua`."""
         channel, rate, wanted = publication.channel, publication.rate, publication.keys()
         home = self.home(channel)
         subject = "" if rate is None else rate.subject
@@ -112,20 +112,20 @@ class Layout:
         return keys, args
 
     def newest(self, channel: str, count: int, most: int, page: int) -> tuple[list[str], list[str | bytes]]:
-        """KEYS and ARGV of `newest.lua`."""
+        """KEYS and ARGV of `stores/lua/newest.lua`."""
         return [self.log(channel)], [str(count), str(most), str(page)]
 
     def slice(
         self, channel: str, first: int, last: int, most: int, page: int, back: bool, beside: Position | None
     ) -> tuple[list[str], list[str | bytes]]:
-        """KEYS and ARGV of `slice.lua`."""
+        """KEYS and ARGV of `stores/lua/slice.lua`."""
         epoch, _, mark = beside or ("", 0, "")
         flag = "1" if back else "0"
         return [self.log(channel)], [str(first), str(last), str(most), str(page), flag, epoch, mark]
 
 
 def read_outcome(publication: Publication, reply: Sequence[Any]) -> tuple[Outcome, bool]:
-    """What `publish.lua` answered, and whether it has notified the subscribers."""
+    """What `stores/lua/publish.lua` answered, and whether it has notified the subscribers."""
     match [_text(part) for part in reply]:
         case ["accepted", epoch, seq, prev, notified, start]:
             return Accepted(_numbered(publication, epoch, int(seq), prev, int(start))), notified == "1"
@@ -139,7 +139,8 @@ def read_outcome(publication: Publication, reply: Sequence[Any]) -> tuple[Outcom
 
 
 def read_slice(reply: Sequence[Any], first: int, last: int, back: bool = False) -> Slice:
-    """What `slice.lua` answered to these questions; raises CorruptLog unless the entries are a chain in its place."""
+    """What `stores/lua/slice.lua` answered to these questions; raises CorruptLog unless the entries are a chain in its
+    place."""
     if not reply:
         return Slice()
     oldest, latest = (parse_link(_bytes(raw)) for raw in reply[:2])

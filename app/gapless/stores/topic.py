@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from app.cursor import Position
-from app.errors import CorruptLog, StoreUnavailable
-from app.events import Entry, parse_notice
-from app.store import Listener
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry, parse_notice
+from gapless.log.errors import CorruptLog, StoreUnavailable
+from gapless.log.store import Listener
 
 DOUBT = (2.0, 1.0)
 """Seconds in which a notice that must be on its way has to arrive: in two parts, so that a process that was held up

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.front.app_fixture import RunningApp, bearer, events, of_kind, running_app
 from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.house import House, bearer, events, house, of_kind
-from tests.support.cluster import Cluster, start_cluster
-from tests.support.upstash import UpstashEmulator
-from tests.support.valkey import Valkey
+from tests.testkit.cluster import Cluster, start_cluster
+from tests.testkit.upstash import UpstashEmulator
+from tests.testkit.valkey import Valkey
 
 STORES = ("single", "cluster", "upstash")
 
@@ -23,7 +23,7 @@ STORES = ("single", "cluster", "upstash")
 class Place:
     """A service on one of the stores, and the servers under it."""
 
-    house: House
+    running_app: RunningApp
     servers: list[Valkey]
 
     def keys(self, pattern: str) -> list[str]:
@@ -39,7 +39,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @asynccontextmanager
 async def on_single(request: pytest.FixtureRequest, settings: dict[str, Any]) -> AsyncIterator[Place]:
     valkey: Valkey = request.getfixturevalue("valkey")
-    async with house(valkey.url, **settings) as found:
+    async with running_app(valkey.url, **settings) as found:
         yield Place(found, [valkey])
 
 
@@ -48,7 +48,7 @@ async def on_cluster(request: pytest.FixtureRequest, settings: dict[str, Any]) -
     cluster: Cluster = request.getfixturevalue("cluster")
     for node in cluster.nodes:
         node.flush()
-    async with house(cluster.url, **settings) as found:
+    async with running_app(cluster.url, **settings) as found:
         yield Place(found, cluster.nodes)
 
 
@@ -57,7 +57,7 @@ async def on_upstash(request: pytest.FixtureRequest, settings: dict[str, Any]) -
     valkey: Valkey = request.getfixturevalue("valkey")
     async with (
         UpstashEmulator(valkey.url) as up,
-        house(None, upstash_url=up.url, upstash_token=up.token, **settings) as found,
+        running_app(None, upstash_url=up.url, upstash_token=up.token, **settings) as found,
     ):
         yield Place(found, [valkey])
 
@@ -73,8 +73,8 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
 
 
 @pytest.fixture
-async def found(valkey: Valkey) -> AsyncIterator[House]:
-    async with house(valkey.url, jwt_secret=SECRET) as found:
+async def found(valkey: Valkey) -> AsyncIterator[RunningApp]:
+    async with running_app(valkey.url, jwt_secret=SECRET) as found:
         yield found
 
 
@@ -83,18 +83,18 @@ def admin() -> dict[str, str]:
     return bearer(Secret().sign(claims | {"gapless": {**claims["gapless"], "admin": True}}))
 
 
-async def post(found: House, channel: str, data: Any, **more: Any) -> dict[str, Any]:
+async def post(found: RunningApp, channel: str, data: Any, **more: Any) -> dict[str, Any]:
     reply = await found.client.post(f"/channels/{channel}/messages", json={"data": data, **more}, headers=admin())
     assert reply.is_success, reply.text
     return dict(reply.json())
 
 
-async def delete(found: House, channel: str) -> None:
+async def delete(found: RunningApp, channel: str) -> None:
     reply = await found.client.delete(f"/channels/{channel}", headers=admin())
     assert (reply.status_code, reply.content) == (204, b"")
 
 
-async def pages(found: House) -> list[list[dict[str, Any]]]:
+async def pages(found: RunningApp) -> list[list[dict[str, Any]]]:
     """The list of channels, page by page."""
     cursor, read = "0", []
     while cursor is not None:
@@ -109,7 +109,7 @@ async def pages(found: House) -> list[list[dict[str, Any]]]:
 
 
 async def test_a_deleted_channel_is_gone_and_its_readers_are_told(place: Place) -> None:
-    found = place.house
+    found = place.running_app
     first = [await post(found, "a", number, localId=f"id {number}") for number in range(3)]
     others = [await post(found, name, 1, localId="id 0") for name in ("ab", "a.b", "b")]
     assert (await post(found, "a", 0, localId="id 0"))["duplicate"]
@@ -133,7 +133,7 @@ async def test_a_deleted_channel_is_gone_and_its_readers_are_told(place: Place) 
 
 
 async def test_a_new_beginning_is_told_before_its_first_message(place: Place) -> None:
-    found = place.house
+    found = place.running_app
     last = await post(found, "a", 1)
     async with found.live("/channels/a/stream", {**admin(), "Last-Event-ID": last["id"]}) as reader:
         await reader.until("hello")
@@ -150,7 +150,7 @@ async def test_a_new_beginning_is_told_before_its_first_message(place: Place) ->
         await reader.until("message")
 
 
-async def test_what_is_not_there_is_deleted_too(found: House, valkey: Valkey) -> None:
+async def test_what_is_not_there_is_deleted_too(found: RunningApp, valkey: Valkey) -> None:
     await delete(found, "nothing")
     await post(found, "a", 1)
     await delete(found, "a")
@@ -160,7 +160,7 @@ async def test_what_is_not_there_is_deleted_too(found: House, valkey: Valkey) ->
     assert all(valkey.cli("PTTL", key) > 0 for key in left)
 
 
-async def test_even_a_log_that_something_else_wrote(found: House, valkey: Valkey) -> None:
+async def test_even_a_log_that_something_else_wrote(found: RunningApp, valkey: Valkey) -> None:
     valkey.cli("SET", "gapless:{a}:log", "not ours")
     broken = await found.client.get("/channels/a/messages", headers=admin())
     assert broken.status_code == 503
@@ -168,7 +168,7 @@ async def test_even_a_log_that_something_else_wrote(found: House, valkey: Valkey
     assert (await post(found, "a", 1))["id"]
 
 
-async def test_a_channel_is_one_by_its_whole_name(found: House) -> None:
+async def test_a_channel_is_one_by_its_whole_name(found: RunningApp) -> None:
     for name in ("a*", "%2A", "a%0A", "{a}", "a b", ".a"):
         reply = await found.client.delete(f"/channels/{name}", headers=admin())
         assert reply.status_code == 422, name
@@ -178,7 +178,7 @@ async def test_a_channel_is_one_by_its_whole_name(found: House) -> None:
 
 
 async def test_every_channel_is_listed(place: Place) -> None:
-    found = place.house
+    found = place.running_app
     told = {}
     for number in range(30):
         for _ in range(1 + number % 3):
@@ -195,7 +195,7 @@ async def test_every_channel_is_listed(place: Place) -> None:
     }
 
 
-async def test_many_come_in_pages(found: House, valkey: Valkey) -> None:
+async def test_many_come_in_pages(found: RunningApp, valkey: Valkey) -> None:
     await post(found, "c", 1)
     entry = valkey.cli("LINDEX", "gapless:{c}:log", -1)
     for number in range(700):
@@ -206,7 +206,7 @@ async def test_many_come_in_pages(found: House, valkey: Valkey) -> None:
     assert {one["channel"] for page in read for one in page} == {"c"} | {f"c{number}" for number in range(700)}
 
 
-async def test_only_channels_are_listed(found: House, valkey: Valkey) -> None:
+async def test_only_channels_are_listed(found: RunningApp, valkey: Valkey) -> None:
     await post(found, "a", 1, localId="id")
     for key in ("gapless:{b}:log", "gapless:{c}:key:log", "other:{d}:log", "gapless:e:log"):
         valkey.cli("SET", key, "not ours")
@@ -214,23 +214,23 @@ async def test_only_channels_are_listed(found: House, valkey: Valkey) -> None:
     assert [one["channel"] for page in await pages(found) for one in page] == ["a"]
 
 
-async def test_none_is_an_empty_page(found: House) -> None:
+async def test_none_is_an_empty_page(found: RunningApp) -> None:
     reply = await found.client.get("/channels", headers=admin())
     assert reply.json() == {"channels": [], "next": None}
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "1.5", "9" * 21, str(2**64), "99999999999999999999", "1\0"])
-async def test_a_cursor_that_is_none_is_refused(found: House, cursor: str) -> None:
+async def test_a_cursor_that_is_none_is_refused(found: RunningApp, cursor: str) -> None:
     reply = await found.client.get("/channels", params={"cursor": cursor}, headers=admin())
     assert (reply.status_code, reply.headers["content-type"]) == (422, "application/problem+json")
 
 
-async def test_any_number_is_answered(found: House) -> None:
+async def test_any_number_is_answered(found: RunningApp) -> None:
     for cursor in (1, 12345, 2**63, 2**64 - 1):
         assert (await found.client.get(f"/channels?cursor={cursor}", headers=admin())).status_code == 200
 
 
-async def test_an_administrator_without_channels_administers_and_reads_nothing(found: House) -> None:
+async def test_an_administrator_without_channels_administers_and_reads_nothing(found: RunningApp) -> None:
     only = bearer(Secret().sign(claims_of(time.time()) | {"gapless": {"admin": True}}))
     assert (await found.client.get("/channels", headers=only)).status_code == 200
     assert (await found.client.delete("/channels/a", headers=only)).status_code == 204
@@ -238,7 +238,7 @@ async def test_an_administrator_without_channels_administers_and_reads_nothing(f
     assert (await found.client.post("/channels/a/messages", json={"data": 1}, headers=only)).status_code == 403
 
 
-async def test_the_end_of_the_stream_is_not_its_channels_end(found: House) -> None:
+async def test_the_end_of_the_stream_is_not_its_channels_end(found: RunningApp) -> None:
     """A deletion ends no stream by itself."""
     body = (await found.client.get("/channels/a/stream", headers=admin())).content
     assert of_kind(events(body), "end") == ['{"reason":"deadline"}']

@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from app import readiness
-from app.routes.health import NOT_READY
+from gapless.api.routes.health import NOT_READY
+from gapless.services import readiness
+from tests.api.problem import assert_problem
+from tests.front.app_fixture import RunningApp, bearer, running_app
 from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.house import House, bearer, house
-from tests.routes.problem import assert_problem
-from tests.support.alarm import auntil
-from tests.support.valkey import Valkey, start_valkey
+from tests.testkit.alarm import auntil
+from tests.testkit.valkey import Valkey, start_valkey
 
 
-async def test_the_process_is_up_and_asks_nobody(served: House, valkey: Valkey) -> None:
+async def test_the_process_is_up_and_asks_nobody(served: RunningApp, valkey: Valkey) -> None:
     await served.client.get("/readyz")  # what is asked once, at the start, has been asked
     with valkey.count_commands(ignore={"info", "hello", "client"}) as counted:
         reply = await served.client.get("/healthz")
     assert (reply.status_code, reply.json(), counted) == (200, {"status": "ok"}, {})
 
 
-async def test_it_can_be_written_to_and_heard(served: House, valkey: Valkey) -> None:
+async def test_it_can_be_written_to_and_heard(served: RunningApp, valkey: Valkey) -> None:
     await served.client.get("/readyz")
     told = (await served.client.get("/readyz")).json()
     assert (told["status"], told["scripts"], told["notices"]) == ("ok", "plain", "subscribe")
@@ -33,7 +33,7 @@ async def test_it_can_be_written_to_and_heard(served: House, valkey: Valkey) -> 
 
 
 async def test_a_hundred_who_ask_cost_what_one_does(
-    served: House, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+    served: RunningApp, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await served.client.get("/readyz")
     monkeypatch.setattr(readiness, "KEPT", 3600.0)
@@ -47,7 +47,7 @@ async def test_a_hundred_who_ask_cost_what_one_does(
 
 
 async def test_one_who_leaves_takes_no_answer_with_him(valkey: Valkey) -> None:
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         ready = found.app.state.wiring.service.ready
         ready._until = 0.0
         first, second = asyncio.create_task(ready.ask()), asyncio.create_task(ready.ask())
@@ -60,16 +60,16 @@ async def test_strangers_learn_whether_and_no_more(valkey: Valkey) -> None:
     claims = claims_of(time.time())
     user = bearer(Secret().sign(claims))
     admin = bearer(Secret().sign(claims | {"gapless": {"admin": True}}))
-    async with house(valkey.url, jwt_secret=SECRET) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET) as found:
         for headers in ({}, user, bearer("nonsense"), {"Authorization": "Basic abc"}):
             assert (await found.client.get("/readyz", headers=headers)).json() == {"status": "ok"}
         assert "store" in (await found.client.get("/readyz", headers=admin)).json()
-    async with house("redis://127.0.0.1:1", jwt_secret=SECRET) as found:
+    async with running_app("redis://127.0.0.1:1", jwt_secret=SECRET) as found:
         told = assert_problem(await found.client.get("/readyz"), 503)
         assert told["detail"] == NOT_READY
         told = assert_problem(await found.client.get("/readyz", headers=admin), 503)
         assert "can't be reached" in told["detail"]
-    async with house(valkey.url, public=True) as found:
+    async with running_app(valkey.url, public=True) as found:
         assert (await found.at("192.0.2.1").get("/readyz")).json() == {"status": "ok"}
         assert "store" in (await found.client.get("/readyz")).json()
 
@@ -77,7 +77,7 @@ async def test_strangers_learn_whether_and_no_more(valkey: Valkey) -> None:
 async def test_nothing_can_be_published(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A server that is full, from the start: the log and the answer say the same."""
     with start_valkey(tmp_path, "--maxmemory", "1") as full:
-        async with house(full.url) as found:
+        async with running_app(full.url) as found:
             reply = await found.client.get("/readyz")
             assert reply.status_code == 503
             assert "full (maxmemory)" in reply.json()["detail"]
@@ -86,7 +86,7 @@ async def test_nothing_can_be_published(tmp_path: Path, caplog: pytest.LogCaptur
 
 
 async def test_without_a_store() -> None:
-    async with house("unix:///nowhere/at/all") as served:
+    async with running_app("unix:///nowhere/at/all") as served:
         assert (await served.client.get("/healthz")).status_code == 200
         reply = await served.client.get("/readyz")
         assert_problem(reply, 503)

@@ -11,17 +11,18 @@ from typing import Any
 import httpx
 import pytest
 
-from app.policy import SERVER, Mode
-from tests.front.house import House, house, of_kind
-from tests.routes.problem import assert_problem
-from tests.support.valkey import Valkey
+from gapless.delivery.mode import Mode
+from gapless.platforms.policy import SERVER
+from tests.api.problem import assert_problem
+from tests.front.app_fixture import RunningApp, of_kind, running_app
+from tests.testkit.valkey import Valkey
 
 PATH = "/channels/general/messages"
 STREAM = "/channels/general/stream"
 Page = dict[str, Any]
 
 
-async def publish(served: House, *data: Any) -> list[str]:
+async def publish(served: RunningApp, *data: Any) -> list[str]:
     """The ids, in order; posted in batches, or one by one where they are large."""
     ids: list[str] = []
     by = 20 if len(json.dumps(data)) < 100_000 else 1
@@ -31,7 +32,7 @@ async def publish(served: House, *data: Any) -> list[str]:
     return ids
 
 
-async def read(served: House, **query: Any) -> Page:
+async def read(served: RunningApp, **query: Any) -> Page:
     """A page, whose own members agree with each other."""
     reply = await served.client.get(PATH, params=query)
     assert reply.status_code == 200, reply.text
@@ -53,9 +54,9 @@ def data(page: Page) -> list[Any]:
 
 
 @pytest.fixture(params=["cold", "warm"])
-async def anyhow(request: pytest.FixtureRequest, valkey: Valkey) -> AsyncIterator[House]:
+async def anyhow(request: pytest.FixtureRequest, valkey: Valkey) -> AsyncIterator[RunningApp]:
     """The service where no feed outlives a request, and where one knows the channel all the time."""
-    async with house(valkey.url, linger=60.0 if request.param == "warm" else 0.0, rate=0) as served:
+    async with running_app(valkey.url, linger=60.0 if request.param == "warm" else 0.0, rate=0) as served:
         if request.param == "warm":
             await served.first(STREAM, "hello")
         yield served
@@ -64,7 +65,7 @@ async def anyhow(request: pytest.FixtureRequest, valkey: Valkey) -> AsyncIterato
 # Pages
 
 
-async def test_an_empty_channel(anyhow: House) -> None:
+async def test_an_empty_channel(anyhow: RunningApp) -> None:
     page = await read(anyhow)
     assert (page["messages"], page["gap"]) == ([], None)
     assert page["cursor"].endswith("-0-0")
@@ -72,12 +73,12 @@ async def test_an_empty_channel(anyhow: House) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 50, 200])
-async def test_the_newest(anyhow: House, limit: int) -> None:
+async def test_the_newest(anyhow: RunningApp, limit: int) -> None:
     await publish(anyhow, *range(60))
     assert data(await read(anyhow, limit=limit)) == list(range(60))[-limit:]
 
 
-async def test_fifty_if_nothing_is_said(anyhow: House) -> None:
+async def test_fifty_if_nothing_is_said(anyhow: RunningApp) -> None:
     await publish(anyhow, *range(60))
     assert data(await read(anyhow)) == list(range(10, 60))
 
@@ -96,7 +97,7 @@ PAGED = {
 
 
 @pytest.mark.parametrize(("sent", "limit", "most"), PAGED.values(), ids=PAGED)
-async def test_back_and_forth(anyhow: House, sent: list[Any], limit: int, most: int) -> None:
+async def test_back_and_forth(anyhow: RunningApp, sent: list[Any], limit: int, most: int) -> None:
     """From the newest page to the first message, and from there to the newest again: everything, once each way."""
     ids = await publish(anyhow, *sent)
     pages = [await read(anyhow, limit=limit)]
@@ -115,7 +116,7 @@ async def test_back_and_forth(anyhow: House, sent: list[Any], limit: int, most: 
     assert (await read(anyhow, limit=limit, after=cursor))["messages"] == []
 
 
-async def test_a_page_ends_at_512_kib(anyhow: House) -> None:
+async def test_a_page_ends_at_512_kib(anyhow: RunningApp) -> None:
     await publish(anyhow, *large(12))
     for query in ({}, {"limit": 200}):
         reply = await anyhow.client.get(PATH, params=query)
@@ -125,7 +126,7 @@ async def test_a_page_ends_at_512_kib(anyhow: House) -> None:
 async def test_where_replies_are_handed_over_whole_a_page_passes_a_load_balancer(valkey: Valkey) -> None:
     """It takes 1 MiB of JSON in which a letter of two bytes may become six; a page of 512 KiB did not pass."""
     policy = replace(SERVER, mode=Mode.BUFFERED)
-    async with house(valkey.url, policy=policy, rate=0) as served:
+    async with running_app(valkey.url, policy=policy, rate=0) as served:
         ids = await publish(served, *("é" * 20_000 for _ in range(12)), "é" * 65_000)
         queries: list[dict[str, Any]] = [
             {},
@@ -141,7 +142,7 @@ async def test_where_replies_are_handed_over_whole_a_page_passes_a_load_balancer
 
 
 async def test_a_single_message_may_be_larger_than_a_page(valkey: Valkey) -> None:
-    async with house(valkey.url, max_body=1_048_576) as served:
+    async with running_app(valkey.url, max_body=1_048_576) as served:
         ids = await publish(served, "a" * 600_000, "b" * 600_000, "c")
         for query, sizes in (
             ({"limit": 2}, [1]),
@@ -157,7 +158,7 @@ async def test_a_single_message_may_be_larger_than_a_page(valkey: Valkey) -> Non
 
 
 async def test_trimmed(valkey: Valkey) -> None:
-    async with house(valkey.url, cap=20) as served:
+    async with running_app(valkey.url, cap=20) as served:
         ids = await publish(served, *range(60))
         kept = valkey.cli("LLEN", "gapless:{general}:log")
         page = await read(served, after=ids[9], limit=200)
@@ -169,7 +170,7 @@ async def test_trimmed(valkey: Valkey) -> None:
         assert (data(newest), newest["gap"]) == (data(page), None)
 
 
-async def test_a_position_of_another_history(served: House) -> None:
+async def test_a_position_of_another_history(served: RunningApp) -> None:
     ids = await publish(served, *range(3))
     other = ids[1][:-4] + "zzzz"
     for wrong in (other, "00000000-2-abcd"):
@@ -181,7 +182,7 @@ async def test_a_position_of_another_history(served: House) -> None:
 
 
 @pytest.mark.parametrize("garbage", ["x", "t9x2k0ab-1", "t9x2k0ab-1-abcd.t9x2k0ab-1-abcd", "é", "a b", "0" * 500])
-async def test_a_position_that_cannot_be_read(garbage: str, served: House) -> None:
+async def test_a_position_that_cannot_be_read(garbage: str, served: RunningApp) -> None:
     ids = await publish(served, *range(3))
     page = await read(served, after=garbage)
     assert (page["gap"]["reason"], data(page), page["cursor"]) == ("unknown", [0, 1, 2], ids[-1])
@@ -193,7 +194,7 @@ async def test_a_position_that_cannot_be_read(garbage: str, served: House) -> No
 
 
 @pytest.mark.parametrize("start", ["empty", "after one"])
-async def test_a_long_poll_returns_as_soon_as_there_is_one(anyhow: House, start: str) -> None:
+async def test_a_long_poll_returns_as_soon_as_there_is_one(anyhow: RunningApp, start: str) -> None:
     if start == "after one":
         await publish(anyhow, 0)
     after = (await read(anyhow))["cursor"]
@@ -203,13 +204,13 @@ async def test_a_long_poll_returns_as_soon_as_there_is_one(anyhow: House, start:
     assert [data(poll.result()) for poll in polls] == [["news"]] * 3
 
 
-async def test_a_long_poll_that_finds_something_does_not_wait(anyhow: House) -> None:
+async def test_a_long_poll_that_finds_something_does_not_wait(anyhow: RunningApp) -> None:
     ids = await publish(anyhow, *range(3))
     async with asyncio.timeout(10):
         assert data(await read(anyhow, after=ids[0], wait=25)) == [1, 2]
 
 
-async def test_a_long_poll_that_waits_in_vain(anyhow: House) -> None:
+async def test_a_long_poll_that_waits_in_vain(anyhow: RunningApp) -> None:
     [id_] = await publish(anyhow, 0)
     began = asyncio.get_running_loop().time()
     page = await read(anyhow, after=id_, wait=0.3)
@@ -217,12 +218,12 @@ async def test_a_long_poll_that_waits_in_vain(anyhow: House) -> None:
     assert (page["messages"], page["cursor"], page["gap"]) == ([], id_, None)
 
 
-async def test_a_long_poll_that_does_not_wait_at_all(anyhow: House) -> None:
+async def test_a_long_poll_that_does_not_wait_at_all(anyhow: RunningApp) -> None:
     [id_] = await publish(anyhow, 0)
     assert (await read(anyhow, after=id_, wait=0))["messages"] == []
 
 
-async def test_long_polls_from_one_to_the_next_miss_nothing(anyhow: House) -> None:
+async def test_long_polls_from_one_to_the_next_miss_nothing(anyhow: RunningApp) -> None:
     cursor, got = (await read(anyhow))["cursor"], []
     async with asyncio.timeout(15), asyncio.TaskGroup() as group:
         group.create_task(publish_singly(anyhow, 50))
@@ -232,7 +233,7 @@ async def test_long_polls_from_one_to_the_next_miss_nothing(anyhow: House) -> No
     assert got == list(range(50))
 
 
-async def publish_singly(served: House, count: int) -> None:
+async def publish_singly(served: RunningApp, count: int) -> None:
     for number in range(count):
         await publish(served, number)
 
@@ -240,29 +241,29 @@ async def publish_singly(served: House, count: int) -> None:
 # The ids of stream, long poll and history are the same
 
 
-async def by_stream(served: House, after: str) -> list[Page]:
+async def by_stream(served: RunningApp, after: str) -> list[Page]:
     return [json.loads(told) for told in of_kind(await served.whole(f"{STREAM}?after={after}"), "message")]
 
 
-async def by_history(served: House, after: str) -> list[Page]:
+async def by_history(served: RunningApp, after: str) -> list[Page]:
     found: list[Page] = (await read(served, after=after))["messages"]
     return found
 
 
-async def by_long_poll(served: House, after: str) -> list[Page]:
+async def by_long_poll(served: RunningApp, after: str) -> list[Page]:
     found: list[Page] = (await read(served, after=after, wait=5))["messages"]
     return found
 
 
-WAYS: list[Callable[[House, str], Awaitable[list[Page]]]] = [by_stream, by_history, by_long_poll]
+WAYS: list[Callable[[RunningApp, str], Awaitable[list[Page]]]] = [by_stream, by_history, by_long_poll]
 
 
 @pytest.mark.parametrize("second", WAYS)
 @pytest.mark.parametrize("first", WAYS)
 async def test_a_client_may_move_between_them(
-    anyhow: House,
-    first: Callable[[House, str], Awaitable[list[Page]]],
-    second: Callable[[House, str], Awaitable[list[Page]]],
+    anyhow: RunningApp,
+    first: Callable[[RunningApp, str], Awaitable[list[Page]]],
+    second: Callable[[RunningApp, str], Awaitable[list[Page]]],
 ) -> None:
     start = (await read(anyhow))["cursor"]
     await publish(anyhow, 0, 1, 2)
@@ -273,7 +274,7 @@ async def test_a_client_may_move_between_them(
     assert seen == (await read(anyhow))["messages"]
 
 
-async def test_the_cursors_of_hello_and_of_pages_are_positions_alike(anyhow: House) -> None:
+async def test_the_cursors_of_hello_and_of_pages_are_positions_alike(anyhow: RunningApp) -> None:
     await publish(anyhow, 0)
     [hello] = of_kind(await anyhow.whole(STREAM), "hello")
     page = await read(anyhow)
@@ -304,16 +305,16 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("query", "detail"), REFUSED.values(), ids=REFUSED)
-async def test_what_can_not_be_asked(query: dict[str, Any], detail: str, served: House) -> None:
+async def test_what_can_not_be_asked(query: dict[str, Any], detail: str, served: RunningApp) -> None:
     assert_problem(await served.client.get(PATH, params=query), 422, detail)
 
 
 @pytest.mark.parametrize("channel", ["x" * 65, "-a", "a%20b", "a%0A"])
-async def test_what_is_no_channel(channel: str, served: House) -> None:
+async def test_what_is_no_channel(channel: str, served: RunningApp) -> None:
     assert_problem(await served.client.get(f"/channels/{channel}/messages"), 422, "channel: ")
 
 
-async def test_empty_queries_are_none(served: House) -> None:
+async def test_empty_queries_are_none(served: RunningApp) -> None:
     await publish(served, 0)
     assert data(await read(served, after="")) == [0]
     reply: httpx.Response = await served.client.get(PATH, params={"before": "", "after": ""})
@@ -322,7 +323,7 @@ async def test_empty_queries_are_none(served: House) -> None:
 
 async def test_without_a_store() -> None:
     queries: list[dict[str, str]] = [{}, {"after": "t9x2k0ab-1-abcd"}, {"after": "x"}, {"before": "t9x2k0ab-1-abcd"}]
-    async with house("unix:///nowhere/at/all") as served:
+    async with running_app("unix:///nowhere/at/all") as served:
         for reply in await asyncio.gather(*(served.client.get(PATH, params=query) for query in queries)):
             assert_problem(reply, 503, "^The message store does not answer now")
             assert reply.headers["retry-after"] == "2"

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from app.routes.unread import REST_BYTES
-from tests.front.house import House, house
-from tests.routes.problem import assert_problem
-from tests.support.valkey import Valkey
+from gapless.api.unread import REST_BYTES
+from tests.api.problem import assert_problem
+from tests.front.app_fixture import RunningApp, running_app
+from tests.testkit.valkey import Valkey
 
 PATH = "/channels/general/messages"
 LOG = "gapless:{general}:log"
@@ -23,14 +23,14 @@ JSON = {"Content-Type": "application/json"}
 DEEP = 20_000
 
 
-async def post(served: House, body: Any, path: str = PATH, **headers: str) -> httpx.Response:
+async def post(served: RunningApp, body: Any, path: str = PATH, **headers: str) -> httpx.Response:
     return await served.client.post(path, json=body, headers=headers)
 
 
 # What is taken
 
 
-async def test_one_message(served: House, valkey: Valkey) -> None:
+async def test_one_message(served: RunningApp, valkey: Valkey) -> None:
     reply = await post(served, {"data": {"text": "hi"}, "user": "ann", "localId": "4f", "event": "chat.said"})
     sent = reply.json()
     assert reply.status_code == 201
@@ -42,13 +42,13 @@ async def test_one_message(served: House, valkey: Valkey) -> None:
     assert valkey.cli("LLEN", LOG) == 1
 
 
-async def test_what_is_left_out_is_null_or_message(served: House) -> None:
+async def test_what_is_left_out_is_null_or_message(served: RunningApp) -> None:
     sent = (await post(served, {"data": None})).json()
     assert (sent["event"], sent["user"], sent["localId"]) == ("message", None, None)
 
 
 @pytest.mark.parametrize("count", [1, 2, 100])
-async def test_a_batch_has_consecutive_numbers(served: House, count: int) -> None:
+async def test_a_batch_has_consecutive_numbers(served: RunningApp, count: int) -> None:
     await post(served, {"data": 0})
     reply = await post(served, [{"data": number} for number in range(count)])
     assert reply.status_code == 201
@@ -56,12 +56,12 @@ async def test_a_batch_has_consecutive_numbers(served: House, count: int) -> Non
 
 
 @pytest.mark.parametrize("channel", ["a", "A-1_.:z", "x" * 64, "0"])
-async def test_channels(served: House, channel: str) -> None:
+async def test_channels(served: RunningApp, channel: str) -> None:
     reply = await post(served, {"data": 1}, f"/channels/{channel}/messages")
     assert (reply.status_code, reply.json()["channel"]) == (201, channel)
 
 
-async def test_a_body_of_just_the_most_bytes(served: House) -> None:
+async def test_a_body_of_just_the_most_bytes(served: RunningApp) -> None:
     empty = len(b'{"data":""}')
     body = json.dumps({"data": "x" * (131_072 - empty)}, separators=(",", ":"))
     assert len(body) == 131_072
@@ -69,19 +69,19 @@ async def test_a_body_of_just_the_most_bytes(served: House) -> None:
     assert_problem(await served.client.post(PATH, content=body + " ", headers=JSON), 413, "131072 bytes")
 
 
-async def test_a_character_set_may_be_named(served: House) -> None:
+async def test_a_character_set_may_be_named(served: RunningApp) -> None:
     for kind in ("application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"):
         reply = await served.client.post(PATH, content=b'{"data":1}', headers={"Content-Type": kind})
         assert reply.status_code == 201
 
 
-async def test_the_mark_that_may_open_utf_8_is_taken_off(served: House) -> None:
+async def test_the_mark_that_may_open_utf_8_is_taken_off(served: RunningApp) -> None:
     reply = await served.client.post(PATH, content=b'\xef\xbb\xbf{"data":"\xc3\xa9"}', headers=JSON)
     assert reply.status_code == 201
     assert (await served.client.get(PATH)).json()["messages"][0]["data"] == "é"
 
 
-async def test_numbers_come_back_as_they_were_sent(served: House) -> None:
+async def test_numbers_come_back_as_they_were_sent(served: RunningApp) -> None:
     content = b'[{"data":1e15},{"data":[ 12345678901234567890, 0.10 ],"user":"ann"}]'
     assert (await served.client.post(PATH, content=content, headers=JSON)).status_code == 201
     text = (await served.client.get(PATH)).text
@@ -92,7 +92,7 @@ async def test_numbers_come_back_as_they_were_sent(served: House) -> None:
 @pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"])
 async def test_what_is_stored_is_no_larger_than_a_body_may_be(valkey: Valkey, character: str) -> None:
     """These few are written as escapes, up to three times as long."""
-    async with house(valkey.url, max_body=3000) as served:
+    async with running_app(valkey.url, max_body=3000) as served:
         wide = len(character.encode())
         fits = {"data": character * (2900 // 6)}
         content = json.dumps(fits, ensure_ascii=False).encode()
@@ -198,13 +198,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("sent", BAD.values(), ids=BAD)
-async def test_bad_input(sent: Bad, served: House, valkey: Valkey) -> None:
+async def test_bad_input(sent: Bad, served: RunningApp, valkey: Valkey) -> None:
     reply = await served.client.post(sent.path, content=sent.body, headers=sent.headers)
     assert_problem(reply, sent.status, sent.detail)
     assert valkey.cli("DBSIZE") == 0
 
 
-async def test_a_body_that_is_too_large_is_not_read_to_its_end(served: House, valkey: Valkey) -> None:
+async def test_a_body_that_is_too_large_is_not_read_to_its_end(served: RunningApp, valkey: Valkey) -> None:
     """Its length need not be told: what comes is counted."""
     taken = 0
 
@@ -220,18 +220,18 @@ async def test_a_body_that_is_too_large_is_not_read_to_its_end(served: House, va
 
 
 async def test_a_batch_that_no_log_could_hold(valkey: Valkey) -> None:
-    async with house(valkey.url, cap=20) as served:
+    async with running_app(valkey.url, cap=20) as served:
         assert_problem(await post(served, [{"data": 1}] * 21), 422, "^A batch holds 1 to 20 messages")
         assert (await post(served, [{"data": 1}] * 20)).status_code == 201
 
 
 async def test_the_most_bytes_are_a_setting(valkey: Valkey) -> None:
-    async with house(valkey.url, max_body=1024) as served:
+    async with running_app(valkey.url, max_body=1024) as served:
         assert_problem(await post(served, {"data": "x" * 1024}), 413, "1024 bytes")
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
-async def test_other_methods(method: str, served: House) -> None:
+async def test_other_methods(method: str, served: RunningApp) -> None:
     reply = await served.client.request(method, PATH)
     assert_problem(reply, 405, "it takes GET, POST")
     assert reply.headers["allow"] == "GET, POST"
@@ -240,7 +240,7 @@ async def test_other_methods(method: str, served: House) -> None:
 # Said twice
 
 
-async def test_the_same_again_appends_nothing(served: House, valkey: Valkey) -> None:
+async def test_the_same_again_appends_nothing(served: RunningApp, valkey: Valkey) -> None:
     body = {"data": {"n": 1}, "user": "ann", "localId": "4f"}
     first = (await post(served, body)).json()
     await post(served, {"data": "between"})
@@ -250,14 +250,14 @@ async def test_the_same_again_appends_nothing(served: House, valkey: Valkey) -> 
 
 
 @pytest.mark.parametrize("other", [{"data": {"n": 2}}, {"event": "other"}], ids=["data", "event"])
-async def test_other_content_under_a_known_key(other: dict[str, Any], served: House, valkey: Valkey) -> None:
+async def test_other_content_under_a_known_key(other: dict[str, Any], served: RunningApp, valkey: Valkey) -> None:
     body = {"data": {"n": 1}, "user": "ann", "localId": "4f"}
     await post(served, body)
     assert_problem(await post(served, body | other), 409, "^This localId was used for other content")
     assert valkey.cli("LLEN", LOG) == 1
 
 
-async def test_a_key_belongs_to_its_user_and_channel(served: House) -> None:
+async def test_a_key_belongs_to_its_user_and_channel(served: RunningApp) -> None:
     body = {"data": 1, "user": "ann", "localId": "4f"}
     replies = [
         await post(served, body),
@@ -269,7 +269,7 @@ async def test_a_key_belongs_to_its_user_and_channel(served: House) -> None:
     assert len({reply.json()["id"] for reply in replies}) == 4
 
 
-async def test_the_header_is_a_single_messages_local_id(served: House) -> None:
+async def test_the_header_is_a_single_messages_local_id(served: RunningApp) -> None:
     key = {"Idempotency-Key": "4f"}
     first = await post(served, {"data": 1}, **key)
     assert (first.status_code, first.json()["localId"]) == (201, "4f")
@@ -279,7 +279,7 @@ async def test_the_header_is_a_single_messages_local_id(served: House) -> None:
     assert_problem(await post(served, {"data": 2}, **key), 409)
 
 
-async def test_a_quoted_header_is_the_same_as_an_unquoted_one(served: House) -> None:
+async def test_a_quoted_header_is_the_same_as_an_unquoted_one(served: RunningApp) -> None:
     """docs/protocol.md, 2.3. The IETF's draft has it in quotes."""
     first = await post(served, {"data": 1}, **{"Idempotency-Key": '"4f"'})
     assert (first.status_code, first.json()["localId"]) == (201, "4f")
@@ -294,7 +294,7 @@ async def test_a_quoted_header_is_the_same_as_an_unquoted_one(served: House) -> 
     assert (await post(served, batch, **{"Idempotency-Key": "4f"})).status_code == 200
 
 
-async def test_a_browsers_own_key_yields_to_the_pages(served: House, valkey: Valkey) -> None:
+async def test_a_browsers_own_key_yields_to_the_pages(served: RunningApp, valkey: Valkey) -> None:
     """Firefox adds a quoted key to each POST, another one when the page sends its message again."""
     for status, key in ((201, '"100"'), (200, '"101"')):
         reply = await post(served, {"data": 1, "localId": "4f"}, **{"Idempotency-Key": key})
@@ -306,13 +306,13 @@ async def test_a_browsers_own_key_yields_to_the_pages(served: House, valkey: Val
 
 
 @pytest.mark.parametrize("empty", ["", '""'])
-async def test_an_empty_header_is_none(served: House, empty: str) -> None:
+async def test_an_empty_header_is_none(served: RunningApp, empty: str) -> None:
     replies = [await post(served, {"data": 1}, **{"Idempotency-Key": empty}) for _ in range(2)]
     assert [reply.status_code for reply in replies] == [201, 201]
     assert replies[0].json()["localId"] is None
 
 
-async def test_a_batch_under_one_key(served: House, valkey: Valkey) -> None:
+async def test_a_batch_under_one_key(served: RunningApp, valkey: Valkey) -> None:
     batch, key = [{"data": 1, "user": "ann"}, {"data": 2, "user": "ann"}], {"Idempotency-Key": "4f"}
     first = await post(served, batch, **key)
     again = await post(served, batch, **key)
@@ -325,7 +325,7 @@ async def test_a_batch_under_one_key(served: House, valkey: Valkey) -> None:
     assert (await post(served, {"data": 1, "user": "ann", "localId": "4f"})).status_code == 201
 
 
-async def test_a_batch_of_keyed_messages(served: House, valkey: Valkey) -> None:
+async def test_a_batch_of_keyed_messages(served: RunningApp, valkey: Valkey) -> None:
     batch = [{"data": n, "localId": f"k{n}"} for n in range(3)]
     first = await post(served, batch)
     again = await post(served, batch)
@@ -340,7 +340,7 @@ async def test_a_batch_of_keyed_messages(served: House, valkey: Valkey) -> None:
 
 
 async def test_over_the_rate(valkey: Valkey) -> None:
-    async with house(valkey.url, rate=0.01, burst=2) as served:
+    async with running_app(valkey.url, rate=0.01, burst=2) as served:
         body = {"data": 1, "localId": "4f"}
         assert [(await post(served, one)).status_code for one in (body, {"data": 2})] == [201, 201]
         reply = await post(served, {"data": 3})
@@ -354,7 +354,7 @@ async def test_over_the_rate(valkey: Valkey) -> None:
 
 
 async def test_over_the_rate_of_bytes(valkey: Valkey) -> None:
-    async with house(valkey.url, rate_bytes=1000, burst_bytes=50_000) as served:
+    async with running_app(valkey.url, rate_bytes=1000, burst_bytes=50_000) as served:
         body = {"data": "x" * 40_000, "localId": "4f"}
         assert (await post(served, body)).status_code == 201
         reply = await post(served, {"data": "y" * 40_000})
@@ -370,13 +370,13 @@ async def test_over_the_rate_of_bytes(valkey: Valkey) -> None:
 
 async def test_bytes_are_not_counted_where_that_is_off(valkey: Valkey) -> None:
     for off in ({"rate_bytes": 0}, {"rate": 0}):
-        async with house(valkey.url, burst_bytes=1024, **off) as served:
+        async with running_app(valkey.url, burst_bytes=1024, **off) as served:
             assert [(await post(served, {"data": "x" * 2000})).status_code for _ in range(3)] == [201] * 3
 
 
 async def test_a_log_is_bounded_in_bytes(valkey: Valkey) -> None:
     """And whoever missed what made way is told so, as where there were too many messages."""
-    async with house(valkey.url, cap_bytes=1_048_576) as served:
+    async with running_app(valkey.url, cap_bytes=1_048_576) as served:
         ids = [(await post(served, {"data": f"{n}".ljust(100_000)})).json()["id"] for n in range(12)]
         kept = valkey.cli("LLEN", LOG)
         assert 7 <= kept <= 10
@@ -389,14 +389,14 @@ async def test_a_log_is_bounded_in_bytes(valkey: Valkey) -> None:
 
 
 async def test_without_a_store(valkey: Valkey) -> None:
-    async with house("unix:///nowhere/at/all") as served:
+    async with running_app("unix:///nowhere/at/all") as served:
         for body in ({"data": 1}, {"data": 1, "localId": "4f"}):
             reply = await post(served, body)
             told = assert_problem(reply, 503, "^The message store does not answer now; nothing was written")
             assert (told["outcome"], reply.headers["retry-after"]) == ("none", "2")
 
 
-async def test_a_log_that_is_none_of_ours(served: House, valkey: Valkey) -> None:
+async def test_a_log_that_is_none_of_ours(served: RunningApp, valkey: Valkey) -> None:
     valkey.cli("RPUSH", LOG, "hello")
     assert assert_problem(await post(served, {"data": 1}), 503)["outcome"] == "none"
     valkey.cli("DEL", LOG)

@@ -9,28 +9,28 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.front.house import House, events, house, of_kind
-from tests.routes.problem import assert_problem
-from tests.support.event_stream import Event
-from tests.support.valkey import Valkey
+from tests.api.problem import assert_problem
+from tests.front.app_fixture import RunningApp, events, of_kind, running_app
+from tests.testkit.event_stream import Event
+from tests.testkit.valkey import Valkey
 
 ONE, MANY = "/channels/a/stream", "/stream?channel=a"
 BOTH = pytest.mark.parametrize("path", [ONE, MANY], ids=["one channel", "by query"])
 
 
-async def publish(served: House, *data: Any, channel: str = "a") -> list[str]:
+async def publish(served: RunningApp, *data: Any, channel: str = "a") -> list[str]:
     reply = await served.client.post(f"/channels/{channel}/messages", json=[{"data": one} for one in data])
     return [one["id"] for one in reply.raise_for_status().json()]
 
 
-async def read(served: House, path: str, *, header: str | None = None, **query: Any) -> list[Event]:
+async def read(served: RunningApp, path: str, *, header: str | None = None, **query: Any) -> list[Event]:
     """A whole stream, to its end."""
     headers = {} if header is None else {"Last-Event-ID": header}
     return await served.whole(str(httpx.URL(path).copy_merge_params(query)), headers)
 
 
 async def ask(
-    served: House, path: str, *, method: str = "GET", header: str | None = None, **query: Any
+    served: RunningApp, path: str, *, method: str = "GET", header: str | None = None, **query: Any
 ) -> httpx.Response:
     headers = {} if header is None else {"Last-Event-ID": header}
     url = httpx.URL(path).copy_merge_params(query)
@@ -45,7 +45,7 @@ def data(read: list[Event]) -> list[Any]:
 
 
 @BOTH
-async def test_a_whole_stream_byte_by_byte(path: str, served: House) -> None:
+async def test_a_whole_stream_byte_by_byte(path: str, served: RunningApp) -> None:
     ids = await publish(served, {"text": "hé\u2028\n"})
     reply = await ask(served, path, history=1)
     hello, message, end, rest = reply.content.decode().split("\n\n")
@@ -64,7 +64,7 @@ async def test_a_whole_stream_byte_by_byte(path: str, served: House) -> None:
     assert end == 'event: end\ndata: {"reason":"deadline"}'
 
 
-async def test_an_event_has_its_name(served: House) -> None:
+async def test_an_event_has_its_name(served: RunningApp) -> None:
     await served.client.post(
         "/channels/a/messages", json={"data": 1, "event": "chat.said", "user": "ann", "localId": "x"}
     )
@@ -75,7 +75,7 @@ async def test_an_event_has_its_name(served: House) -> None:
 
 @BOTH
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_headers(path: str, method: str, served: House) -> None:
+async def test_headers(path: str, method: str, served: RunningApp) -> None:
     reply = await ask(served, path, method=method)
     assert reply.status_code == 200
     assert reply.headers["content-type"].startswith("text/event-stream")
@@ -86,7 +86,7 @@ async def test_headers(path: str, method: str, served: House) -> None:
 
 
 async def test_heartbeats_are_a_comment_and_nothing_more(valkey: Valkey) -> None:
-    async with house(valkey.url, heartbeat=0.05, lifetime=0.5) as served:
+    async with running_app(valkey.url, heartbeat=0.05, lifetime=0.5) as served:
         content = (await ask(served, ONE)).content
     body = content.partition(b"\n\n")[2].partition(b"event: end")[0]
     assert body == b":\n" * (len(body) // 2)
@@ -94,7 +94,7 @@ async def test_heartbeats_are_a_comment_and_nothing_more(valkey: Valkey) -> None
 
 
 async def test_settings_of_a_stream(valkey: Valkey) -> None:
-    async with house(valkey.url, retry_ms=1234, heartbeat=2.5, lifetime=0.3) as served:
+    async with running_app(valkey.url, retry_ms=1234, heartbeat=2.5, lifetime=0.3) as served:
         reply = await ask(served, ONE)
     said = json.loads(of_kind(events(reply.content), "hello")[0])
     assert reply.content.startswith(b"retry: 1234\n")
@@ -105,13 +105,13 @@ async def test_settings_of_a_stream(valkey: Valkey) -> None:
 # Where it begins
 
 
-async def test_now(served: House) -> None:
+async def test_now(served: RunningApp) -> None:
     ids = await publish(served, 1, 2)
     hello, *rest = await read(served, ONE)
     assert (hello.last_event_id, data(rest)) == (ids[-1], [])
 
 
-async def test_in_order_of_precedence(served: House) -> None:
+async def test_in_order_of_precedence(served: RunningApp) -> None:
     """The header, which a browser sends when it comes back; then `lastEventId`, which polyfills add to the query that
     they keep (docs/protocol.md, 3.1); then `after`; then `history`."""
     ids = await publish(served, 0, 1, 2, 3, 4)
@@ -123,7 +123,7 @@ async def test_in_order_of_precedence(served: House) -> None:
     assert data(await read(served, ONE, history=5)) == [0, 1, 2, 3, 4]
 
 
-async def test_what_is_empty_counts_as_absent(served: House) -> None:
+async def test_what_is_empty_counts_as_absent(served: RunningApp) -> None:
     ids = await publish(served, 0, 1, 2)
     assert data(await read(served, ONE, header="", after=ids[1])) == [2]
     assert data(await read(served, ONE, header="", after="", lastEventId=ids[0])) == [1, 2]
@@ -136,12 +136,12 @@ async def test_what_is_empty_counts_as_absent(served: House) -> None:
 @pytest.mark.parametrize(
     ("history", "expected"), [(0, []), (1, [4]), (3, [2, 3, 4]), (5, [0, 1, 2, 3, 4]), (200, None)]
 )
-async def test_the_last_so_many(history: int, expected: list[int] | None, served: House) -> None:
+async def test_the_last_so_many(history: int, expected: list[int] | None, served: RunningApp) -> None:
     await publish(served, *range(5))
     assert data(await read(served, ONE, history=history)) == (list(range(5)) if expected is None else expected)
 
 
-async def test_the_last_so_many_beyond_what_a_read_returns(served: House) -> None:
+async def test_the_last_so_many_beyond_what_a_read_returns(served: RunningApp) -> None:
     for start in (0, 100, 200):
         await publish(served, *range(start, start + 100))
     async with served.live(f"{ONE}?history=200") as stream:
@@ -149,7 +149,7 @@ async def test_the_last_so_many_beyond_what_a_read_returns(served: House) -> Non
     assert [message["data"] for message in got] == list(range(100, 300))
 
 
-async def test_many_channels(served: House) -> None:
+async def test_many_channels(served: RunningApp) -> None:
     a, b = await publish(served, "a1", "a2"), await publish(served, "b1", "b2", channel="b")
     path = "/stream?channel=b&channel=a"
     hello, *rest = await read(served, path, history=1)
@@ -160,12 +160,12 @@ async def test_many_channels(served: House) -> None:
     assert data(await read(served, path, header=f"{b[0]}.{a[1]}")) == ["b2"]
 
 
-async def test_channels_may_be_listed_with_commas(served: House) -> None:
+async def test_channels_may_be_listed_with_commas(served: RunningApp) -> None:
     hello, *_ = await read(served, "/stream?channel=a,b&channel=c")
     assert json.loads(hello.data)["channels"] == ["a", "b", "c"]
 
 
-async def test_sixteen_channels(served: House) -> None:
+async def test_sixteen_channels(served: RunningApp) -> None:
     hello, *_ = await read(served, "/stream?" + "&".join(f"channel=c{n}" for n in range(16)))
     assert len(hello.last_event_id.split(".")) == 16
 
@@ -193,11 +193,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("path", "detail"), REFUSED.values(), ids=REFUSED)
-async def test_what_can_never_work(path: str, detail: str, served: House) -> None:
+async def test_what_can_never_work(path: str, detail: str, served: RunningApp) -> None:
     assert_problem(await served.client.get(path), 422, detail)
 
 
-async def test_other_methods(served: House) -> None:
+async def test_other_methods(served: RunningApp) -> None:
     for path in (ONE, "/stream"):
         reply = await served.client.post(path)
         assert_problem(reply, 405, "it takes GET, HEAD")

@@ -8,13 +8,13 @@ import time
 import httpx
 import pytest
 
-from app.cursor import format_cursor, no_log
-from app.policy import LAMBDA, SERVER, Policy
-from app.routes import stream
-from tests.front.house import events, house
-from tests.routes.problem import assert_problem
-from tests.support.alarm import auntil
-from tests.support.valkey import Valkey
+from gapless.api.routes import stream
+from gapless.log.cursor import format_cursor, no_log
+from gapless.platforms.policy import LAMBDA, SERVER, Policy
+from tests.api.problem import assert_problem
+from tests.front.app_fixture import events, running_app
+from tests.testkit.alarm import auntil
+from tests.testkit.valkey import Valkey
 
 PATHS = ["/channels/a/stream", "/stream?channel=a,b"]
 NOWHERE = "redis://127.0.0.1:1"
@@ -33,7 +33,7 @@ def says_only(reply: httpx.Response, reason: str) -> None:
 @pytest.mark.parametrize("policy", [SERVER, LAMBDA], ids=lambda policy: policy.platform)
 async def test_a_store_that_is_not_there(policy: Policy) -> None:
     """Asked all at once: each waits as long as a store may take."""
-    async with house(NOWHERE, policy=policy, public=True, lifetime=30) as found:
+    async with running_app(NOWHERE, policy=policy, public=True, lifetime=30) as found:
         asked = [
             found.client.get(path, headers={} if cursor is None else {"Last-Event-ID": cursor})
             for path in PATHS
@@ -45,7 +45,7 @@ async def test_a_store_that_is_not_there(policy: Policy) -> None:
 
 async def test_all_else_is_a_problem_that_says_when_to_come_back() -> None:
     """A publisher reads whether anything was written; whoever asks `readyz` reads why."""
-    async with house(NOWHERE) as found:
+    async with running_app(NOWHERE) as found:
         for reply in await asyncio.gather(
             found.client.post("/channels/a/messages", json={"data": 1}),
             found.client.get("/channels/a/messages"),
@@ -66,8 +66,8 @@ async def test_a_defect_of_ours(valkey: Valkey, path: str, monkeypatch: pytest.M
         hits.append(1)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(stream, "_terms", broken)
-    async with house(valkey.url) as found:
+    monkeypatch.setattr(stream, "_limits", broken)
+    async with running_app(valkey.url) as found:
         says_only(await found.client.get(path), "unavailable")
     assert hits == [1]
 
@@ -76,7 +76,7 @@ async def test_no_room_for_a_turn(valkey: Valkey) -> None:
     """Sixteen channels are read already, by a turn that waits. For streams: `tests/front/test_stream_limits.py`."""
     names = [f"c{number}" for number in range(16)]
     place = format_cursor([no_log(time.time())] * 16)
-    async with house(valkey.url, policy=LAMBDA, public=True, channels=16, lifetime=30) as found:
+    async with running_app(valkey.url, policy=LAMBDA, public=True, channels=16, lifetime=30) as found:
         feeds = found.app.state.wiring.service.feeds
         async with found.live(f"/stream?channel={','.join(names)}", {"Last-Event-ID": place}):
             await auntil(lambda: all(map(feeds.warm, names)), "they are read")
@@ -94,6 +94,6 @@ async def test_no_room_for_a_turn(valkey: Valkey) -> None:
     ],
 )
 async def test_what_can_never_work_is_a_status(valkey: Valkey, path: str, status: int) -> None:
-    async with house(valkey.url) as found:
+    async with running_app(valkey.url) as found:
         reply = await found.client.get(path)
         assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")

@@ -11,15 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.front.app_fixture import RunningApp, bearer, events, of_kind, running_app
 from tests.front.forge import OTHER_SECRET, SECRET, Published, Secret, claims_of
-from tests.front.house import House, bearer, events, house, of_kind
 from tests.front.key_server import KeyServer
-from tests.support.valkey import Valkey
+from tests.testkit.valkey import Valkey
 
 
 @pytest.fixture
-async def found(valkey: Valkey) -> AsyncIterator[House]:
-    async with house(valkey.url, jwt_secret=SECRET) as found:
+async def found(valkey: Valkey) -> AsyncIterator[RunningApp]:
+    async with running_app(valkey.url, jwt_secret=SECRET) as found:
         yield found
 
 
@@ -27,7 +27,7 @@ def token(**claims: Any) -> dict[str, str]:
     return bearer(Secret().sign(claims_of(time.time(), **claims)))
 
 
-async def ticket(found: House, *channels: str, **claims: Any) -> str:
+async def ticket(found: RunningApp, *channels: str, **claims: Any) -> str:
     reply = await found.client.post("/tickets", json={"channels": channels}, headers=token(**claims))
     assert reply.status_code == 201, reply.text
     return str(reply.json()["ticket"])
@@ -37,7 +37,7 @@ async def read(client: httpx.AsyncClient, path: str, ticket: str) -> int:
     return (await client.get(path, params={"ticket": ticket})).status_code
 
 
-async def test_it_says_when_it_ends(found: House) -> None:
+async def test_it_says_when_it_ends(found: RunningApp) -> None:
     reply = await found.client.post("/tickets", json={"channels": ["a"]}, headers=token(exp=int(time.time()) + 7200))
     assert reply.headers["cache-control"] == "no-store"
     assert reply.json().keys() == {"ticket", "expires"}
@@ -48,7 +48,7 @@ async def test_it_says_when_it_ends(found: House) -> None:
     assert datetime.fromisoformat(short.json()["expires"]).timestamp() == ends
 
 
-async def test_it_reads_what_it_names_in_every_way_there_is(found: House) -> None:
+async def test_it_reads_what_it_names_in_every_way_there_is(found: RunningApp) -> None:
     await found.client.post("/channels/a/messages", json={"data": "hi"}, headers=token())
     mine = await ticket(found, "a", "b")
     assert await read(found.client, "/channels/a/messages", mine) == 200
@@ -60,12 +60,12 @@ async def test_it_reads_what_it_names_in_every_way_there_is(found: House) -> Non
 @pytest.mark.parametrize(
     "path", ["/channels/c/messages", "/channels/c/stream", "/stream?channel=c", "/stream?channel=a,c"]
 )
-async def test_other_channels_are_not_its_business(found: House, path: str) -> None:
+async def test_other_channels_are_not_its_business(found: RunningApp, path: str) -> None:
     url = httpx.URL(path).copy_merge_params({"ticket": await ticket(found, "a", "b")})
     assert (await found.client.get(url)).status_code == 403
 
 
-async def test_it_writes_nothing_and_makes_no_other(found: House) -> None:
+async def test_it_writes_nothing_and_makes_no_other(found: RunningApp) -> None:
     mine = await ticket(found, "a", gapless={"publish": ["*"], "subscribe": ["*"], "admin": True})
     asked: list[tuple[str, str, Any]] = [
         ("POST", "/channels/a/messages", {"data": 1}),
@@ -86,8 +86,8 @@ async def test_it_writes_nothing_and_makes_no_other(found: House) -> None:
         assert (await found.client.get("/channels/a/messages", **way)).status_code == 401, "a ticket is no token"
 
 
-async def test_it_ends(found: House) -> None:
-    grant = await found.app.state.wiring.service.keys.verify(Secret().sign(claims_of(time.time())))
+async def test_it_ends(found: RunningApp) -> None:
+    grant = await found.app.state.wiring.service.verifier.verify(Secret().sign(claims_of(time.time())))
     late, _ = found.app.state.wiring.service.tickets.make(grant, ["a"], time.time() - 901)
     assert await read(found.client, "/channels/a/messages", late) == 401
     assert await read(found.client, "/channels/a/stream", late) == 401
@@ -95,7 +95,7 @@ async def test_it_ends(found: House) -> None:
 
 async def test_it_ends_with_its_token_and_so_does_its_stream(valkey: Valkey) -> None:
     now = [time.time()]
-    async with house(valkey.url, jwt_secret=SECRET, lifetime=60, wall=lambda: now[0]) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET, lifetime=60, clock=lambda: now[0]) as found:
         ends = int(now[0]) + 60
         mine = await ticket(found, "a", exp=ends)
         now[0] = ends - 0.2
@@ -105,13 +105,13 @@ async def test_it_ends_with_its_token_and_so_does_its_stream(valkey: Valkey) -> 
         assert await read(found.client, "/channels/a/stream", mine) == 401
 
 
-async def test_a_token_past_its_end_makes_none(found: House) -> None:
+async def test_a_token_past_its_end_makes_none(found: RunningApp) -> None:
     """The skew lets it in, but a ticket would be over before it is read."""
     reply = await found.client.post("/tickets", json={"channels": ["a"]}, headers=token(exp=int(time.time()) - 5))
     assert reply.status_code == 401
 
 
-async def test_one_bit_makes_it_worthless(found: House) -> None:
+async def test_one_bit_makes_it_worthless(found: RunningApp) -> None:
     mine = await ticket(found, "a")
     for where in range(0, len(mine), 7):
         changed = mine[:where] + chr(ord(mine[where]) ^ 1) + mine[where + 1 :]
@@ -119,13 +119,13 @@ async def test_one_bit_makes_it_worthless(found: House) -> None:
     assert await read(found.client, "/channels/a/messages", mine) == 200
 
 
-async def test_any_instance_honours_it_and_nothing_is_stored(valkey: Valkey, found: House) -> None:
+async def test_any_instance_honours_it_and_nothing_is_stored(valkey: Valkey, found: RunningApp) -> None:
     with valkey.count_commands() as counted:
         mine = await ticket(found, "a")
     assert counted.total() == 0
-    async with house(valkey.url, jwt_secret=SECRET) as other:
+    async with running_app(valkey.url, jwt_secret=SECRET) as other:
         assert await read(other.client, "/channels/a/stream", mine) == 200
-    async with house(valkey.url, jwt_secret=OTHER_SECRET) as stranger:
+    async with running_app(valkey.url, jwt_secret=OTHER_SECRET) as stranger:
         assert await read(stranger.client, "/channels/a/stream", mine) == 401
 
 
@@ -146,7 +146,7 @@ async def test_any_instance_honours_it_and_nothing_is_stored(valkey: Valkey, fou
         [],
     ],
 )
-async def test_what_names_no_channels_is_refused(found: House, body: Any) -> None:
+async def test_what_names_no_channels_is_refused(found: RunningApp, body: Any) -> None:
     reply = await found.client.post("/tickets", json=body, headers=token())
     assert (reply.status_code, reply.headers["content-type"]) == (422, "application/problem+json")
 
@@ -155,13 +155,13 @@ async def test_published_keys_need_a_secret_for_tickets(valkey: Valkey) -> None:
     signer = Published("EC")
     headers = bearer(signer.sign(claims_of(time.time())))
     async with KeyServer(signer.jwk) as server:
-        async with house(valkey.url, jwks_url=server.url) as without:
+        async with running_app(valkey.url, jwks_url=server.url) as without:
             reply = await without.client.post("/tickets", json={"channels": ["a"]}, headers=headers)
             assert reply.status_code == 422
             assert "GAPLESS_TICKET_SECRET" in reply.json()["detail"]
             reply = await without.client.get("/channels/a/messages", params={"ticket": "a.b.c"})
             assert reply.status_code == 401
-        async with house(valkey.url, jwks_url=server.url, ticket_secret=SECRET) as found:
+        async with running_app(valkey.url, jwks_url=server.url, ticket_secret=SECRET) as found:
             reply = await found.client.post("/tickets", json={"channels": ["a"]}, headers=headers)
             assert await read(found.client, "/channels/a/messages", reply.json()["ticket"]) == 200
 
@@ -172,32 +172,32 @@ async def test_a_service_of_another_audience_issuer_or_prefix_honours_none(
 ) -> None:
     """With one secret: the ticket of a staging service read production."""
     ours = {"jwt_audience": "us", "jwt_issuer": "https://us", "prefix": "gapless"}
-    async with house(valkey.url, jwt_secret=SECRET, **ours) as here:
+    async with running_app(valkey.url, jwt_secret=SECRET, **ours) as here:
         mine = await ticket(here, "a", aud="us", iss="https://us")
         assert await read(here.client, "/channels/a/messages", mine) == 200
-    async with house(valkey.url, jwt_secret=SECRET, **(ours | other)) as there:
+    async with running_app(valkey.url, jwt_secret=SECRET, **(ours | other)) as there:
         assert await read(there.client, "/channels/a/messages", mine) == 401
         assert await read(there.client, "/channels/a/stream", mine) == 401
 
 
 async def test_a_secret_of_their_own_leaves_those_of_the_tokens_good(valkey: Valkey) -> None:
-    async with house(valkey.url, jwt_secret=SECRET) as before:
+    async with running_app(valkey.url, jwt_secret=SECRET) as before:
         earlier = await ticket(before, "a")
-    async with house(valkey.url, jwt_secret=SECRET, ticket_secret=OTHER_SECRET) as after:
+    async with running_app(valkey.url, jwt_secret=SECRET, ticket_secret=OTHER_SECRET) as after:
         assert await read(after.client, "/channels/a/messages", earlier) == 200
         later = await ticket(after, "a")
         assert await read(after.client, "/channels/a/messages", later) == 200
-    async with house(valkey.url, jwt_secret=SECRET) as before:
+    async with running_app(valkey.url, jwt_secret=SECRET) as before:
         assert await read(before.client, "/channels/a/messages", later) == 401
 
 
 async def test_a_secret_for_tickets_alone_asks_nobody_for_a_token(valkey: Valkey) -> None:
-    async with house(valkey.url, ticket_secret=SECRET) as found:
+    async with running_app(valkey.url, ticket_secret=SECRET) as found:
         assert (await found.client.post("/tickets", json={"channels": ["a"]})).status_code == 422
         assert await read(found.client, "/channels/a/messages", "whatever") == 200
 
 
-async def test_a_ticket_wins_over_a_token_that_has_ended(found: House) -> None:
+async def test_a_ticket_wins_over_a_token_that_has_ended(found: RunningApp) -> None:
     """A browser sends an old cookie along with whatever its page asks for."""
     mine = await ticket(found, "a")
     old = Secret().sign(claims_of(time.time(), exp=1))
@@ -207,7 +207,7 @@ async def test_a_ticket_wins_over_a_token_that_has_ended(found: House) -> None:
     assert reply.status_code == 200
 
 
-async def test_a_long_poll_by_ticket_is_answered(found: House) -> None:
+async def test_a_long_poll_by_ticket_is_answered(found: RunningApp) -> None:
     mine = await ticket(found, "a")
     start = (await found.client.get("/channels/a/messages", params={"ticket": mine})).json()["cursor"]
     asking = asyncio.create_task(

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import to_thread
 
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.real.rawlog import RawLog
-from tests.support.alarm import auntil
-from tests.support.checker import Minimum, check
-from tests.support.cluster import Cluster, start_cluster
-from tests.support.history import History
-from tests.support.reader import EventSourceReader, Rotate
-from tests.support.service import Service
+from tests.testkit.alarm import auntil
+from tests.testkit.checker import Minimum, check
+from tests.testkit.cluster import Cluster, start_cluster
+from tests.testkit.history import History
+from tests.testkit.reader import EventSourceReader, Rotate
+from tests.testkit.service import Service
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
 
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 pytestmark = [pytest.mark.real(seconds=35), pytest.mark.timeout(180)]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.support.upstash import EmulatorProcess
-from tests.support.valkey import start_valkey
+from tests.testkit.upstash import EmulatorProcess
+from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 UNLIMITED = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0"}
 ACKNOWLEDGING = frozenset({"SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE"})

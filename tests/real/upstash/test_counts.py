@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.real.crowd import crowd
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.real.upstash.place import upstash
 from tests.real.visit import visit
-from tests.support.history import History
-from tests.support.service import Service
+from tests.testkit.history import History
+from tests.testkit.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

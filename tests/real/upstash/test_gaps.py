@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.real.room import SMALL, House
+from tests.real.room import SMALL, Services
 from tests.real.test_gaps import *  # noqa: F403 - every one of them
 from tests.real.upstash.place import upstash
-from tests.support.service import Service
+from tests.testkit.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Two processes; nothing is owed to a recheck, for there is none."""
     with upstash(tmp_path_factory.mktemp("gaps")) as place:
         env = place.env(**SMALL, GAPLESS_RECHECK="3600")
         with Service(env) as warm, Service(env) as cold:
-            yield House(place.store, warm, cold)
+            yield Services(place.store, warm, cold)
             for service in (warm, cold):
                 assert httpx.get(f"{service.url}/readyz", trust_env=False).json()["notices"] == "subscribe"
                 assert "Traceback" not in service.log, service.log

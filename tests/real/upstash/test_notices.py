@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.stores.topic import DOUBT
-from app.stores.upstash_gate import TRY_AGAIN
-from app.stores.upstash_poll import POLL
+from gapless.stores.topic import DOUBT
+from gapless.stores.upstash.gate import TRY_AGAIN
+from gapless.stores.upstash.poll import POLL
 from tests.real.crowd import crowd
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.real.upstash.place import upstash
 from tests.real.visit import visit
-from tests.support.alarm import auntil
-from tests.support.history import History
-from tests.support.service import Service
+from tests.testkit.alarm import auntil
+from tests.testkit.history import History
+from tests.testkit.service import Service
 
 if TYPE_CHECKING:
     from pathlib import Path

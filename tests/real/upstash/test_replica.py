@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.press import Publisher
+from tests.real.load_publisher import Publisher
 from tests.real.rawlog import RawLog
 from tests.real.upstash.place import upstash
-from tests.support.checker import Minimum, check
-from tests.support.history import History
-from tests.support.reader import EventSourceReader, Rotate
-from tests.support.service import Service
+from tests.testkit.checker import Minimum, check
+from tests.testkit.history import History
+from tests.testkit.reader import EventSourceReader, Rotate
+from tests.testkit.service import Service
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,15 +10,15 @@ import pytest
 
 from tests.real import test_rotation as load
 from tests.real.upstash.place import upstash
-from tests.support.checker import Minimum
-from tests.support.service import Service
+from tests.testkit.checker import Minimum
+from tests.testkit.service import Service
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
 
-    from tests.support.upstash import EmulatorProcess
+    from tests.testkit.upstash import EmulatorProcess
 
 READERS, MESSAGES = 20, 3000
 SETTINGS = {"GAPLESS_RETRY_MS": "50", "GAPLESS_CAP": "20000"}

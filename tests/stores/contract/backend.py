@@ -12,10 +12,10 @@ from typing import Protocol
 
 import pytest
 
-from app.store import Store
-from app.stores.scripts import Layout
+from gapless.log.store import Store
+from gapless.stores.scripts import Layout
 from tests.stores.contract import backends
-from tests.support.valkey import Valkey
+from tests.testkit.valkey import Valkey
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.store import Store
+from gapless.log.store import Store
 from tests.stores.contract import model
 from tests.stores.contract.backend import Backend, Keep, Kind, kinds
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.stores import redis_lines, redis_pubsub
-from app.stores.redis import RedisStore
+from gapless.stores.redis import lines as redis_lines
+from gapless.stores.redis import pubsub as redis_pubsub
+from gapless.stores.redis.store import RedisStore
 from tests.stores.contract.backend import Keep, Losses
-from tests.support.listener import Listener, close
-from tests.support.valkey import Valkey
+from tests.testkit.listener import Listener, close
+from tests.testkit.valkey import Valkey
 
 
 @dataclass

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.store import Store
+from gapless.log.store import Store
 from tests.stores.contract.backend import Keep
-from tests.stores.contract.press import NOW
-from tests.support.clock import VirtualClock
-from tests.support.model_store import ModelStore
+from tests.stores.contract.publications import NOW
+from tests.testkit.clock import VirtualClock
+from tests.testkit.model_store import ModelStore
 
 
 class _Stopped(VirtualClock):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from app.cursor import Position, base36, new_epoch
-from app.events import Entry
-from app.models import Message
-from app.store import Accepted, Outcome, Publication, Rate
+from gapless.api.schemas import Message
+from gapless.log.cursor import Position, base36, new_epoch
+from gapless.log.entries import Entry
+from gapless.log.store import Accepted, Outcome, Publication, Rate
 
 NOW = 1_767_225_600_000
 """Milliseconds since 1970: what the service's clock says unless a test says otherwise."""

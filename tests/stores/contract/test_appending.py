@@ -7,14 +7,14 @@ from itertools import pairwise
 
 import pytest
 
-from app.cursor import Position
-from app.events import Entry
-from app.store import Outcome, Store
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry
+from gapless.log.store import Outcome, Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
-from tests.stores.contract.press import NOW, entries, message, publication
-from tests.support.alarm import auntil
-from tests.support.strategies import LINE_ENDS
+from tests.stores.contract.publications import NOW, entries, message, publication
+from tests.testkit.alarm import auntil
+from tests.testkit.strategies import LINE_ENDS
 
 LOG = "gapless:{c}:log"
 

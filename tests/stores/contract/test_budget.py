@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from app.store import Limited, Outcome, Rate, Repeated, Store
+from gapless.log.store import Limited, Outcome, Rate, Repeated, Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
-from tests.stores.contract.press import NOW, Heard, entries, message, publication
-from tests.support.valkey import Counted
+from tests.stores.contract.publications import NOW, Heard, entries, message, publication
+from tests.testkit.valkey import Counted
 
 RATE = Rate("ann", 100, 200)
 FOREIGN = "for i = 1, 50000 do redis.call('SET', KEYS[1] .. i, i) end"

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from app.events import format_entry
-from app.store import Accepted, Limited, Outcome, Rate, Store
+from gapless.log.entries import format_entry
+from gapless.log.store import Accepted, Limited, Outcome, Rate, Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
-from tests.stores.contract.press import NOW, entries, publication
+from tests.stores.contract.publications import NOW, entries, publication
 from tests.stores.contract.test_budget import counting
 
 CAP = 64_000

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from app.cursor import Position
-from app.events import format_notice
-from app.store import NOTICE_LIMIT, Store
+from gapless.log.cursor import Position
+from gapless.log.entries import format_notice
+from gapless.log.store import NOTICE_LIMIT, Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
-from tests.stores.contract.press import Heard, entries, publication
-from tests.support.alarm import auntil
+from tests.stores.contract.publications import Heard, entries, publication
+from tests.testkit.alarm import auntil
 
 TOPIC = "gapless:0:c"
 

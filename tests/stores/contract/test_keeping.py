@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from app.store import ChannelInfo, Publication, Repeated, Store
-from app.stores import keyspace
-from app.stores.scripts import load
+from gapless.log.store import ChannelInfo, Publication, Repeated, Store
+from gapless.stores import keyspace
+from gapless.stores.scripts import load
 from tests.stores.contract.backend import Backend, Keep
 from tests.stores.contract.conftest import Open
-from tests.stores.contract.press import NOW, Heard, entries, message, publication
-from tests.support.alarm import auntil
+from tests.stores.contract.publications import NOW, Heard, entries, message, publication
+from tests.testkit.alarm import auntil
 
 
 async def listed(store: Store) -> dict[str, ChannelInfo]:

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from app.cursor import new_epoch
-from app.errors import StoreUnavailable
-from app.events import parse_entry
-from app.models import Message
-from app.store import KEY_LIFETIME_MS, Accepted, KeyConflict, Limited, Publication, Rate, Repeated, Store
-from app.stores import attempts
+from gapless.api.schemas import Message
+from gapless.log.cursor import new_epoch
+from gapless.log.entries import parse_entry
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import KEY_LIFETIME_MS, Accepted, KeyConflict, Limited, Publication, Rate, Repeated, Store
+from gapless.stores import attempts
 from tests.stores.contract.backend import Backend, Keep, Losses
-from tests.stores.contract.press import NOW, Heard, entries, message, publication
-from tests.support.alarm import auntil
+from tests.stores.contract.publications import NOW, Heard, entries, message, publication
+from tests.testkit.alarm import auntil
 
 LOG = "gapless:{c}:log"
 

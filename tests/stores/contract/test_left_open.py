@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from app.store import Store
+from gapless.log.store import Store
 from tests.stores.contract.backend import Backend, Keep, Losses
-from tests.stores.contract.press import Heard
-from tests.support.alarm import auntil
+from tests.stores.contract.publications import Heard
+from tests.testkit.alarm import auntil
 
 
 async def test_who_stops_subscribing_while_another_comes_leaves_no_connection(servers: Backend, store: Store) -> None:

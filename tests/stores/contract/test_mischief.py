@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from app.cursor import Position
-from app.events import Entry
-from app.feed import Feed, FeedSettings
-from app.frames import Frame
-from app.store import Listener, Room, Store, Subscription
+from gapless.channels.feed import Feed, FeedSettings
+from gapless.channels.frames import Frame
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry
+from gapless.log.store import Listener, Room, Store, Subscription
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
-from tests.stores.contract.press import entries, publication
-from tests.support.alarm import auntil
+from tests.stores.contract.publications import entries, publication
+from tests.testkit.alarm import auntil
 
 RECHECK = 0.3
 """Seconds: the bound that is stated for a lost notice."""

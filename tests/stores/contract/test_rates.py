@@ -8,12 +8,12 @@ from math import ceil
 
 import pytest
 
-from app.models import Message
-from app.store import Accepted, KeyConflict, Limited, Outcome, Rate, Repeated, Store
+from gapless.api.schemas import Message
+from gapless.log.store import Accepted, KeyConflict, Limited, Outcome, Rate, Repeated, Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
-from tests.stores.contract.press import NOW, Heard, entries, message, publication
-from tests.support.alarm import auntil
+from tests.stores.contract.publications import NOW, Heard, entries, message, publication
+from tests.testkit.alarm import auntil
 
 LOG, KEYS = "gapless:{c}:log", "gapless:{c}:*"
 RATE = Rate("ann", 100, 5)

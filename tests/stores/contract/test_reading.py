@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from app.errors import CorruptLog, StoreUnavailable
-from app.events import Entry, format_entry
-from app.store import Slice, Store
+from gapless.log.entries import Entry, format_entry
+from gapless.log.errors import CorruptLog, StoreUnavailable
+from gapless.log.store import Slice, Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
-from tests.stores.contract.press import entries, message, publication
+from tests.stores.contract.publications import entries, message, publication
 
 LOG = "gapless:{c}:log"
 

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from app.errors import CorruptLog, StoreUnavailable
-from app.store import Store
+from gapless.log.errors import CorruptLog, StoreUnavailable
+from gapless.log.store import Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
-from tests.stores.contract.press import Heard, entries, message, publication
-from tests.support.alarm import auntil
+from tests.stores.contract.publications import Heard, entries, message, publication
+from tests.testkit.alarm import auntil
 
 LOG = "gapless:{c}:log"
 BOUND = 10.0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.stores.embedded import EmbeddedValkey
-from app.stores.embedded_folder import EmbeddedUnavailable, held, own_folder, socket_path, take
+from gapless.stores.embedded.folder import EmbeddedUnavailable, held, own_folder, socket_path, take
+from gapless.stores.embedded.valkey import EmbeddedValkey
 
 SHORT_ENOUGH = 103
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.stores import embedded_keeper
-from app.stores.embedded import EmbeddedValkey
-from app.stores.embedded_keeper import Keeper
-from tests.stores.embedded_use import command, private_folder, servers
-from tests.support.alarm import until
+from gapless.stores.embedded import keeper as embedded_keeper
+from gapless.stores.embedded.keeper import Keeper
+from gapless.stores.embedded.valkey import EmbeddedValkey
+from tests.stores.embedded.use import command, private_folder, servers
+from tests.testkit.alarm import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

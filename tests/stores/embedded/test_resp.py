@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.stores.embedded_resp import ask
+from gapless.stores.embedded.resp import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.support.valkey import Valkey
+    from tests.testkit.valkey import Valkey
 
 
 def test_each_kind_of_reply_becomes_text(valkey: Valkey) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from app.stores.embedded import EmbeddedUnavailable, EmbeddedValkey
-from app.stores.embedded_server import binary, last_words
-from tests.stores.embedded_use import private_folder, servers
+from gapless.stores.embedded.server import binary, last_words
+from gapless.stores.embedded.valkey import EmbeddedUnavailable, EmbeddedValkey
+from tests.stores.embedded.use import private_folder, servers
 
 WHAT_TO_DO = (
     r"Set REDIS_URL to any Redis or Valkey 7 or newer, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN\.$"
@@ -52,7 +52,7 @@ def test_a_binary_that_can_not_be_run_is_refused(content: str, monkeypatch: pyte
 def test_a_full_disk_is_refused_with_a_sentence(room: int, why: str) -> None:
     """A limit on the size of files stands in for the disk: at 0 we can't write, at 200 bytes the server can't."""
     code = (
-        "import resource, sys; from pathlib import Path; from app.stores.embedded import *\n"
+        "import resource, sys; from pathlib import Path; from gapless.stores.embedded.valkey import *\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
         "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
         "try: EmbeddedValkey.start(Path(sys.argv[1]))\n"

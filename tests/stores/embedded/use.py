@@ -11,11 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.stores.embedded_folder import held
-from app.stores.embedded_resp import ask
-from tests.support.alarm import until
-from tests.support.need import need
-from tests.support.process import Process
+from gapless.stores.embedded.folder import held
+from gapless.stores.embedded.resp import ask
+from tests.testkit.alarm import until
+from tests.testkit.need import need
+from tests.testkit.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _USER = """
 import fcntl, signal, sys
 from pathlib import Path
-from app.stores.embedded import EmbeddedUnavailable, EmbeddedValkey
+from gapless.stores.embedded.valkey import EmbeddedUnavailable, EmbeddedValkey
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 gate = open(sys.argv[2])

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import StoreMisconfigured, StoreUnavailable
-from app.store import Rate, Repeated
-from app.stores.redis import RedisStore
-from app.stores.redis_check import ALSO, COMMANDS
-from app.stores.scripts import Layout
-from tests.stores.contract.press import Heard, entries, message, publication
-from tests.support.alarm import auntil
-from tests.support.port import free_port
-from tests.support.process import Process
-from tests.support.valkey import Valkey, server_binary, start_valkey
+from gapless.log.errors import StoreMisconfigured, StoreUnavailable
+from gapless.log.store import Rate, Repeated
+from gapless.stores.redis.check import ALSO, COMMANDS
+from gapless.stores.redis.store import RedisStore
+from gapless.stores.scripts import Layout
+from tests.stores.contract.publications import Heard, entries, message, publication
+from tests.testkit.alarm import auntil
+from tests.testkit.port import free_port
+from tests.testkit.process import Process
+from tests.testkit.valkey import Valkey, server_binary, start_valkey
 
-PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+PAGE = (Path(__file__).parent.parents[2] / "docs" / "security.md").read_text()
 [LISTED] = re.findall(r"^ *(ACL SETUSER gapless .*)$", PAGE, re.MULTILINE)
 RULES = LISTED.split()[3:]
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError
 
-from app.errors import StoreUnavailable
-from app.stores.redis_lines import Single, Unsent, send
-from app.stores.redis_pubsub import Ears
-from app.stores.redis_url import read_url
-from tests.stores.contract.press import Heard
-from tests.support.alarm import auntil
-from tests.support.valkey import Valkey
+from gapless.log.errors import StoreUnavailable
+from gapless.stores.redis.lines import Standalone, Unsent, send
+from gapless.stores.redis.pubsub import Subscriptions
+from gapless.stores.redis.url import read_url
+from tests.stores.contract.publications import Heard
+from tests.testkit.alarm import auntil
+from tests.testkit.valkey import Valkey
 
 pytestmark = pytest.mark.parametrize("anyio_backend", [pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")])
 
@@ -25,7 +25,7 @@ TOLD_LATE = sys.version_info >= (3, 12)
 
 
 async def test_a_command_was_not_sent(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Single(read_url(valkey.url))
+    line = Standalone(read_url(valkey.url))
     answering = line._answering
 
     async def closed_at_once() -> Any:
@@ -47,7 +47,7 @@ async def test_a_command_was_not_sent(valkey: Valkey, monkeypatch: pytest.Monkey
 
 async def test_one_that_another_task_closes_meanwhile(valkey: Valkey) -> None:
     """Python 3.11 lets that task run before anything is written, 3.12 does not."""
-    line = Single(read_url(valkey.url))
+    line = Standalone(read_url(valkey.url))
     try:
         connection: Any = await line.listen()
         sending = asyncio.create_task(send(connection, "PING"))
@@ -61,7 +61,7 @@ async def test_one_that_another_task_closes_meanwhile(valkey: Valkey) -> None:
 
 async def test_one_that_is_closed_is_not_opened_again(valkey: Valkey) -> None:
     """redis-py would, and then two would read from it: whoever listened to the old one, and the new one's greeting."""
-    line = Single(read_url(valkey.url))
+    line = Standalone(read_url(valkey.url))
     try:
         connection: Any = await line.listen()
         await connection.disconnect()
@@ -73,27 +73,27 @@ async def test_one_that_is_closed_is_not_opened_again(valkey: Valkey) -> None:
 
 
 async def test_a_subscription_goes_on_elsewhere(valkey: Valkey) -> None:
-    line = Single(read_url(valkey.url))
-    ears = Ears(line.listen)
+    line = Standalone(read_url(valkey.url))
+    subscriptions = Subscriptions(line.listen)
     first, second = Heard(), Heard()
     try:
-        await ears.subscribe("a", "a", first)
-        assert ears._session is not None
-        connection: Any = ears._session._connection
+        await subscriptions.subscribe("a", "a", first)
+        assert subscriptions._session is not None
+        connection: Any = subscriptions._session._connection
         connection._writer.transport.abort()
         with pytest.raises(ConnectionError if TOLD_LATE else Unsent):
             await send(connection, "PING")
-        await ears.subscribe("b", "b", second)
+        await subscriptions.subscribe("b", "b", second)
         await auntil(lambda: first.calls[-2:] == ["lost", "heard"], "the first hears again")
         assert valkey.cli("PUBSUB", "NUMSUB", "a", "b") == ["a", 1, "b", 1]
     finally:
-        await ears.close()
+        await subscriptions.close()
         await line.close()
 
 
 async def test_who_closes_waits_for_no_cancellation_that_was_swallowed(valkey: Valkey) -> None:
     """As `wait_for` does before Python 3.12, where the connection is made at that very moment."""
-    line = Single(read_url(valkey.url))
+    line = Standalone(read_url(valkey.url))
 
     async def connect() -> Any:
         if not connecting.is_set():
@@ -102,12 +102,12 @@ async def test_who_closes_waits_for_no_cancellation_that_was_swallowed(valkey: V
                 await asyncio.Event().wait()
         return await line.listen()
 
-    connecting, ears = asyncio.Event(), Ears(connect)
-    subscribing = asyncio.create_task(ears.subscribe("a", "a", Heard()))
+    connecting, subscriptions = asyncio.Event(), Subscriptions(connect)
+    subscribing = asyncio.create_task(subscriptions.subscribe("a", "a", Heard()))
     await connecting.wait()
     subscribing.cancel()
     async with asyncio.timeout(10):
         await asyncio.wait([subscribing])
-        await ears.close()
+        await subscriptions.close()
     assert valkey.cli("PUBSUB", "NUMSUB", "a") == ["a", 0]
     await line.close()

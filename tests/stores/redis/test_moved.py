@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import StoreMisconfigured, StoreUnavailable
-from app.store import Repeated
-from app.stores import redis_pool
-from app.stores.redis import RedisStore
-from app.stores.scripts import Layout
-from tests.stores.contract.press import Heard, entries, message, publication
-from tests.support.alarm import auntil
-from tests.support.cluster import start_cluster
-from tests.support.fault_proxy import FaultProxy
-from tests.support.valkey import Valkey, start_valkey
+from gapless.log.errors import StoreMisconfigured, StoreUnavailable
+from gapless.log.store import Repeated
+from gapless.stores.redis import pool as redis_pool
+from gapless.stores.redis.store import RedisStore
+from gapless.stores.scripts import Layout
+from tests.stores.contract.publications import Heard, entries, message, publication
+from tests.testkit.alarm import auntil
+from tests.testkit.cluster import start_cluster
+from tests.testkit.fault_proxy import FaultProxy
+from tests.testkit.valkey import Valkey, start_valkey
 
 LOG = "gapless:{c}:log"
 
@@ -121,7 +121,7 @@ async def test_a_connection_that_is_not_greeted_any_more_is_made_anew(tmp_path: 
         async with store_at(valkey.port, ":secret@") as store:
             valkey.cli("ACL", "SETUSER", "default", ">secret", "resetkeys", "~*")
             await store.ping()
-            for connection in tuple(store._single._pool._resting):
+            for connection in tuple(store._standalone._pool._resting):
                 await connection.connection.send_command("RESET")
                 await connection.connection.read_response()
             assert entries(await store.publish(publication("c")))
@@ -132,7 +132,7 @@ async def test_what_passes_is_waited_for(refusal: str, valkey: Valkey) -> None:
     """The server says so twice, as it does while it starts or fails over; the message has no idempotency key."""
     store = RedisStore(valkey.url, layout, page=50)
     asked = 0
-    call = store._single.call
+    call = store._standalone.call
 
     async def refuse(command: tuple[object, ...]) -> object:
         nonlocal asked
@@ -142,7 +142,7 @@ async def test_what_passes_is_waited_for(refusal: str, valkey: Valkey) -> None:
             return await call(("EVAL", f"return redis.error_reply('{code} {text}')", 0))
         return await call(command)
 
-    store._single.call = refuse  # type: ignore[assignment, method-assign]
+    store._standalone.call = refuse  # type: ignore[assignment, method-assign]
     assert len(entries(await store.publish(publication("c")))) == 1
     assert asked == 3
     await store.close()

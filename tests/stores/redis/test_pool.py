@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import StoreUnavailable
-from app.stores import redis_pool
-from app.stores.redis_lines import Single
-from app.stores.redis_url import read_url
-from tests.support.alarm import auntil
-from tests.support.valkey import Valkey, start_valkey
+from gapless.log.errors import StoreUnavailable
+from gapless.stores.redis import pool as redis_pool
+from gapless.stores.redis.lines import Standalone
+from gapless.stores.redis.url import read_url
+from tests.testkit.alarm import auntil
+from tests.testkit.valkey import Valkey, start_valkey
 
 
 @asynccontextmanager
-async def line_to(valkey: Valkey, options: str = "") -> AsyncIterator[Single]:
-    line = Single(read_url(f"redis://127.0.0.1:{valkey.port}{options}"))
+async def line_to(valkey: Valkey, options: str = "") -> AsyncIterator[Standalone]:
+    line = Standalone(read_url(f"redis://127.0.0.1:{valkey.port}{options}"))
     try:
         yield line
     finally:
@@ -32,7 +32,7 @@ def connections(valkey: Valkey) -> int:
     return len(valkey.cli("CLIENT", "LIST").splitlines()) - 1
 
 
-async def busy(line: Single, number: int) -> list[asyncio.Task[object]]:
+async def busy(line: Standalone, number: int) -> list[asyncio.Task[object]]:
     """So many commands that wait for their replies."""
     tasks = [asyncio.create_task(line.call(("BLPOP", f"nothing{turn}", 1))) for turn in range(number)]
     await auntil(lambda: len(line._pool._used) == number, "they are on their way")
@@ -60,7 +60,7 @@ async def test_without_any_it_is_said_at_once_and_nothing_was_sent(tmp_path: Pat
             await auntil(lambda: _works(second), "there is room again")
 
 
-async def _works(line: Single) -> bool:
+async def _works(line: Standalone) -> bool:
     with contextlib.suppress(StoreUnavailable):
         return await line.call(("PING",)) == b"PONG"
     return False

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from redis import exceptions
 
-from app.cursor import Position
-from app.errors import StoreUnavailable
-from app.events import Entry, format_entry
-from app.stores.redis_pubsub import ACK_TIMEOUT, BACKOFF, PING_EVERY, Ears
-from app.stores.topic import DOUBT
-from tests.stores.contract.press import Heard
-from tests.support import strategies as some
-from tests.support.clock import advance, settle
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry, format_entry
+from gapless.log.errors import StoreUnavailable
+from gapless.stores.redis.pubsub import ACK_TIMEOUT, BACKOFF, PING_EVERY, Subscriptions
+from gapless.stores.topic import DOUBT
+from tests.stores.contract.publications import Heard
+from tests.testkit import strategies as some
+from tests.testkit.clock import advance, settle
 
 pytestmark = pytest.mark.virtual_time
 
@@ -116,17 +116,17 @@ async def server() -> Server:
 
 
 @pytest.fixture
-async def ears(server: Server) -> Any:
-    ears = Ears(server.connect)  # type: ignore[arg-type]
-    yield ears
-    await ears.close()
+async def subscriptions(server: Server) -> Any:
+    subscriptions = Subscriptions(server.connect)  # type: ignore[arg-type]
+    yield subscriptions
+    await subscriptions.close()
     await settle()
     assert not any(connection.open for connection in server.connections)
 
 
-async def test_a_subscription_begins_with_its_acknowledgement(server: Server, ears: Ears) -> None:
+async def test_a_subscription_begins_with_its_acknowledgement(server: Server, subscriptions: Subscriptions) -> None:
     server.answers = False
-    subscribing = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    subscribing = asyncio.create_task(subscriptions.subscribe("t", "c", Heard()))
     await advance(ACK_TIMEOUT - 0.1)
     assert not subscribing.done()
     server.say([b"subscribe", b"t", 1])
@@ -134,24 +134,28 @@ async def test_a_subscription_begins_with_its_acknowledgement(server: Server, ea
     assert subscribing.done()
 
 
-async def test_one_that_is_not_acknowledged_fails_and_leaves_nothing(server: Server, ears: Ears) -> None:
+async def test_one_that_is_not_acknowledged_fails_and_leaves_nothing(
+    server: Server, subscriptions: Subscriptions
+) -> None:
     server.answers = False
     with pytest.raises(StoreUnavailable, match="acknowledge"):
-        await ears.subscribe("t", "c", Heard())
+        await subscriptions.subscribe("t", "c", Heard())
     await settle()
     assert not any(connection.open for connection in server.connections)
     server.answers = True
-    await ears.subscribe("t", "c", Heard())
+    await subscriptions.subscribe("t", "c", Heard())
 
 
-async def test_an_acknowledgement_from_before_an_unsubscribe_promises_nothing(server: Server, ears: Ears) -> None:
-    await ears.subscribe("other", "o", Heard())
+async def test_an_acknowledgement_from_before_an_unsubscribe_promises_nothing(
+    server: Server, subscriptions: Subscriptions
+) -> None:
+    await subscriptions.subscribe("other", "o", Heard())
     server.answers = False
-    leaving = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    leaving = asyncio.create_task(subscriptions.subscribe("t", "c", Heard()))
     await settle()
     leaving.cancel()
     await settle()
-    coming = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    coming = asyncio.create_task(subscriptions.subscribe("t", "c", Heard()))
     await settle()
     assert server.sent[-3:] == [("SUBSCRIBE", b"t"), ("UNSUBSCRIBE", b"t"), ("SUBSCRIBE", b"t")]
     for word in (b"subscribe", b"unsubscribe"):
@@ -163,12 +167,14 @@ async def test_an_acknowledgement_from_before_an_unsubscribe_promises_nothing(se
     assert coming.done()
 
 
-async def test_who_joins_while_bytes_are_stuck_is_not_forgotten_with_who_leaves(server: Server, ears: Ears) -> None:
-    await ears.subscribe("other", "o", Heard())
+async def test_who_joins_while_bytes_are_stuck_is_not_forgotten_with_who_leaves(
+    server: Server, subscriptions: Subscriptions
+) -> None:
+    await subscriptions.subscribe("other", "o", Heard())
     server.draining.clear()
-    first = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    first = asyncio.create_task(subscriptions.subscribe("t", "c", Heard()))
     await settle()
-    second = asyncio.create_task(ears.subscribe("t", "c", heard := Heard()))
+    second = asyncio.create_task(subscriptions.subscribe("t", "c", heard := Heard()))
     await settle()
     first.cancel()
     await settle()
@@ -181,12 +187,14 @@ async def test_who_joins_while_bytes_are_stuck_is_not_forgotten_with_who_leaves(
     assert heard.positions == [ENTRY.position]
 
 
-async def test_who_leaves_while_bytes_are_stuck_takes_nobody_with_them(server: Server, ears: Ears) -> None:
-    await ears.subscribe("other", "o", Heard())
+async def test_who_leaves_while_bytes_are_stuck_takes_nobody_with_them(
+    server: Server, subscriptions: Subscriptions
+) -> None:
+    await subscriptions.subscribe("other", "o", Heard())
     server.draining.clear()
-    first = asyncio.create_task(ears.subscribe("t", "c", heard := Heard()))
+    first = asyncio.create_task(subscriptions.subscribe("t", "c", heard := Heard()))
     await settle()
-    second = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    second = asyncio.create_task(subscriptions.subscribe("t", "c", Heard()))
     await settle()
     second.cancel()
     await settle()
@@ -198,17 +206,19 @@ async def test_who_leaves_while_bytes_are_stuck_takes_nobody_with_them(server: S
     assert heard.positions == [ENTRY.position]
 
 
-async def test_a_quiet_connection_is_asked_whether_it_lives(server: Server, ears: Ears) -> None:
+async def test_a_quiet_connection_is_asked_whether_it_lives(server: Server, subscriptions: Subscriptions) -> None:
     heard = Heard()
-    await ears.subscribe("t", "c", heard)
+    await subscriptions.subscribe("t", "c", heard)
     await advance(PING_EVERY * 10 + 1)
     assert server.sent.count(("PING",)) == 10
     assert heard.calls == []
 
 
-async def test_one_that_does_not_answer_is_lost_and_the_next_one_heard(server: Server, ears: Ears) -> None:
+async def test_one_that_does_not_answer_is_lost_and_the_next_one_heard(
+    server: Server, subscriptions: Subscriptions
+) -> None:
     heard = Heard()
-    await ears.subscribe("t", "c", heard)
+    await subscriptions.subscribe("t", "c", heard)
     server.answers = False
     await advance(PING_EVERY + ACK_TIMEOUT - 0.1)
     assert heard.calls == []
@@ -218,8 +228,8 @@ async def test_one_that_does_not_answer_is_lost_and_the_next_one_heard(server: S
     assert [connection.open for connection in server.connections] == [False, True]
 
 
-async def test_a_message_is_a_sign_of_life(server: Server, ears: Ears) -> None:
-    await ears.subscribe("t", "c", heard := Heard())
+async def test_a_message_is_a_sign_of_life(server: Server, subscriptions: Subscriptions) -> None:
+    await subscriptions.subscribe("t", "c", heard := Heard())
     server.answers = False
     for _ in range(10):
         await advance(PING_EVERY + 1)
@@ -228,8 +238,10 @@ async def test_a_message_is_a_sign_of_life(server: Server, ears: Ears) -> None:
     assert "lost" not in heard.calls
 
 
-async def test_a_server_that_is_away_is_asked_for_once_a_second_at_most(server: Server, ears: Ears) -> None:
-    await ears.subscribe("t", "c", heard := Heard())
+async def test_a_server_that_is_away_is_asked_for_once_a_second_at_most(
+    server: Server, subscriptions: Subscriptions
+) -> None:
+    await subscriptions.subscribe("t", "c", heard := Heard())
     server.down = True
     server.say(exceptions.ConnectionError("cut"))
     await advance(10)
@@ -243,14 +255,16 @@ async def test_a_server_that_is_away_is_asked_for_once_a_second_at_most(server: 
     assert server.sent[-1] == ("SUBSCRIBE", b"t")
 
 
-async def test_a_new_connection_subscribes_to_all_that_is_wanted_then(server: Server, ears: Ears) -> None:
-    await ears.subscribe("a", "a", Heard())
-    going = await ears.subscribe("b", "b", Heard())
+async def test_a_new_connection_subscribes_to_all_that_is_wanted_then(
+    server: Server, subscriptions: Subscriptions
+) -> None:
+    await subscriptions.subscribe("a", "a", Heard())
+    going = await subscriptions.subscribe("b", "b", Heard())
     server.down = True
     server.say(exceptions.ConnectionError("cut"))
     await settle()
     await going.close()
-    coming = asyncio.create_task(ears.subscribe("d", "d", Heard()))
+    coming = asyncio.create_task(subscriptions.subscribe("d", "d", Heard()))
     await settle()
     server.down = False
     await advance(BACKOFF[1])
@@ -258,9 +272,9 @@ async def test_a_new_connection_subscribes_to_all_that_is_wanted_then(server: Se
     assert coming.done()
 
 
-async def test_the_last_who_leaves_closes_the_connection(server: Server, ears: Ears) -> None:
-    subscriptions = [await ears.subscribe("t", "c", Heard()), await ears.subscribe("u", "d", Heard())]
-    for subscription in subscriptions:
+async def test_the_last_who_leaves_closes_the_connection(server: Server, subscriptions: Subscriptions) -> None:
+    both = [await subscriptions.subscribe("t", "c", Heard()), await subscriptions.subscribe("u", "d", Heard())]
+    for subscription in both:
         await subscription.close()
     await settle()
     assert server.sent == [("SUBSCRIBE", b"t"), ("SUBSCRIBE", b"u"), ("UNSUBSCRIBE", b"t")]
@@ -269,20 +283,22 @@ async def test_the_last_who_leaves_closes_the_connection(server: Server, ears: E
     assert len(server.connections) == 1, "and nobody opens another"
 
 
-async def test_a_server_that_refuses_is_no_end(server: Server, ears: Ears) -> None:
-    await ears.subscribe("t", "c", heard := Heard())
+async def test_a_server_that_refuses_is_no_end(server: Server, subscriptions: Subscriptions) -> None:
+    await subscriptions.subscribe("t", "c", heard := Heard())
     server.say(exceptions.NoPermissionError("NOPERM"))
     await advance(BACKOFF[1])
     assert heard.calls == ["lost", "heard"]
 
 
-async def test_a_connection_that_is_long_in_closing_is_nobody_elses(server: Server, ears: Ears) -> None:
+async def test_a_connection_that_is_long_in_closing_is_nobody_elses(
+    server: Server, subscriptions: Subscriptions
+) -> None:
     """The last reader goes, the next one comes, and only then the old connection is closed."""
-    old = await ears.subscribe("t", "c", gone := Heard())
+    old = await subscriptions.subscribe("t", "c", gone := Heard())
     server.closing.clear()
     leaving = asyncio.create_task(old.close())
     await settle()
-    await ears.subscribe("t", "c", heard := Heard())
+    await subscriptions.subscribe("t", "c", heard := Heard())
     server.connections[0].words.put_nowait([b"message", b"t", format_entry(ENTRY)])
     server.closing.set()
     await settle()
@@ -291,26 +307,30 @@ async def test_a_connection_that_is_long_in_closing_is_nobody_elses(server: Serv
     server.tell(b"t")
     await settle()
     assert (gone.calls, heard.calls) == ([], ["notice"])
-    await ears.subscribe("u", "d", Heard())
+    await subscriptions.subscribe("u", "d", Heard())
 
 
-async def test_an_attempt_to_connect_that_outlives_its_readers_is_nobody_elses(server: Server, ears: Ears) -> None:
+async def test_an_attempt_to_connect_that_outlives_its_readers_is_nobody_elses(
+    server: Server, subscriptions: Subscriptions
+) -> None:
     """Before Python 3.12 a cancellation is swallowed where the connection is made at that very moment."""
     server.swallows = 1
-    first = asyncio.create_task(ears.subscribe("t", "c", Heard()))
+    first = asyncio.create_task(subscriptions.subscribe("t", "c", Heard()))
     await settle()
     first.cancel()
     await settle()
-    await ears.subscribe("t", "c", heard := Heard())
+    await subscriptions.subscribe("t", "c", heard := Heard())
     assert await asyncio.wait([first])
     assert [connection.open for connection in server.connections].count(True) == 1
-    await ears.subscribe("u", "d", Heard())
+    await subscriptions.subscribe("u", "d", Heard())
     await advance(PING_EVERY)
     assert heard.calls == []
 
 
-async def test_what_is_found_deaf_is_left_though_nothing_interrupts_it(server: Server, ears: Ears) -> None:
-    ear = await ears.subscribe("t", "c", heard := Heard())
+async def test_what_is_found_deaf_is_left_though_nothing_interrupts_it(
+    server: Server, subscriptions: Subscriptions
+) -> None:
+    ear = await subscriptions.subscribe("t", "c", heard := Heard())
     server.connections[0].deafens = True
     ear.suspect()
     await advance(sum(DOUBT) + PING_EVERY)

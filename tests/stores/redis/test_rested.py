@@ -6,19 +6,20 @@ import time
 
 import pytest
 
-from app.stores import redis_lines, redis_pool
-from app.stores.redis_lines import Single
-from app.stores.redis_url import read_url
-from tests.support.alarm import auntil
-from tests.support.fault_proxy import Blackhole, FaultProxy
-from tests.support.valkey import Valkey
+from gapless.stores.redis import lines as redis_lines
+from gapless.stores.redis import pool as redis_pool
+from gapless.stores.redis.lines import Standalone
+from gapless.stores.redis.url import read_url
+from tests.testkit.alarm import auntil
+from tests.testkit.fault_proxy import Blackhole, FaultProxy
+from tests.testkit.valkey import Valkey
 
 
 async def test_a_route_that_is_gone_costs_time_and_no_write(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_pool, "RESTED", 1e-9)
+    monkeypatch.setattr(redis_pool, "IDLE_CHECK_AFTER", 1e-9)
     monkeypatch.setattr(redis_lines, "REPLY_TIMEOUT", 0.5)
     async with FaultProxy(valkey.socket) as proxy:
-        line = Single(read_url(f"redis://127.0.0.1:{proxy.port}"))
+        line = Standalone(read_url(f"redis://127.0.0.1:{proxy.port}"))
         try:
             assert await line.call(("RPUSH", "list", "1")) == 1
             swallowed = proxy.arm(Blackhole(), connections=0)
@@ -33,7 +34,7 @@ async def test_a_route_that_is_gone_costs_time_and_no_write(valkey: Valkey, monk
 @pytest.mark.parametrize("how", ["cut_all", "reset_all"])
 async def test_one_that_ended_while_nobody_looked_is_not_written_to(valkey: Valkey, how: str) -> None:
     async with FaultProxy(valkey.socket) as proxy:
-        line = Single(read_url(f"redis://127.0.0.1:{proxy.port}"))
+        line = Standalone(read_url(f"redis://127.0.0.1:{proxy.port}"))
         try:
             for number in range(1, 5):
                 assert await line.call(("RPUSH", "list", number)) == number
@@ -44,7 +45,7 @@ async def test_one_that_ended_while_nobody_looked_is_not_written_to(valkey: Valk
 
 
 async def test_one_that_works_is_not_asked(valkey: Valkey) -> None:
-    line = Single(read_url(valkey.url))
+    line = Standalone(read_url(valkey.url))
     try:
         await line.call(("GET", "a"))
         with valkey.count_commands(ignore=()) as counted:
@@ -56,8 +57,8 @@ async def test_one_that_works_is_not_asked(valkey: Valkey) -> None:
 
 
 async def test_notices_are_not_mixed_with_replies_to_ping(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_pool, "RESTED", 1e-9)
-    line = Single(read_url(valkey.url))
+    monkeypatch.setattr(redis_pool, "IDLE_CHECK_AFTER", 1e-9)
+    line = Standalone(read_url(valkey.url))
     try:
         connection = await line.listen()
         for name in (b"a", b"b"):

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from app.errors import StartupRefused
-from app.startup import BadSetting, read_settings
-from app.stores.redis import RedisStore
-from app.stores.redis_url import Place, read_url
-from app.stores.scripts import Layout
-from tests.support.valkey import start_valkey
+from gapless.config.startup import BadSetting, read_settings
+from gapless.log.errors import StartupRefused
+from gapless.stores.redis.store import RedisStore
+from gapless.stores.redis.url import Place, read_url
+from gapless.stores.scripts import Layout
+from tests.testkit.valkey import start_valkey
 
 NONE = (("ssl_cert_reqs", "none"), ("ssl_check_hostname", False))
 PLACES = {

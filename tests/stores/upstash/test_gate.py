@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.stores.upstash_gate import TRY_AGAIN, Gate
+from gapless.stores.upstash.gate import TRY_AGAIN, Gate
 
 pytestmark = pytest.mark.virtual_time
 
@@ -45,7 +45,7 @@ async def test_a_success_opens_it_for_all_and_one_that_lasts_makes_up_for_the_pa
     gate.refuse()
     assert await refused(gate) == 60, "it had not lasted"
     gate.accept()
-    gate.forgive()
+    gate.reset_backoff()
     gate.refuse()
     assert await refused(gate) == TRY_AGAIN[0]
 

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.errors import StoreUnavailable
-from app.stores import topic, upstash_ears, upstash_gate, upstash_poll, upstash_upstream
-from tests.stores.contract.press import Heard, entries, publication
-from tests.stores.upstash_use import emulated, until
+from gapless.log.errors import StoreUnavailable
+from gapless.stores import topic
+from gapless.stores.upstash import gate as upstash_gate
+from gapless.stores.upstash import poll as upstash_poll
+from gapless.stores.upstash import subscriptions as upstash_ears
+from gapless.stores.upstash import upstream as upstash_upstream
+from tests.stores.contract.publications import Heard, entries, publication
+from tests.stores.upstash.use import emulated, until
 
 if TYPE_CHECKING:
-    from app.cursor import Position
-    from app.store import Store
-    from tests.support.valkey import Valkey
+    from gapless.log.cursor import Position
+    from gapless.log.store import Store
+    from tests.testkit.valkey import Valkey
 
 POLL = (0.05, 0.2)
 TRY_AGAIN = (0.3, 1.2)
@@ -177,7 +181,7 @@ async def test_a_request_that_lasted_makes_up_for_refusals(valkey: Valkey, monke
         await until(lambda: refused.hits >= 2, "it was tried again")
         emulator.faults.disarm(refused)
         await emulator.wait_upstreams(1)
-        gate = here._ears._gate
+        gate = here._subscriptions._gate
         assert gate._pause > TRY_AGAIN[0]
         emulator.upstreams.cut()
         await until(lambda: gate._pause == TRY_AGAIN[0], "it is forgiven")
@@ -256,7 +260,7 @@ async def test_a_notice_that_outruns_the_reply_is_not_waited_for_again(
             for _ in range(3):
                 posted += 1
                 await post(store)
-                assert store._ears._topics["gapless:0:c"][0]._doubt is None
+                assert store._subscriptions._topics["gapless:0:c"][0]._doubt is None
         assert emulator.counts["SUBSCRIBE"] == 1
 
 
@@ -284,7 +288,7 @@ async def test_who_is_suspected_wrongly_is_left_alone(valkey: Valkey) -> None:
         subscription.suspect()
         await post(there)
         await until(lambda: len(heard.positions) == 2, "so did the next")
-        assert here._ears._topics["gapless:0:c"][0]._doubt is None
+        assert here._subscriptions._topics["gapless:0:c"][0]._doubt is None
         assert emulator.counts["SUBSCRIBE"] == 1
         assert heard.calls == ["notice", "notice"]
 
@@ -312,7 +316,7 @@ async def test_above_a_bound_one_request_hears_all_the_rest(valkey: Valkey, monk
     async with emulated(valkey) as (emulator, open_store):
         here, there = open_store(), open_store()
         heards = {f"c{number}": Heard() for number in range(12)}
-        ears = {channel: await here.subscribe(channel, heard) for channel, heard in heards.items()}
+        subscriptions = {channel: await here.subscribe(channel, heard) for channel, heard in heards.items()}
         assert sorted(one.path.split(":")[0] for one in emulator.upstreams) == [
             "/psubscribe/gapless",
             *["/subscribe/gapless"] * 3,
@@ -324,13 +328,13 @@ async def test_above_a_bound_one_request_hears_all_the_rest(valkey: Valkey, monk
         assert emulator.upstreams.cut("/psubscribe/*") == 1
         for channel in list(heards)[3:]:
             await until(lambda: "heard" in heards[channel].calls, "it hears again")  # noqa: B023
-        for channel, ear in ears.items():
+        for channel, ear in subscriptions.items():
             if channel != "c11":
                 await ear.close()
         await emulator.wait_upstreams(1)
         last = await post(there, "c11")
         await until(lambda: last in heards["c11"].positions, "the last one still hears")
-        await ears["c11"].close()
+        await subscriptions["c11"].close()
         await emulator.wait_upstreams(0)
 
 
@@ -342,12 +346,12 @@ async def test_above_the_bound_each_channel_is_polled_by_itself(
         emulator.faults.arm("refuse_subscribe")
         here, there = open_store(), open_store()
         heards = {f"c{number}": Heard() for number in range(6)}
-        ears = [await here.subscribe(channel, heard) for channel, heard in heards.items()]
+        subscriptions = [await here.subscribe(channel, heard) for channel, heard in heards.items()]
         posted = {channel: await post(there, channel) for channel in heards}
         for channel, heard in heards.items():
             await until(lambda: heard.positions == [posted[channel]], "only its own was told")  # noqa: B023
         assert len(polls()) == 6
-        for ear in ears[1:]:
+        for ear in subscriptions[1:]:
             await ear.close()
         assert len(polls()) == 1
         for armed in emulator.faults.armed("refuse_subscribe"):

@@ -7,15 +7,15 @@ from itertools import pairwise
 
 import pytest
 
-from app.cursor import Position
-from app.errors import StoreUnavailable
-from app.events import Entry
-from app.stores.topic import Topic
-from app.stores.upstash_poll import POLL, POLL_GROWTH, Poller
-from tests.stores.contract.press import Heard
-from tests.support.alarm import auntil
-from tests.support.clock import advance
-from tests.support.strategies import body
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry
+from gapless.log.errors import StoreUnavailable
+from gapless.stores.topic import Topic
+from gapless.stores.upstash.poll import POLL, POLL_GROWTH, Poller
+from tests.stores.contract.publications import Heard
+from tests.testkit.alarm import auntil
+from tests.testkit.clock import advance
+from tests.testkit.strategies import body
 
 pytestmark = pytest.mark.virtual_time
 

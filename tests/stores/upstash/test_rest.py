@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from app.errors import CorruptLog, StartupRefused, StoreUnavailable
-from app.stores import upstash_rest
-from app.stores.attempts import Final
-from app.stores.upstash_rest import FlagRefused, KeysRefused, NoScript, Rest, translate
-from tests.stores.contract.press import entries, message, publication
-from tests.stores.upstash_use import emulated
-from tests.support.listener import Listener
-from tests.support.port import free_port
-from tests.support.upstash import READ_ONLY_TOKEN
-from tests.support.valkey import Valkey
+from gapless.log.errors import CorruptLog, StartupRefused, StoreUnavailable
+from gapless.stores.attempts import PermanentError
+from gapless.stores.upstash import rest as upstash_rest
+from gapless.stores.upstash.rest import FlagRefused, KeysRefused, NoScript, Rest, translate
+from tests.stores.contract.publications import entries, message, publication
+from tests.stores.upstash.use import emulated
+from tests.testkit.listener import Listener
+from tests.testkit.port import free_port
+from tests.testkit.upstash import READ_ONLY_TOKEN
+from tests.testkit.valkey import Valkey
 
 LOG = "gapless:{c}:log"
 
@@ -63,7 +63,7 @@ async def test_a_wrong_token_is_named_once_and_not_tried_again(valkey: Valkey) -
     async with emulated(valkey) as (emulator, open_store):
         for call in (lambda s: s.ping(), lambda s: s.publish(publication("c")), lambda s: s.tail("c", 1)):
             error = await unavailable(call(open_store("another")))
-            assert isinstance(error, Final)
+            assert isinstance(error, PermanentError)
             assert not error.outcome_unknown
             assert "UPSTASH_REDIS_REST_TOKEN" in error.detail
         armed = emulator.faults.arm("unauthorized")
@@ -76,7 +76,7 @@ async def test_a_read_only_token_is_found_by_the_first_ping(valkey: Valkey) -> N
         store = open_store(READ_ONLY_TOKEN)
         for call in (store.ping(), store.ping(), store.publish(publication("c"))):
             error = await unavailable(call)
-            assert isinstance(error, Final)
+            assert isinstance(error, PermanentError)
             assert "read-only token" in error.detail
         assert await store.tail("c", 1) == []
 
@@ -182,7 +182,7 @@ async def test_what_a_plan_refuses_is_said_and_not_tried_again(valkey: Valkey) -
     async with emulated(valkey) as (emulator, open_store):
         armed = emulator.faults.arm("rate_limited")
         error = await unavailable(open_store().publish(publication("c")))
-        assert isinstance(error, Final)
+        assert isinstance(error, PermanentError)
         assert "max requests limit exceeded" in error.detail
         assert armed.hits == 1
 
@@ -206,10 +206,10 @@ REFUSALS = {
     "ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'": FlagRefused,
     "ERR Dynamic keys are not allowed in Lua scripts when 'allow-key-locking' flag is set": KeysRefused,
     "WRONGTYPE Operation against a key holding the wrong kind of value": CorruptLog,
-    "WRONGPASS invalid or missing auth token": Final,
-    "NOPERM this user has no permissions to run the 'evalsha' command": Final,
-    "ERR max requests limit exceeded. Limit: 500000, Usage: 500000": Final,
-    "ERR max request size exceeded. Limit: 10485760 bytes": Final,
+    "WRONGPASS invalid or missing auth token": PermanentError,
+    "NOPERM this user has no permissions to run the 'evalsha' command": PermanentError,
+    "ERR max requests limit exceeded. Limit: 500000, Usage: 500000": PermanentError,
+    "ERR max request size exceeded. Limit: 10485760 bytes": PermanentError,
     "OOM command not allowed when used memory > 'maxmemory'": StoreUnavailable,
     "ERR internal error": StoreUnavailable,
     "ERR Error running script: execution time limit": StoreUnavailable,

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from app.errors import StoreUnavailable
-from app.stores import upstash_rest
-from app.stores.upstash_rest import AT_ONCE, Rest
-from tests.stores.upstash_use import until
-from tests.support.listener import Listener
+from gapless.log.errors import StoreUnavailable
+from gapless.stores.upstash import rest as upstash_rest
+from gapless.stores.upstash.rest import AT_ONCE, Rest
+from tests.stores.upstash.use import until
+from tests.testkit.listener import Listener
 
 PONG = b'{"result":"UE9ORw=="}'
 

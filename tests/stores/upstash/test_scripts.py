@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.errors import StoreUnavailable
-from app.store import Accepted, Repeated
-from app.stores.attempts import PAUSES
-from app.stores.upstash import Way, fitting
-from app.stores.upstash_rest import KeysRefused
-from tests.stores.contract.press import Heard, entries, message, publication
-from tests.stores.upstash_use import emulated, until
-from tests.support.valkey import Valkey
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import Accepted, Repeated
+from gapless.stores.attempts import PAUSES
+from gapless.stores.upstash.rest import KeysRefused
+from gapless.stores.upstash.store import ScriptMode, fitting
+from tests.stores.contract.publications import Heard, entries, message, publication
+from tests.stores.upstash.use import emulated, until
+from tests.testkit.valkey import Valkey
 
 LOG = "gapless:{c}:log"
 WAYS = {
@@ -161,7 +161,7 @@ async def test_a_script_that_was_stopped_at_a_key_may_have_written(
 
 
 def test_ways_are_told_in_words() -> None:
-    told = {str(Way(locked, tells)) for locked, tells in product((True, False), repeat=2)}
+    told = {str(ScriptMode(locked, notifies)) for locked, notifies in product((True, False), repeat=2)}
     assert told == {"locked", "plain", "locked, told after", "plain, told after"}
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from app.errors import StartupRefused
-from app.factory import serve_or_explain
-from app.policy import SERVER, VERCEL
-from app.stores.upstash_start import LARGEST_BODY, check
+from gapless.api.factory import serve_or_explain
+from gapless.log.errors import StartupRefused
+from gapless.platforms.policy import SERVER, VERCEL
+from gapless.stores.upstash.start import LARGEST_BODY, check
 
 GOOD = {
     "UPSTASH_REDIS_REST_URL": "https://name-12345.upstash.io",

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from app.stores.scripts import Layout
-from app.stores.upstash import UpstashStore
-from tests.support.alarm import auntil
-from tests.support.upstash import UpstashEmulator
-from tests.support.valkey import Valkey
+from gapless.stores.scripts import Layout
+from gapless.stores.upstash.store import UpstashStore
+from tests.testkit.alarm import auntil
+from tests.testkit.upstash import UpstashEmulator
+from tests.testkit.valkey import Valkey
 
 Open = Callable[[], UpstashStore]
 

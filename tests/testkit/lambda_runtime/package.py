@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.support.need import need
+from tests.testkit.need import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`python -m tests.support.upstash --redis URL --port 0`: the emulator as a process of its own.
+"""`python -m tests.testkit.upstash --redis URL --port 0`: the emulator as a process of its own.
 
 Prints its URL as the first line of its output; ends on SIGTERM or SIGINT. Controls: see `control.py`.
 """
@@ -10,12 +10,12 @@ import asyncio
 import signal
 from typing import get_args
 
-from tests.support.upstash.emulator import READ_ONLY_TOKEN, TOKEN, UpstashEmulator
-from tests.support.upstash.scripts import KeyLocking, PublishInScripts
+from tests.testkit.upstash.emulator import READ_ONLY_TOKEN, TOKEN, UpstashEmulator
+from tests.testkit.upstash.scripts import KeyLocking, PublishInScripts
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.support.upstash")
+    parser = argparse.ArgumentParser(prog="python -m tests.testkit.upstash")
     parser.add_argument("--redis", required=True, help="URL or socket path of the Valkey behind")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)

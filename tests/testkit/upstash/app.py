@@ -11,11 +11,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from tests.support.upstash import replies
-from tests.support.upstash.exchange import Exchange
-from tests.support.upstash.faults import Armed, Faults, Seen
-from tests.support.upstash.replies import ErrorReply
-from tests.support.upstash.request import (
+from tests.testkit.upstash import replies
+from tests.testkit.upstash.exchange import Exchange
+from tests.testkit.upstash.faults import Armed, Faults, Seen
+from tests.testkit.upstash.replies import ErrorReply
+from tests.testkit.upstash.request import (
     Argv,
     Asked,
     BadRequest,
@@ -25,15 +25,15 @@ from tests.support.upstash.request import (
     segments,
     token_of,
 )
-from tests.support.upstash.upstreams import Upstream, Upstreams
+from tests.testkit.upstash.upstreams import Upstream, Upstreams
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from tests.support.upstash.engine import Engine
-    from tests.support.upstash.faults import How, Kind
+    from tests.testkit.upstash.engine import Engine
+    from tests.testkit.upstash.faults import How, Kind
 
 # Upstash REST docs, "HTTP Codes": "Only HEAD, GET, POST and PUT methods are allowed."
 _METHODS: Final = frozenset({"HEAD", "GET", "POST", "PUT"})

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from tests.support.upstash import replies
-from tests.support.upstash.request import command_name
+from tests.testkit.upstash import replies
+from tests.testkit.upstash.request import command_name
 
 if TYPE_CHECKING:
-    from tests.support.upstash.database import Database
-    from tests.support.upstash.replies import ErrorReply, Reply
-    from tests.support.upstash.request import Argv
+    from tests.testkit.upstash.database import Database
+    from tests.testkit.upstash.replies import ErrorReply, Reply
+    from tests.testkit.upstash.request import Argv
 
 
 def _names(reply: Reply) -> frozenset[str]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 from starlette.routing import Route, Router
 
-from tests.support.upstash.counts import total
+from tests.testkit.upstash.counts import total
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from tests.support.upstash.emulator import UpstashEmulator
+    from tests.testkit.upstash.emulator import UpstashEmulator
 
 
 def control_app(emulator: UpstashEmulator) -> Router:

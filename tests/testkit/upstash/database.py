@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import ResponseError
 
-from tests.support.upstash.counts import billed
-from tests.support.upstash.replies import ErrorReply, Reply
+from tests.testkit.upstash.counts import billed
+from tests.testkit.upstash.replies import ErrorReply, Reply
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
-    from tests.support.upstash.request import Argv
+    from tests.testkit.upstash.request import Argv
 
 _STATS: Argv = (b"INFO", b"commandstats")
 _REPLICATION: Argv = (b"INFO", b"replication")

@@ -6,25 +6,25 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
-from tests.support.alarm import auntil
-from tests.support.upstash.app import App
-from tests.support.upstash.catalog import Catalog
-from tests.support.upstash.control import control_app
-from tests.support.upstash.counts import total
-from tests.support.upstash.database import Database
-from tests.support.upstash.engine import Engine
-from tests.support.upstash.faults import Faults
-from tests.support.upstash.listener import Listener
-from tests.support.upstash.replica import Replica
-from tests.support.upstash.scripts import KeyLocking, PublishInScripts, Scripts
+from tests.testkit.alarm import auntil
+from tests.testkit.upstash.app import App
+from tests.testkit.upstash.catalog import Catalog
+from tests.testkit.upstash.control import control_app
+from tests.testkit.upstash.counts import total
+from tests.testkit.upstash.database import Database
+from tests.testkit.upstash.engine import Engine
+from tests.testkit.upstash.faults import Faults
+from tests.testkit.upstash.listener import Listener
+from tests.testkit.upstash.replica import Replica
+from tests.testkit.upstash.scripts import KeyLocking, PublishInScripts, Scripts
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from starlette.types import Scope
 
-    from tests.support.upstash.faults import How
-    from tests.support.upstash.upstreams import Upstreams
+    from tests.testkit.upstash.faults import How
+    from tests.testkit.upstash.upstreams import Upstreams
 
 TOKEN = "standard-token"
 READ_ONLY_TOKEN = "read-only-token"

@@ -6,16 +6,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.support.upstash.faults import Armed, Faults, Seen
-from tests.support.upstash.replies import ErrorReply, Reply
-from tests.support.upstash.request import Argv, Asked, command_name
-from tests.support.upstash.scripts import ScriptRefused
+from tests.testkit.upstash.faults import Armed, Faults, Seen
+from tests.testkit.upstash.replies import ErrorReply, Reply
+from tests.testkit.upstash.request import Argv, Asked, command_name
+from tests.testkit.upstash.scripts import ScriptRefused
 
 if TYPE_CHECKING:
-    from tests.support.upstash.catalog import Catalog
-    from tests.support.upstash.database import Database, Ran
-    from tests.support.upstash.replica import Replica
-    from tests.support.upstash.scripts import Scripts
+    from tests.testkit.upstash.catalog import Catalog
+    from tests.testkit.upstash.database import Database, Ran
+    from tests.testkit.upstash.replica import Replica
+    from tests.testkit.upstash.scripts import Scripts
 
 
 @dataclass(frozen=True)

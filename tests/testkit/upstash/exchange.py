@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
-    from tests.support.upstash.faults import How
+    from tests.testkit.upstash.faults import How
 
 
 class Exchange:

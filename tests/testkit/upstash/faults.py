@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from tests.support.upstash.request import Argv, command_name
+from tests.testkit.upstash.request import Argv, command_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import uvicorn
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Scope
 
-    from tests.support.upstash.faults import How
+    from tests.testkit.upstash.faults import How
 
 # Seconds. A connection that the server closed as idle would look like a fault that nobody armed.
 _KEEP_ALIVE = 3600

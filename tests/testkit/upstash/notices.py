@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.support.upstash.faults import Faults, How, Seen
+from tests.testkit.upstash.faults import Faults, How, Seen
 
 if TYPE_CHECKING:
-    from tests.support.upstash.faults import Armed
+    from tests.testkit.upstash.faults import Armed
 
 
 @dataclass(frozen=True)

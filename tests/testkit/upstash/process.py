@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.support.process import Process
-from tests.support.upstash.emulator import READ_ONLY_TOKEN, TOKEN
+from tests.testkit.process import Process
+from tests.testkit.upstash.emulator import READ_ONLY_TOKEN, TOKEN
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from tests.support.upstash.faults import How, Kind
+    from tests.testkit.upstash.faults import How, Kind
 
 
 class EmulatorProcess:
@@ -28,7 +28,7 @@ class EmulatorProcess:
     read_only_token = READ_ONLY_TOKEN
 
     def __init__(self, valkey: str, *arguments: str) -> None:
-        self._argv = [sys.executable, "-m", "tests.support.upstash", "--redis", valkey, *arguments]
+        self._argv = [sys.executable, "-m", "tests.testkit.upstash", "--redis", valkey, *arguments]
 
     def __enter__(self) -> Self:
         self.process = Process("upstash emulator", self._argv)

@@ -15,14 +15,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from tests.support.alarm import auntil
-from tests.support.upstash.database import Database
-from tests.support.valkey import start_valkey
+from tests.testkit.alarm import auntil
+from tests.testkit.upstash.database import Database
+from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.upstash.faults import Armed
+    from tests.testkit.upstash.faults import Armed
 
 _CHUNK = 65_536
 _SYNC_DELAY = (b"CONFIG", b"SET", b"repl-diskless-sync-delay")

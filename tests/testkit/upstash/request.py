@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote_to_bytes
 
-from tests.support.upstash import replies
-from tests.support.upstash.replies import ErrorReply
+from tests.testkit.upstash import replies
+from tests.testkit.upstash.replies import ErrorReply
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -7,11 +7,11 @@ from hashlib import sha1
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from tests.support.upstash import replies
-from tests.support.upstash.request import Argv, command_name
+from tests.testkit.upstash import replies
+from tests.testkit.upstash.request import Argv, command_name
 
 if TYPE_CHECKING:
-    from tests.support.upstash.replies import ErrorReply
+    from tests.testkit.upstash.replies import ErrorReply
 
 PublishInScripts = Literal["accept", "refuse_in_locked", "refuse_always"]
 KeyLocking = Literal["accept", "refuse"]

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.support.upstash.database import next_push
-from tests.support.upstash.notices import End, Notices
+from tests.testkit.upstash.database import next_push
+from tests.testkit.upstash.notices import End, Notices
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from redis.asyncio.connection import AbstractConnection
 
-    from tests.support.upstash.faults import Faults, How
+    from tests.testkit.upstash.faults import Faults, How
 
 
 class Upstream:

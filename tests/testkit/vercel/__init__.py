@@ -5,9 +5,9 @@ In a test:
         ...  # speak HTTP with fn.url
 """
 
-from tests.support.vercel.build import BuildError, build, kept_in, sources
-from tests.support.vercel.bundle import Bundle
-from tests.support.vercel.function import GRACE, Farewell, VercelFunction
-from tests.support.vercel.instance import Instance
+from tests.testkit.vercel.build import BuildError, build, kept_in, sources
+from tests.testkit.vercel.bundle import Bundle
+from tests.testkit.vercel.function import GRACE, Farewell, VercelFunction
+from tests.testkit.vercel.instance import Instance
 
 __all__ = ["GRACE", "BuildError", "Bundle", "Farewell", "Instance", "VercelFunction", "build", "kept_in", "sources"]

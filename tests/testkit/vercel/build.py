@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.support.vercel.bundle import Bundle, collect, load
-from tests.support.vercel.toolchain import Toolchain, toolchain
+from tests.testkit.vercel.bundle import Bundle, collect, load
+from tests.testkit.vercel.toolchain import Toolchain, toolchain
 
 # Finished builds are kept by the hash of their sources, so that a test run without a change does not build.
 _KEPT = Path(__file__).parents[3] / ".vercel" / "builds"

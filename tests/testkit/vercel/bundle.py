@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.vercel.toolchain import PYTHON
+from tests.testkit.vercel.toolchain import PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

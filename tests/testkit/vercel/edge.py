@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from tests.support.vercel.exchange import Cut, Exchange, to_function
-from tests.support.vercel.http import Head
+from tests.testkit.vercel.exchange import Cut, Exchange, to_function
+from tests.testkit.vercel.http import Head
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.support.vercel.instance import Instance
+    from tests.testkit.vercel.instance import Instance
 
 # 4.5 MB, the largest body of a request that Vercel takes.
 _LARGEST_BODY = 4_500_000

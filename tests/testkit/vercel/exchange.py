@@ -7,13 +7,13 @@ import contextlib
 import secrets
 from typing import TYPE_CHECKING
 
-from tests.support.vercel.http import BodyEnd, Head, reply
+from tests.testkit.vercel.http import BodyEnd, Head, reply
 
 if TYPE_CHECKING:
     from collections import Counter
     from datetime import datetime
 
-    from tests.support.vercel.instance import Instance
+    from tests.testkit.vercel.instance import Instance
 
 # An address that is nobody's (RFC 5737): what a function may see of a browser is never loopback.
 CLIENT = "203.0.113.7"

@@ -8,14 +8,14 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
-from tests.support.vercel.edge import Edge, Rules
-from tests.support.vercel.instance import Instance
+from tests.testkit.vercel.edge import Edge, Rules
+from tests.testkit.vercel.instance import Instance
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
 
-    from tests.support.vercel.bundle import Bundle
+    from tests.testkit.vercel.bundle import Bundle
 
 # What a function has between SIGTERM and its end, in seconds (Vercel's Functions API reference).
 GRACE = 0.5

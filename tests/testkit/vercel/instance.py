@@ -10,13 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.support.alarm import auntil
-from tests.support.process import Process
+from tests.testkit.alarm import auntil
+from tests.testkit.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.support.vercel.bundle import Bundle
+    from tests.testkit.vercel.bundle import Bundle
 
 # A message holds one line of log at most; Vercel's own limit for a line is 256 KB.
 _LONGEST_MESSAGE = 4 * 1024 * 1024

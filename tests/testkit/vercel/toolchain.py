@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.need import need
+from tests.testkit.need import need
 
 # The Python that Vercel takes for this project: its default, and within `requires-python`.
 PYTHON = "3.12"

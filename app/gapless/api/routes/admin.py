@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from app.frames import timestamp
-from app.routes.caller import WriterDep
-from app.routes.deps import ChannelPath, ServiceDep
-from app.routes.problems import describe
+from gapless.api.authentication import WriterDep
+from gapless.api.dependencies import ChannelPath, ServiceDep
+from gapless.api.problems import describe
+from gapless.channels.frames import timestamp
 
 router = APIRouter(tags=["admin"])
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from app.errors import Refused, StoreMisconfigured, StoreUnavailable
-from app.routes.deps import Service, ServiceDep
-from app.routes.loopback import why_not_local
-from app.routes.problems import RETRY_AFTER, describe, problem
+from gapless.api.dependencies import Service, ServiceDep
+from gapless.api.loopback import why_not_local
+from gapless.api.problems import RETRY_AFTER, describe, problem
+from gapless.log.errors import Refused, StoreMisconfigured, StoreUnavailable
 
 router = APIRouter(tags=["health"])
 
@@ -50,11 +50,11 @@ async def readyz(request: Request, service: ServiceDep) -> Any:
 
 async def _may_know(request: Request, service: Service) -> bool:
     """Where the store is, and how it does, is nobody else's business."""
-    if service.keys is None:
+    if service.verifier is None:
         return why_not_local(request.scope, service.origins) is None
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     token = token if scheme.lower() == "bearer" else request.cookies.get("gapless_token", "")
     try:
-        return bool(token) and (await service.keys.verify(token)).admin
+        return bool(token) and (await service.verifier.verify(token)).admin
     except (Refused, StoreUnavailable):
         return False

@@ -11,25 +11,26 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app import history as past
-from app.cursor import Position, parse_position
-from app.errors import StoreUnavailable, Unprocessable
-from app.events import Gap
-from app.feed import Feed
-from app.feeds import Visitor
-from app.frames import Frame, gap_json
-from app.history import Page
-from app.limits import READ_UNIT
-from app.policy import Mode
-from app.reading import fit
-from app.routes.admission import admit
-from app.routes.caller import AddressDep, ReaderDep
-from app.routes.deps import ChannelPath, Service, ServiceDep
-from app.routes.leaving import Gone, Leaving, unless_gone
-from app.routes.problems import describe
-from app.routes.remaining import remaining
-from app.store import MOST_BYTES, NEWEST, SLICE, Room
-from app.turn import MOST_BYTES as MOST_WHOLE
+from gapless.api.admission import admit
+from gapless.api.authentication import AddressDep, ReaderDep
+from gapless.api.dependencies import ChannelPath, Service, ServiceDep
+from gapless.api.problems import describe
+from gapless.auth.rates import READ_UNIT
+from gapless.channels.feed import Feed
+from gapless.channels.feeds import Visitor
+from gapless.channels.frames import Frame
+from gapless.delivery.buffered import MOST_BYTES as MOST_WHOLE
+from gapless.delivery.mode import Mode
+from gapless.delivery.session import fit
+from gapless.delivery.sse import gap_json
+from gapless.log.cursor import Position, parse_position
+from gapless.log.entries import Gap
+from gapless.log.errors import StoreUnavailable, Unprocessable
+from gapless.log.store import MOST_BYTES, NEWEST, SLICE, Room
+from gapless.platforms.remaining import remaining
+from gapless.platforms.shutdown import Gone, ServerShutdown, unless_gone
+from gapless.services import history as past
+from gapless.services.history import Page
 
 router = APIRouter(tags=["messages"])
 
@@ -97,7 +98,7 @@ async def history(
     visitor = admit(service, grant, address, opens=bool(wait))
     room = Room(limit, MOST_BYTES if service.policy.mode is Mode.STREAMING else MOST_WHOLE)
     if after:
-        left = remaining(request.scope, service.policy.platform, service.wall())
+        left = remaining(request.scope, service.policy.platform, service.clock())
         until = asyncio.get_running_loop().time() + service.policy.patience(wait or 0, left)
         try:
             async with service.departure.unless(request.scope.get("server")), unless_gone(request.receive):
@@ -105,14 +106,14 @@ async def history(
         except Gone:
             request.scope["gapless.note"] = "left"
             return Response()
-        except Leaving:
+        except ServerShutdown:
             return _reply(channel, _nothing_yet(after))
     if before:
         position = parse_position(before)
         if position is None or not position.seq:
             raise Unprocessable("before is not the id of a message.")
         visitor.pay(SLICE)
-        page = await past.before(service.store, channel, position, room, service.wall())
+        page = await past.before(service.store, channel, position, room, service.clock())
     else:
         page = await _newest(service, visitor, channel, room)
     visitor.pay(sum(frame.size for frame in page.frames) // READ_UNIT)
@@ -126,7 +127,7 @@ async def _newest(service: Service, visitor: Visitor, channel: str, room: Room) 
     if feed is not None and held is not None:
         return Page(past.last_that_fit(held, room), feed.head)
     visitor.pay(NEWEST)
-    return await past.newest(service.store, channel, room, service.wall())
+    return await past.newest(service.store, channel, room, service.clock())
 
 
 async def _after(service: Service, visitor: Visitor, channel: str, text: str, room: Room, until: float) -> Page:
@@ -135,16 +136,16 @@ async def _after(service: Service, visitor: Visitor, channel: str, text: str, ro
         position = parse_position(text)
         if position is None:
             gap = await feed.unknown()
-            stretch = await feed.after(gap.resume, room)
-            return _page(stretch.frames, room, gap.resume, gap)
-        stretch = await feed.after(position, room)
-        if not stretch.frames and stretch.gap is None:
+            result = await feed.after(gap.resume, room)
+            return _page(result.frames, room, gap.resume, gap)
+        result = await feed.after(position, room)
+        if not result.frames and result.gap is None:
             await _news(feed, position, until)
-            stretch = await feed.after(position, room)
-        if stretch.gap is not None:
-            rest = await feed.after(stretch.gap.resume, room)
-            return _page(rest.frames, room, stretch.gap.resume, stretch.gap)
-        return _page(stretch.frames, room, position, None)
+            result = await feed.after(position, room)
+        if result.gap is not None:
+            rest = await feed.after(result.gap.resume, room)
+            return _page(rest.frames, room, result.gap.resume, result.gap)
+        return _page(result.frames, room, position, None)
 
 
 def _nothing_yet(text: str) -> Page:

@@ -8,18 +8,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header
 from starlette.responses import JSONResponse
 
-from app.cursor import new_epoch
-from app.errors import Conflict, TooMany, Unprocessable
-from app.events import Draft
-from app.frames import timestamp
-from app.grant import Grant
-from app.limits import subject_of
-from app.models import Message, drafts_of, read_messages
-from app.routes.caller import AddressDep, WriterDep
-from app.routes.deps import BodyDep, ChannelPath, Service, ServiceDep
-from app.routes.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
-from app.routes.problems import describe
-from app.store import Accepted, KeyConflict, Limited, Outcome, Publication, Rate, Repeated
+from gapless.api.authentication import AddressDep, WriterDep
+from gapless.api.dependencies import BodyDep, ChannelPath, Service, ServiceDep
+from gapless.api.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
+from gapless.api.problems import describe
+from gapless.api.schemas import Message, drafts_of, read_messages
+from gapless.auth.grant import Grant
+from gapless.auth.rates import subject_of
+from gapless.channels.frames import timestamp
+from gapless.log.cursor import new_epoch
+from gapless.log.entries import Draft
+from gapless.log.errors import Conflict, TooMany, Unprocessable
+from gapless.log.store import Accepted, KeyConflict, Limited, Outcome, Publication, Rate, Repeated
 
 router = APIRouter(tags=["messages"])
 
@@ -136,7 +136,7 @@ def _publication(
     service: Service, channel: str, drafts: tuple[Draft, ...], key: str | None, rate: Rate | None
 ) -> Publication:
     """The messages with what only the service can give: time and chance."""
-    now = service.wall()
+    now = service.clock()
     return Publication(
         channel,
         drafts,

@@ -13,20 +13,21 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.errors import Busy, Refused, StoreUnavailable
-from app.events import End
-from app.frames import end
-from app.grant import Grant
-from app.policy import Mode, jittered
-from app.reading import RETRY_UNAVAILABLE, Start, Terms
-from app.routes.admission import admit
-from app.routes.caller import AddressDep, ReaderDep
-from app.routes.deps import ChannelPath, ChannelsDep, Service, ServiceDep, start
-from app.routes.deps import service as service_of
-from app.routes.leaving import Gone, Leaving, unless_gone
-from app.routes.problems import describe
-from app.routes.remaining import remaining
-from app.turn import Turn
+from gapless.api.admission import admit
+from gapless.api.authentication import AddressDep, ReaderDep
+from gapless.api.dependencies import ChannelPath, ChannelsDep, Service, ServiceDep, start
+from gapless.api.dependencies import service as service_of
+from gapless.api.problems import describe
+from gapless.auth.grant import Grant
+from gapless.delivery.buffered import BufferedResponse
+from gapless.delivery.end import End
+from gapless.delivery.mode import Mode
+from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
+from gapless.delivery.session import Start, StreamLimits
+from gapless.delivery.sse import end
+from gapless.log.errors import Busy, Refused, StoreUnavailable
+from gapless.platforms.remaining import remaining
+from gapless.platforms.shutdown import Gone, ServerShutdown, unless_gone
 
 _log = logging.getLogger("gapless.problems")
 
@@ -43,14 +44,14 @@ class StreamRoute(APIRoute):
                 return await handler(request)
             except StoreUnavailable as error:
                 _log.warning("unavailable: %s", error.detail)
-                return _ended(End.UNAVAILABLE, service_of(request).dice())
+                return _ended(End.UNAVAILABLE, service_of(request).random())
             except Busy:
-                return _ended(End.BUSY, service_of(request).dice())
+                return _ended(End.BUSY, service_of(request).random())
             except (Refused, RequestValidationError, HTTPException):
                 raise
             except Exception:  # a defect of ours, which the client must outlive
                 _log.exception("a stream could not begin")
-                return _ended(End.UNAVAILABLE, service_of(request).dice())
+                return _ended(End.UNAVAILABLE, service_of(request).random())
 
         return handle
 
@@ -132,45 +133,45 @@ class Asked:
 async def _open(request: Request, service: Service, asked: Asked) -> Response:
     """A stream that lives as long as platform and token let it; where bodies are handed over whole, one turn."""
     asked.grant.must_subscribe(asked.channels)
-    terms = _terms(request, service, asked.grant)
+    limits = _limits(request, service, asked.grant)
     visitor = None if request.method == "HEAD" else admit(service, asked.grant, asked.address, opens=True)
     if service.policy.mode is Mode.STREAMING or request.method == "HEAD":
-        from app.routes.live import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
+        from gapless.api.event_stream import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
         departure = service.departure
-        return LiveResponse(service.feeds, departure, visitor, asked.channels, asked.begin, terms, request.scope)
+        return LiveResponse(service.feeds, departure, visitor, asked.channels, asked.begin, limits, request.scope)
     try:
         async with (
             service.departure.unless(request.scope.get("server")),
             unless_gone(request.receive),
             service.feeds.open(asked.channels, visitor) as feeds,
         ):
-            turn = Turn(feeds, asked.begin, terms)
-            body = await turn.collect()
+            buffered = BufferedResponse(feeds, asked.begin, limits)
+            body = await buffered.collect()
     except Gone:
         request.scope["gapless.note"] = "turn left"
         return _whole(b"")
-    except Leaving:
-        return _whole(end(End.SHUTDOWN, retry=jittered(terms.retry_ms, terms.dice)))
-    request.scope["gapless.note"] = f"turn messages={turn.messages}"
+    except ServerShutdown:
+        return _whole(end(End.SHUTDOWN, retry=jittered(limits.retry_ms, limits.random)))
+    request.scope["gapless.note"] = f"turn messages={buffered.messages}"
     return _whole(body)
 
 
-def _terms(request: Request, service: Service, grant: Grant) -> Terms:
+def _limits(request: Request, service: Service, grant: Grant) -> StreamLimits:
     """The shortest of what the setting, the platform and the token allow."""
-    settings, policy, dice = service.settings, service.policy, service.dice()
-    now = service.wall()
-    lifetime = policy.lifetime(settings.lifetime, remaining(request.scope, policy.platform, now), dice)
+    settings, policy, random = service.settings, service.policy, service.random()
+    now = service.clock()
+    lifetime = policy.lifetime(settings.lifetime, remaining(request.scope, policy.platform, now), random)
     left = grant.seconds_left(now)
-    last_word = End.DEADLINE
+    deadline_reason = End.DEADLINE
     if left is not None and left < lifetime:
-        lifetime, last_word = left, End.AUTH
-    return Terms(lifetime, settings.heartbeat, settings.retry_ms, dice, last_word)
+        lifetime, deadline_reason = left, End.AUTH
+    return StreamLimits(lifetime, settings.heartbeat, settings.retry_ms, random, deadline_reason)
 
 
-def _ended(reason: End, dice: float) -> Response:
+def _ended(reason: End, random: float) -> Response:
     """A stream that says only why there is none now, and when to come back."""
-    return _whole(end(reason, retry=jittered(RETRY_UNAVAILABLE, dice)))
+    return _whole(end(reason, retry=jittered(RETRY_UNAVAILABLE, random)))
 
 
 def _whole(body: bytes) -> Response:

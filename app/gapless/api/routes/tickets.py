@@ -8,11 +8,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse
 
-from app.errors import Unprocessable
-from app.models import CHANNEL, MOST_CHANNELS, explain, read_json
-from app.routes.caller import WriterDep
-from app.routes.deps import BodyDep, ServiceDep, must_be_channels
-from app.routes.problems import describe
+from gapless.api.authentication import WriterDep
+from gapless.api.dependencies import BodyDep, ServiceDep, must_be_channels
+from gapless.api.problems import describe
+from gapless.api.schemas import CHANNEL, MOST_CHANNELS, explain, read_json
+from gapless.log.errors import Unprocessable
 
 router = APIRouter(tags=["access"])
 
@@ -65,9 +65,9 @@ async def tickets(grant: WriterDep, raw: BodyDep, service: ServiceDep) -> JSONRe
     if service.tickets is None:
         raise Unprocessable(
             "This service makes no tickets: it asks for no tokens."
-            if service.keys is None
+            if service.verifier is None
             else "This service makes no tickets: set GAPLESS_TICKET_SECRET."
         )
-    ticket, ends = service.tickets.make(grant, asked.channels, service.wall())
+    ticket, ends = service.tickets.make(grant, asked.channels, service.clock())
     expires = datetime.fromtimestamp(ends, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return JSONResponse({"ticket": ticket, "expires": expires}, 201)

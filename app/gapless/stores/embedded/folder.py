@@ -10,7 +10,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from app.errors import StartupRefused
+from gapless.log.errors import StartupRefused
 
 _SOCKET_LIMIT = 103
 """Bytes of a unix socket's path: 107 on Linux, 103 on macOS."""

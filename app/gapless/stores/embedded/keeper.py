@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from app.stores.embedded import EmbeddedUnavailable, EmbeddedValkey
+from gapless.stores.embedded.valkey import EmbeddedUnavailable, EmbeddedValkey
 
 LOOK = 0.25
 """Seconds between looks; readers wait that long, at most, and a start, for a server that died."""

@@ -10,7 +10,7 @@ import subprocess
 from importlib import import_module
 from pathlib import Path
 
-from app.stores.embedded_folder import EmbeddedUnavailable
+from gapless.stores.embedded.folder import EmbeddedUnavailable
 
 LOG_NAME = "valkey.log"
 

@@ -1,4 +1,5 @@
-"""The embedded Valkey as a store, for servers that do not start it themselves: `uvicorn app.main:app` on a laptop."""
+"""The embedded Valkey as a store, for servers that do not start it themselves: `uvicorn gapless.asgi:app` on a
+laptop."""
 
 from __future__ import annotations
 
@@ -6,10 +7,10 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from app.stores.embedded import EmbeddedValkey
-from app.stores.embedded_keeper import Keeper
-from app.stores.redis import RedisStore
-from app.stores.scripts import Layout
+from gapless.stores.embedded.keeper import Keeper
+from gapless.stores.embedded.valkey import EmbeddedValkey
+from gapless.stores.redis.store import RedisStore
+from gapless.stores.scripts import Layout
 
 
 class LocalStore(RedisStore):

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from app.stores.embedded_folder import EmbeddedUnavailable, held, is_at, locked, own_folder, socket_path, take
-from app.stores.embedded_resp import ask
-from app.stores.embedded_server import LOG_NAME, binary, last_words, spawn
+from gapless.stores.embedded.folder import EmbeddedUnavailable, held, is_at, locked, own_folder, socket_path, take
+from gapless.stores.embedded.resp import ask
+from gapless.stores.embedded.server import LOG_NAME, binary, last_words, spawn
 
 if TYPE_CHECKING:
     import subprocess

@@ -7,10 +7,10 @@ from typing import Any
 
 from redis import exceptions
 
-from app.errors import StoreMisconfigured, StoreUnavailable
-from app.stores.redis_lines import Line, said, send
-from app.stores.refusals import RIGHTS, Final, read_refusal
-from app.stores.scripts import Layout, load
+from gapless.log.errors import StoreMisconfigured, StoreUnavailable
+from gapless.stores.redis.lines import Line, said, send
+from gapless.stores.refusals import RIGHTS, PermanentError, read_refusal
+from gapless.stores.scripts import Layout, load
 
 NOBODYS = "~check"
 """In the place of a channel's name, which can't begin so."""
@@ -89,11 +89,13 @@ async def _explained(call: Call, error: StoreUnavailable) -> StoreUnavailable:
     """What the refusal of a write means for whoever has set this up."""
     detail = error.detail
     if "READONLY" in detail:
-        return Final("REDIS_URL leads to a read-only replica; it must lead to the primary")
+        return PermanentError("REDIS_URL leads to a read-only replica; it must lead to the primary")
     if "OOM" in detail:
-        return Final("Redis is full (maxmemory) and evicts nothing; nothing can be published until it has room")
+        return PermanentError(
+            "Redis is full (maxmemory) and evicts nothing; nothing can be published until it has room"
+        )
     if "unknown command" in detail and b"_mode:sentinel" in await _server(call):
-        return Final("REDIS_URL leads to a Sentinel; it must lead to the primary itself")
+        return PermanentError("REDIS_URL leads to a Sentinel; it must lead to the primary itself")
     return error
 
 
@@ -106,8 +108,8 @@ async def _server(call: Call) -> bytes:
 
 def _named(name: str, refusal: StoreUnavailable) -> StoreUnavailable:
     """With the command, or the kind of names, that its user may not use."""
-    if not isinstance(refusal, Final):
+    if not isinstance(refusal, PermanentError):
         return refusal
     if "pub/sub channels" in refusal.detail or "our keys" in refusal.detail:
         return refusal
-    return Final(f"Redis refuses: its user may not run {name}; {RIGHTS}")
+    return PermanentError(f"Redis refuses: its user may not run {name}; {RIGHTS}")

@@ -16,13 +16,13 @@ from redis import exceptions
 from redis.asyncio import Connection
 from redis.crc import key_slot
 
-from app.ending import end
-from app.errors import StoreUnavailable
-from app.stores.keyspace import PAGE, read_scan
-from app.stores.redis_lines import Single, Unreachable
-from app.stores.redis_url import Place
-from app.stores.refusals import Later
-from app.stores.topic import CLOSED
+from gapless.log.errors import StoreUnavailable
+from gapless.runtime.tasks import end
+from gapless.stores.keyspace import PAGE, read_scan
+from gapless.stores.redis.lines import Standalone, Unreachable
+from gapless.stores.redis.url import Place
+from gapless.stores.refusals import Later
+from gapless.stores.topic import CLOSED
 
 REDIRECTIONS = 5
 """How often a command is sent elsewhere before the nodes are taken to disagree."""
@@ -55,7 +55,7 @@ class Cluster:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._seed = Address(place.host, place.port)
-        self._lines: dict[Address, Single] = {}
+        self._lines: dict[Address, Standalone] = {}
         self._reached: set[Address] = set()
         self._map: list[Slots] = []
         self._stale = True
@@ -184,12 +184,12 @@ class Cluster:
             await self._lines[address].close()
             del self._lines[address]
 
-    def _at(self, address: Address) -> Single:
+    def _at(self, address: Address) -> Standalone:
         """The way to a node."""
         if self._closed:
             raise StoreUnavailable(CLOSED)
         if address not in self._lines:
-            self._lines[address] = Single(self._place._replace(host=address.host, port=address.port))
+            self._lines[address] = Standalone(self._place._replace(host=address.host, port=address.port))
         return self._lines[address]
 
 

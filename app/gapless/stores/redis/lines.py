@@ -1,4 +1,4 @@
-"""How commands get to a Redis: to one server through a bounded pool; `redis_cluster.py` is made of several of these.
+"""How commands get to a Redis: to one server through a bounded pool; `cluster.py` is made of several of these.
 
 redis-py's own retries are off: it can't know what may be repeated.
 """
@@ -13,13 +13,13 @@ from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from app.errors import StoreUnavailable
-from app.stores import redis_pool
-from app.stores.keyspace import PAGE, read_scan
-from app.stores.redis_pool import LOST, Pool
-from app.stores.redis_url import Place
-from app.stores.refusals import Full, leads_elsewhere, read_refusal
-from app.stores.topic import CLOSED
+from gapless.log.errors import StoreUnavailable
+from gapless.stores.keyspace import PAGE, read_scan
+from gapless.stores.redis import pool as redis_pool
+from gapless.stores.redis.pool import LOST, Pool
+from gapless.stores.redis.url import Place
+from gapless.stores.refusals import Full, leads_elsewhere, read_refusal
+from gapless.stores.topic import CLOSED
 
 CONNECT_TIMEOUT = 2.0
 REPLY_TIMEOUT = 3.0
@@ -61,7 +61,7 @@ class Line(Protocol):
         """Close every connection."""
 
 
-class Single:
+class Standalone:
     """One server."""
 
     def __init__(self, place: Place) -> None:
@@ -189,7 +189,7 @@ def _recipe(place: Place) -> tuple[type[Any], dict[str, Any]]:
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
         "driver_info": None,
-        "health_check_interval": redis_pool.RESTED,
+        "health_check_interval": redis_pool.IDLE_CHECK_AFTER,
         **dict(place.options),
     }
     if place.path is not None:

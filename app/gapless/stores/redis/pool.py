@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from redis import exceptions
 
-RESTED = 5.0
+IDLE_CHECK_AFTER = 5.0
 """Seconds of rest after which a connection must answer a PING before it is used: a process that was frozen, or a route
 that is gone, says nothing of a peer that has closed, and what is sent to it might have been written."""
 KEPT = 20.0

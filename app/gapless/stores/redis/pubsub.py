@@ -1,4 +1,4 @@
-"""Ears over TCP: one pub/sub connection per process for all channels, which knows when it can't hear.
+"""Subscriptions over TCP: one pub/sub connection per process for all channels, which knows when it can't hear.
 
 redis-py's PubSub reconnects in silence and returns from `subscribe` before the server has answered. Here a subscription
 begins with the acknowledgement, a loss is told to every listener, and so is the moment from which all is heard again.
@@ -16,11 +16,11 @@ from typing import Any
 from redis import exceptions
 from redis.asyncio import Connection
 
-from app.ending import end
-from app.errors import StoreUnavailable
-from app.store import Listener
-from app.stores.redis_lines import said, send
-from app.stores.topic import CLOSED, Topic
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import Listener
+from gapless.runtime.tasks import end
+from gapless.stores.redis.lines import said, send
+from gapless.stores.topic import CLOSED, Topic
 
 ACK_TIMEOUT = 3.0
 PING_EVERY = 15.0
@@ -31,7 +31,7 @@ _LOST = (exceptions.RedisError, OSError, TimeoutError, StoreUnavailable)
 _log = logging.getLogger("gapless.store")
 
 
-class Ears:
+class Subscriptions:
     """Subscriptions over one connection, opened with the first and closed with the last."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
@@ -40,7 +40,7 @@ class Ears:
         self._session: _Session | None = None
         self._closed = False
 
-    async def subscribe(self, name: str, channel: str, listener: Listener) -> _Ear:
+    async def subscribe(self, name: str, channel: str, listener: Listener) -> _Subscription:
         """Listen to a topic; returns once the server has acknowledged, or raises StoreUnavailable."""
         if self._closed:
             raise StoreUnavailable(CLOSED)
@@ -48,7 +48,7 @@ class Ears:
         known = self._topics.get(key)
         topic = self._topics[key] = known or Topic(channel)
         topic.listeners.append(listener)
-        ear = _Ear(self, key, listener)
+        subscription = _Subscription(self, key, listener)
         try:
             if self._session is None:
                 self._session = _Session(self._connect, self._topics)
@@ -56,9 +56,9 @@ class Ears:
                 await self._session.send("SUBSCRIBE", key)
             await topic.opened(ACK_TIMEOUT)
         except BaseException:
-            await ear.close()
+            await subscription.close()
             raise
-        return ear
+        return subscription
 
     def suspect(self, key: bytes) -> None:
         """The log held what this topic was not told: unless word of it comes soon, listen elsewhere."""
@@ -170,7 +170,7 @@ class _Session:
     async def _listen(self, connection: Connection) -> None:
         """Read for as long as the server shows signs of life: the acknowledgement, then one answer, at least, per PING.
 
-        A node that is cut off from its cluster answers, too, and hears nothing: see `Ears.suspect`.
+        A node that is cut off from its cluster answers, too, and hears nothing: see `Subscriptions.suspect`.
         """
         silent = True
         while not self._over and self._limit is not None:  # a cancellation may be swallowed, what it was for is not
@@ -197,18 +197,18 @@ class _Session:
                 self._topics[key].hear()  # an acknowledgement from before an UNSUBSCRIBE promises nothing
 
 
-class _Ear:
+class _Subscription:
     """One subscription."""
 
-    def __init__(self, ears: Ears, key: bytes, listener: Listener) -> None:
-        self._ears = ears
+    def __init__(self, subscriptions: Subscriptions, key: bytes, listener: Listener) -> None:
+        self._subscriptions = subscriptions
         self._key = key
         self._listener = listener
 
     def suspect(self) -> None:
         """See the port. PING watches over the connection all the time, but not over what lies behind it."""
-        self._ears.suspect(self._key)
+        self._subscriptions.suspect(self._key)
 
     async def close(self) -> None:
         """See the port."""
-        await self._ears.forget(self._key, self._listener)
+        await self._subscriptions.forget(self._key, self._listener)

@@ -1,6 +1,6 @@
 """Redis or Valkey over TCP or a unix socket, one server or a cluster, through redis-py; reconnects by itself.
 
-Commands go over a line (`redis_lines.py`); all channels of a process share one pub/sub connection (`redis_pubsub.py`).
+Commands go over a line (`lines.py`); all channels of a process share one pub/sub connection (`pubsub.py`).
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from typing import Any, TypeVar
 from redis import exceptions
 from redis.asyncio import Connection
 
-from app.cursor import Position
-from app.ending import end
-from app.errors import StoreUnavailable
-from app.events import Entry
-from app.store import MOST_BYTES, ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
-from app.stores import keyspace
-from app.stores.attempts import Attempts, persist
-from app.stores.redis_check import check_all, check_writing
-from app.stores.redis_cluster import Cluster
-from app.stores.redis_lines import Line, Single, said
-from app.stores.redis_pubsub import Ears
-from app.stores.redis_url import read_url
-from app.stores.refusals import Elsewhere, read_refusal
-from app.stores.scripts import Command, Layout, Script, load, read_entries, read_outcome, read_slice
-from app.stores.topic import CLOSED
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import MOST_BYTES, ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
+from gapless.runtime.tasks import end
+from gapless.stores import keyspace
+from gapless.stores.attempts import Attempts, persist
+from gapless.stores.redis.check import check_all, check_writing
+from gapless.stores.redis.cluster import Cluster
+from gapless.stores.redis.lines import Line, Standalone, said
+from gapless.stores.redis.pubsub import Subscriptions
+from gapless.stores.redis.url import read_url
+from gapless.stores.refusals import Elsewhere, read_refusal
+from gapless.stores.scripts import Command, Layout, Script, load, read_entries, read_outcome, read_slice
+from gapless.stores.topic import CLOSED
 
 T = TypeVar("T")
 
 
 class RedisStore:
-    """A store at `url` (`redis_url.py`). Nothing is connected before the first call; raises StartupRefused."""
+    """A store at `url` (`url.py`). Nothing is connected before the first call; raises StartupRefused."""
 
     recheck = 15.0
     lag = 0.0
@@ -42,11 +42,11 @@ class RedisStore:
         self._place = read_url(url)
         self.name = self._place.name
         self.page = page
-        self._single = Single(self._place)
+        self._standalone = Standalone(self._place)
         self._line: Line | None = None
         self._finding: asyncio.Task[Line] | None = None
         self._layout = layout(self._place.database)
-        self._ears = Ears(self._listen)
+        self._subscriptions = Subscriptions(self._listen)
         self._moves = self._checked = False
         self._lacks = ""
 
@@ -62,7 +62,7 @@ class RedisStore:
         )
         if self._moves:  # it can be written to again: what the subscription is connected to may be another server
             self._moves = False
-            self._ears.renew()
+            self._subscriptions.renew()
         return read_outcome(attempts.sent, reply)[0]
 
     async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
@@ -91,7 +91,7 @@ class RedisStore:
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """See the port."""
-        return await self._ears.subscribe(self._layout.topic(channel), channel, listener)
+        return await self._subscriptions.subscribe(self._layout.topic(channel), channel, listener)
 
     async def forget(self, channel: str) -> None:
         """See the port."""
@@ -121,16 +121,16 @@ class RedisStore:
     async def close(self) -> None:
         """See the port."""
         async with contextlib.AsyncExitStack() as closing:  # each is closed, whatever the others raise; the last first
-            closing.push_async_callback(self._single.close)
+            closing.push_async_callback(self._standalone.close)
             closing.push_async_callback(self._close_line)
-            closing.push_async_callback(self._ears.close)
+            closing.push_async_callback(self._subscriptions.close)
 
     async def _close_line(self) -> None:
         if (finding := self._finding) is not None:
             with contextlib.suppress(StoreUnavailable):
                 await end(finding)
             self._found(finding)  # it may have ended a moment ago: whoever waits for it has the line before we do
-        if self._line is not None and self._line is not self._single:
+        if self._line is not None and self._line is not self._standalone:
             await self._line.close()
 
     async def _run(self, script: Script, command: Command, *, repeatable: bool) -> Any:
@@ -176,7 +176,7 @@ class RedisStore:
     def _look_again(self) -> None:
         """The server can't serve: what is at its address by now, and whether that is a cluster, is to be found out."""
         self._moves = True
-        if self._line is self._single:
+        if self._line is self._standalone:
             self._line = None
 
     async def _listen(self) -> Connection:
@@ -196,8 +196,8 @@ class RedisStore:
         return finding.result()
 
     async def _ask(self) -> Line:
-        cluster = self._place.path is None and await self._single.is_cluster()
-        return Cluster(self._place) if cluster else self._single
+        cluster = self._place.path is None and await self._standalone.is_cluster()
+        return Cluster(self._place) if cluster else self._standalone
 
     def _found(self, finding: asyncio.Task[Line]) -> None:
         self._finding = None

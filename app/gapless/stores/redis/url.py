@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from app.errors import StartupRefused
+from gapless.log.errors import StartupRefused
 
 LOOKS = "It looks like redis://user:password@host:6379/0."
 SCHEMES = {"redis": False, "valkey": False, "rediss": True, "valkeys": True}

@@ -41,7 +41,7 @@ class Gate:
         """It works, as it seems."""
         self._open.set()
 
-    def forgive(self) -> None:
+    def reset_backoff(self) -> None:
         """It has worked for a while."""
         self._pause = TRY_AGAIN[0]
 

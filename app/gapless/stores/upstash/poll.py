@@ -7,12 +7,12 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from app.cursor import Position
-from app.ending import end
-from app.errors import StoreUnavailable
-from app.events import Entry
-from app.stores.keyspace import LOOK
-from app.stores.topic import Topic
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry
+from gapless.log.errors import StoreUnavailable
+from gapless.runtime.tasks import end
+from gapless.stores.keyspace import LOOK
+from gapless.stores.topic import Topic
 
 POLL = (0.5, 4.0)
 """Seconds between two reads: the first after a message, and the longest on a quiet channel, which bounds the delay."""

@@ -1,7 +1,7 @@
 """Commands over REST: the upstash-redis SDK with a time limit, and what its answers mean.
 
 The SDK would repeat every failure after three seconds, writes too, and wait for ever: its retries are off, every call
-has a time limit, and what may be repeated is decided in `attempts.py`.
+has a time limit, and what may be repeated is decided in `stores/attempts.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import httpx
 from upstash_redis.asyncio import Redis
 from upstash_redis.errors import UpstashError
 
-from app.errors import CorruptLog, StoreUnavailable
-from app.stores.attempts import persist
-from app.stores.refusals import Final, read_refusal
-from app.stores.topic import CLOSED
-from app.stores.upstash_start import LOOKS, check
+from gapless.log.errors import CorruptLog, StoreUnavailable
+from gapless.stores.attempts import persist
+from gapless.stores.refusals import PermanentError, read_refusal
+from gapless.stores.topic import CLOSED
+from gapless.stores.upstash.start import LOOKS, check
 
 REPLY_TIMEOUT = 4.0
 AT_ONCE = 50
@@ -54,7 +54,7 @@ class Rest:
         self._closed = False
 
     async def call(self, *command: Any, repeatable: bool = True) -> Any:
-        """The reply to a command, sent again after a failure where that is harmless (`attempts.py`).
+        """The reply to a command, sent again after a failure where that is harmless (`stores/attempts.py`).
 
         Raises StoreUnavailable, CorruptLog; for scripts NoScript and FlagRefused too.
         """
@@ -109,11 +109,13 @@ def translate(error: str) -> Exception:
     if _FLAG_REFUSED.search(error):
         return FlagRefused(error)
     if error.startswith(("WRONGPASS", "NOAUTH")):
-        return Final("Upstash refused the token; check UPSTASH_REDIS_REST_TOKEN (it may be another database's)")
+        return PermanentError(
+            "Upstash refused the token; check UPSTASH_REDIS_REST_TOKEN (it may be another database's)"
+        )
     if error.startswith("NOPERM"):
-        return Final("UPSTASH_REDIS_REST_TOKEN is a read-only token; use the standard one, which may write")
+        return PermanentError("UPSTASH_REDIS_REST_TOKEN is a read-only token; use the standard one, which may write")
     if error.startswith("ERR max "):
-        return Final(f"Upstash refused, for a limit of its plan: {error}")
+        return PermanentError(f"Upstash refused, for a limit of its plan: {error}")
     return read_refusal(error, who="Upstash")
 
 

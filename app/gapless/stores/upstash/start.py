@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from app.errors import StartupRefused
+from gapless.log.errors import StartupRefused
 
 LARGEST_BODY = 2_000_000
 """Bytes of a message of which three, as base64, still fit a reply of 10 MB: one and the log's two ends."""

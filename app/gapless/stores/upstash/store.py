@@ -1,4 +1,4 @@
-"""Upstash over REST: the store. Commands go by `upstash_rest.py`, notices come by `upstash_ears.py`.
+"""Upstash over REST: the store. Commands go by `rest.py`, notices come by `subscriptions.py`.
 
 Nothing documents whether Upstash accepts PUBLISH inside a script that locks only its keys, so the store tries the
 cheapest way first and goes down a step at the first refusal.
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from app.cursor import Position
-from app.errors import StoreUnavailable
-from app.events import HINT, Entry, format_notice
-from app.store import (
+from gapless.log.cursor import Position
+from gapless.log.entries import HINT, Entry, format_notice
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import (
     MOST_BYTES,
     NOTICE_LIMIT,
     Accepted,
@@ -24,25 +24,25 @@ from app.store import (
     Slice,
     Subscription,
 )
-from app.stores import keyspace
-from app.stores.attempts import Attempts, persist
-from app.stores.scripts import Command, Layout, Script, load, locking, read_entries, read_outcome, read_slice
-from app.stores.upstash_ears import Ears
-from app.stores.upstash_rest import FlagRefused, KeysRefused, NoScript, Rest
+from gapless.stores import keyspace
+from gapless.stores.attempts import Attempts, persist
+from gapless.stores.scripts import Command, Layout, Script, load, locking, read_entries, read_outcome, read_slice
+from gapless.stores.upstash.rest import FlagRefused, KeysRefused, NoScript, Rest
+from gapless.stores.upstash.subscriptions import Subscriptions
 
 
-class Way(NamedTuple):
-    """How `publish.lua` is run; each step down costs more.
+class ScriptMode(NamedTuple):
+    """How `stores/lua/publish.lua` is run; each step down costs more.
 
-    `locked`: it locks only its keys, so that channels do not wait for each other. `tells`: it notifies; else a second
-    request does, once the messages are in the log.
+    `locked`: it locks only its keys, so that channels do not wait for each other. `notifies`: it notifies; else a
+    second request does, once the messages are in the log.
     """
 
     locked: bool
-    tells: bool
+    notifies: bool
 
     def __str__(self) -> str:
-        return ("locked" if self.locked else "plain") + ("" if self.tells else ", told after")
+        return ("locked" if self.locked else "plain") + ("" if self.notifies else ", told after")
 
 
 class UpstashStore:
@@ -56,41 +56,41 @@ class UpstashStore:
         self.name = self._rest.name
         self.page = page
         self._layout = layout(0)
-        self._ears = Ears(self._rest.url, self._rest.token, self._layout.pattern, self._newest)
-        self._way = Way(locked=True, tells=True)
+        self._subscriptions = Subscriptions(self._rest.url, self._rest.token, self._layout.pattern, self._newest)
+        self._mode = ScriptMode(locked=True, notifies=True)
         self._may_lock = True
         self._may_write = False
 
     def state(self) -> dict[str, str]:
         """See the port."""
-        return {"scripts": str(self._way), "notices": self._ears.how}
+        return {"scripts": str(self._mode), "notices": self._subscriptions.how}
 
     async def publish(self, publication: Publication) -> Outcome:
         """See the port. One EVALSHA, and a PUBLISH where scripts may not."""
         return await self._publish(publication, Attempts(publication))
 
     async def _publish(self, publication: Publication, attempts: Attempts) -> Outcome:
-        way = self._way
+        mode = self._mode
         try:
             reply = await self._run(
                 load("publish"),
-                lambda: self._layout.publish(attempts.next(), notify=way.tells),
-                locked=way.locked,
+                lambda: self._layout.publish(attempts.next(), notify=mode.notifies),
+                locked=mode.locked,
                 repeatable=publication.repeatable,
             )
         except KeysRefused:
-            self._step_down(way, locks=False)
-            if not (way.locked and publication.repeatable):
+            self._step_down(mode, locks=False)
+            if not (mode.locked and publication.repeatable):
                 raise
             return await self._publish(publication, attempts)
         except StoreUnavailable as error:
             if error.outcome_unknown:  # what may be in the log may be told, too
-                self._ears.expect(self._layout.topic(publication.channel))
+                self._subscriptions.expect(self._layout.topic(publication.channel))
             raise
         self._may_write = True
         outcome, notified = read_outcome(attempts.sent, reply)
-        if not notified and way.tells:
-            self._step_down(way, tells=False)
+        if not notified and mode.notifies:
+            self._step_down(mode, notifies=False)
         await self._tell(publication, outcome, notified)
         return outcome
 
@@ -122,7 +122,7 @@ class UpstashStore:
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """See the port. Where SUBSCRIBE is refused the channel is polled instead."""
-        return await self._ears.subscribe(self._layout.topic(channel), channel, listener)
+        return await self._subscriptions.subscribe(self._layout.topic(channel), channel, listener)
 
     async def forget(self, channel: str) -> None:
         """See the port."""
@@ -146,7 +146,7 @@ class UpstashStore:
     async def close(self) -> None:
         """See the port."""
         try:
-            await self._ears.close()
+            await self._subscriptions.close()
         finally:
             await self._rest.close()
 
@@ -160,7 +160,7 @@ class UpstashStore:
                 return await persist(lambda: self._evaluate(chosen, *command()), repeatable=repeatable)
             except FlagRefused:
                 self._may_lock = False
-                self._step_down(self._way, locks=False)
+                self._step_down(self._mode, locks=False)
         return await persist(lambda: self._evaluate(script, *command()), repeatable=repeatable)
 
     async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes]) -> Any:
@@ -171,17 +171,17 @@ class UpstashStore:
         except NoScript:
             return await self._rest.attempt("EVAL", script.text, len(keys), *keys, *texts)
 
-    def _step_down(self, tried: Way, *, locks: bool = True, tells: bool = True) -> None:
+    def _step_down(self, tried: ScriptMode, *, locks: bool = True, notifies: bool = True) -> None:
         """Leave a way that was refused, unless somebody else has left it meanwhile.
 
         A refused PUBLISH may be allowed where nothing is locked; only then is it sent after the script.
         """
-        if tried != self._way:
+        if tried != self._mode:
             return
-        if not locks or (tried.locked and not tells):
-            self._way = Way(locked=False, tells=tried.tells)
+        if not locks or (tried.locked and not notifies):
+            self._mode = ScriptMode(locked=False, notifies=tried.notifies)
         else:
-            self._way = Way(locked=self._may_lock, tells=False)
+            self._mode = ScriptMode(locked=self._may_lock, notifies=False)
 
     # --- notices
 
@@ -191,18 +191,18 @@ class UpstashStore:
         match outcome:
             case Accepted(entries) if not notified:
                 await self._send(topic, format_notice(entries, NOTICE_LIMIT), entries[-1].position)
-            case Repeated(ids) if not self._way.tells or publication.owns(ids):
+            case Repeated(ids) if not self._mode.notifies or publication.owns(ids):
                 # An attempt that lost its reply has appended them, and perhaps not come as far as to tell.
                 await self._send(topic, HINT + "{} {} {}".format(*ids[-1]).encode(), ids[-1])
             case Accepted(entries):
-                self._ears.expect(topic, entries[-1].position)
+                self._subscriptions.expect(topic, entries[-1].position)
 
     async def _send(self, topic: str, notice: bytes, position: Position) -> None:
         try:
             await self._rest.call("PUBLISH", topic, notice.decode())
         except StoreUnavailable:
             return
-        self._ears.expect(topic, position)
+        self._subscriptions.expect(topic, position)
 
     async def _newest(self, channel: str, count: int) -> list[Entry]:
         """What polling reads at each tick."""

@@ -1,4 +1,4 @@
-"""Ears over REST: one upstream request per channel; above a bound, one that hears every channel of the prefix.
+"""Subscriptions over REST: one upstream request per channel; above a bound, one that hears every channel of the prefix.
 
 An upstream that says nothing looks just like a channel on which nothing happens. TCP keepalive finds dead peers. One
 that keeps its connection open and stays silent is found by what this process itself publishes (`expect`), and else by
@@ -13,13 +13,13 @@ from urllib.parse import quote
 
 import httpx
 
-from app.cursor import Position
-from app.errors import StoreUnavailable
-from app.store import Listener
-from app.stores.topic import CLOSED, Topic
-from app.stores.upstash_gate import Gate
-from app.stores.upstash_poll import Newest
-from app.stores.upstash_upstream import ACK_TIMEOUT, Refused, Upstream
+from gapless.log.cursor import Position
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import Listener
+from gapless.stores.topic import CLOSED, Topic
+from gapless.stores.upstash.gate import Gate
+from gapless.stores.upstash.poll import Newest
+from gapless.stores.upstash.upstream import ACK_TIMEOUT, Refused, Upstream
 
 OPEN_TIMEOUT = ACK_TIMEOUT + 1.0
 """Seconds in which a subscription must be acknowledged, or its channel polled for the first time."""
@@ -27,7 +27,7 @@ MOST_UPSTREAMS = 50
 """Channels with a request of their own."""
 
 
-class Ears:
+class Subscriptions:
     """The subscriptions of a process, closed with the last of them."""
 
     def __init__(self, url: str, token: str, pattern: str, newest: Newest) -> None:
@@ -46,19 +46,19 @@ class Ears:
         """How notices come in: `subscribe`, or `poll` where that is refused."""
         return "poll" if self._gate.refused else "subscribe"
 
-    async def subscribe(self, name: str, channel: str, listener: Listener) -> _Ear:
+    async def subscribe(self, name: str, channel: str, listener: Listener) -> _Subscription:
         """Listen to a topic; returns once it hears or polls, or raises StoreUnavailable."""
         if self._closed:
             raise StoreUnavailable(CLOSED)
         topic, _ = self._topics.get(name) or self._begin(name, channel)
         topic.listeners.append(listener)
-        ear = _Ear(self, name, listener)
+        subscription = _Subscription(self, name, listener)
         try:
             await topic.opened(OPEN_TIMEOUT)
         except BaseException:
-            await ear.close()
+            await subscription.close()
             raise
-        return ear
+        return subscription
 
     def _begin(self, name: str, channel: str) -> tuple[Topic, Upstream]:
         wide = len(self._upstreams) >= MOST_UPSTREAMS
@@ -132,21 +132,21 @@ class Ears:
         return self._client
 
 
-class _Ear:
+class _Subscription:
     """One subscription."""
 
-    def __init__(self, ears: Ears, name: str, listener: Listener) -> None:
-        self._ears = ears
+    def __init__(self, subscriptions: Subscriptions, name: str, listener: Listener) -> None:
+        self._subscriptions = subscriptions
         self._name = name
         self._listener = listener
 
     def suspect(self) -> None:
         """See the port."""
-        self._ears.expect(self._name)
+        self._subscriptions.expect(self._name)
 
     async def close(self) -> None:
         """See the port."""
-        await self._ears.forget(self._name, self._listener)
+        await self._subscriptions.forget(self._name, self._listener)
 
 
 def _keepalive() -> list[tuple[int, int, int]]:

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, Callable
 
 import httpx
 
-from app.ending import end
-from app.stores.topic import Topic
-from app.stores.upstash_gate import Gate
-from app.stores.upstash_poll import Newest, Poller
+from gapless.runtime.tasks import end
+from gapless.stores.topic import Topic
+from gapless.stores.upstash.gate import Gate
+from gapless.stores.upstash.poll import Newest, Poller
 
 ACK_TIMEOUT = 4.0
 """Seconds in which a request must be acknowledged."""
@@ -108,7 +108,7 @@ class Upstream:
         heard = self._hears
         self._lose()
         if heard and asyncio.get_running_loop().time() - self._heard_at >= STEADY:
-            self._gate.forgive()
+            self._gate.reset_backoff()
             return 0
         _log.warning("the upstream %s ended: %s", self._name, str(error or "") or type(error).__name__)
         hopeless = isinstance(error, (Refused, TimeoutError)) and not heard

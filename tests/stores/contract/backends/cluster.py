@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from app.stores import redis_lines, redis_pubsub
-from app.stores.redis import RedisStore
-from app.stores.redis_cluster import Address
-from app.stores.redis_cluster import Cluster as Line
-from app.stores.redis_lines import Single
-from app.stores.redis_url import Place
+from gapless.stores.redis import lines as redis_lines
+from gapless.stores.redis import pubsub as redis_pubsub
+from gapless.stores.redis.cluster import Address
+from gapless.stores.redis.cluster import Cluster as Line
+from gapless.stores.redis.lines import Standalone
+from gapless.stores.redis.store import RedisStore
+from gapless.stores.redis.url import Place
 from tests.stores.contract.backend import Keep, Losses
-from tests.support.cluster import Cluster, start_cluster
-from tests.support.listener import Listener, close
-from tests.support.valkey import Valkey
+from tests.testkit.cluster import Cluster, start_cluster
+from tests.testkit.listener import Listener, close
+from tests.testkit.valkey import Valkey
 
 
 class Clustered:
@@ -76,7 +77,7 @@ class _LedLine(Line):
         super().__init__(place)
         self._ways = ways
 
-    def _at(self, address: Address) -> Single:
+    def _at(self, address: Address) -> Standalone:
         return super()._at(self._led(address))
 
     def _nodes(self) -> list[Address]:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.stores.contract.direct import Direct
-from tests.support.valkey import start_valkey
+from tests.testkit.valkey import start_valkey
 
 
 @asynccontextmanager

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.stores.contract.backend import Keep
 from tests.stores.contract.direct import Direct
-from tests.support.tls import tls_front
-from tests.support.valkey import start_valkey
+from tests.testkit.tls import tls_front
+from tests.testkit.valkey import start_valkey
 
 
 @asynccontextmanager

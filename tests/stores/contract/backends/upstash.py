@@ -10,13 +10,14 @@ from typing import Any, cast
 
 import pytest
 
-from app.stores import upstash_rest, upstash_upstream
-from app.stores.upstash import UpstashStore
+from gapless.stores.upstash import rest as upstash_rest
+from gapless.stores.upstash import upstream as upstash_upstream
+from gapless.stores.upstash.store import UpstashStore
 from tests.stores.contract.backend import Keep, Losses
-from tests.support.listener import Listener, close
-from tests.support.port import free_port
-from tests.support.upstash import EmulatorProcess
-from tests.support.valkey import BOOKKEEPING, SUBSCRIPTIONS, Counted, Valkey, counting, start_valkey
+from tests.testkit.listener import Listener, close
+from tests.testkit.port import free_port
+from tests.testkit.upstash import EmulatorProcess
+from tests.testkit.valkey import BOOKKEEPING, SUBSCRIPTIONS, Counted, Valkey, counting, start_valkey
 
 
 class Behind:

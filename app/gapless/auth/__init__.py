@@ -1,0 +1,1 @@
+"""Tokens and tickets, the keys that verify them, what they permit, and rates."""

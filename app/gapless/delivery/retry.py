@@ -1,0 +1,11 @@
+"""When a client comes back. Pure."""
+
+from __future__ import annotations
+
+RETRY_UNAVAILABLE = 5000
+"""Milliseconds before a client comes back to a service that can't serve it now."""
+
+
+def jittered(milliseconds: int, random: float) -> int:
+    """A retry that is spread over its second half again, so that a herd comes back as a trickle; never 0."""
+    return max(1, round(milliseconds * (1 + random / 2)))

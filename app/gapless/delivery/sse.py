@@ -1,0 +1,64 @@
+"""The service's own server-sent events as bytes. Pure. (docs/protocol.md, section 3)"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from gapless.delivery.end import End
+from gapless.log.cursor import Position, format_cursor
+from gapless.log.entries import Gap
+
+HEARTBEAT = b":\n"
+"""A comment alone. No blank line after it: some clients turn a comment block into an empty event."""
+
+
+def block(event: str, data: Any, *, cursor: Iterable[Position] | None = None, retry: int | None = None) -> bytes:
+    """One of the service's own events. `cursor` becomes its id; `retry` in milliseconds."""
+    lines = [] if retry is None else [f"retry: {retry}"]
+    if cursor is not None:
+        lines.append(f"id: {format_cursor(cursor)}")
+    lines += [f"event: {event}", f"data: {json.dumps(data, separators=(',', ':'))}"]
+    return ("\n".join(lines) + "\n\n").encode()
+
+
+def hello(
+    cursor: Sequence[Position] | None,
+    channels: Sequence[str],
+    *,
+    heartbeat: float,
+    lifetime: float,
+    mode: str,
+    retry: int,
+) -> bytes:
+    """The first block of a stream. Its id is the position before everything the stream will send."""
+    data = {
+        "cursor": None if cursor is None else format_cursor(cursor),
+        "channels": list(channels),
+        "heartbeat": _number(heartbeat),
+        "lifetime": _number(lifetime),
+        "mode": mode,
+    }
+    return block("hello", data, cursor=cursor, retry=retry)
+
+
+def gap_json(channel: str, gap: Gap) -> dict[str, Any]:
+    """A gap as its reader is told of it, in a stream or in a page of history."""
+    return {
+        "channel": channel,
+        "reason": gap.reason.value,
+        "missed": gap.missed,
+        "oldest": None if gap.oldest is None else str(gap.oldest),
+        "latest": None if gap.latest is None else str(gap.latest),
+    }
+
+
+def end(reason: End, *, retry: int | None = None) -> bytes:
+    """The last block of a stream that the service closes."""
+    return block("end", {"reason": reason.value}, retry=retry)
+
+
+def _number(value: float) -> float | int:
+    """Whole seconds without a fraction, others to the millisecond."""
+    return int(value) if value == int(value) else round(value, 3)

@@ -1,0 +1,1 @@
+"""Ids and positions, entries, publications, and the port to a store. Pure."""

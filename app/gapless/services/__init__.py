@@ -1,0 +1,1 @@
+"""What a request or a Python caller can ask for, without HTTP."""

@@ -1,0 +1,1 @@
+"""A Valkey of this machine's own, started and shared by who uses one data folder."""

@@ -1,0 +1,1 @@
+"""Redis or Valkey over TCP: one server, or a cluster."""

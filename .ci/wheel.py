@@ -35,11 +35,11 @@ def build(top: Path) -> Path:
 def check_contents(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
-    files = (file for file in (TREE / "app").rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-    in_tree = {file.relative_to(TREE).as_posix() for file in files}
+    files = (file for file in (TREE / "app/gapless").rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    in_tree = {file.relative_to(TREE / "app").as_posix() for file in files}
     if inside != in_tree:
         sys.exit(f"{wheel.name} and the tree differ in {sorted(inside ^ in_tree)}")
-    for kind in ("app/gapless/stores/lua/*.lua", "app/gapless/web/*.html"):
+    for kind in ("gapless/stores/lua/*.lua", "gapless/web/*.html"):
         if not any(Path(name).match(kind) for name in inside):
             sys.exit(f"{wheel.name} holds no {kind}")
     print(f"{wheel.name}: {len(inside)} files")
@@ -77,9 +77,9 @@ def copy_without_app(folder: Path) -> Path:
 
 def tests(python: Path, tree: Path) -> int:
     """The quick tests, against the installed files."""
-    where = run(python, "-c", "import app; print(app.__file__)", cwd=tree)
+    where = run(python, "-c", "import gapless; print(gapless.__file__)", cwd=tree)
     if not Path(where).is_relative_to(python.parent.parent):
-        sys.exit(f"`import app` finds {where}, and not the wheel's")
+        sys.exit(f"`import gapless` finds {where}, and not the wheel's")
     ignored = [f"--ignore={path}" for path in NOT_HERE]
     options = ["-q", "-n4", "--dist=worksteal", "-m", "not real", *ignored]
     command: list[str | Path] = [python, "-m", "pytest", *options]

@@ -1,3 +1,4 @@
-"""Gapless: messages that reach browsers live, in order and without loss, from functions that may stop at any moment."""
+"""What platforms load: the entry points of this tree. The library is `gapless`, in the folder of that name.
 
-__version__ = "0.1.0"
+This file has to be here: without it any installed package called `app` would hide ours.
+"""

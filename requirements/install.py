@@ -103,7 +103,7 @@ def moved(folder: Path) -> bool:
 
 def state(folder: Path, kind: str, version: str | None) -> str:
     """What was installed, by which Python, where."""
-    sources = (HERE / f"{kind}.txt", TREE / "pyproject.toml", TREE / "app" / "__init__.py", Path(__file__))
+    sources = (HERE / f"{kind}.txt", TREE / "pyproject.toml", TREE / "app/gapless/runtime/version.py", Path(__file__))
     digest = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources))
     return f"{digest.hexdigest()} {version} {folder}\n"
 

@@ -1,4 +1,4 @@
-"""`gapless.asgi:app`, for uvicorn and Vercel. Reads the environment; opens nothing before the server starts it."""
+"""`gapless.asgi:app`, for any ASGI server. Reads the environment; opens nothing before the server starts it."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ async def test_the_api_itself_hands_out_five_hundred_messages_once_and_in_order(
     assert [(one.id, json.loads(one.data)["data"]) for one in reader.messages] == sent and not reader.of("gap")
     loaded = set(re.findall(r"code object from '?([^'\n]+)'?", front.stats.log))
     assert not {name for name in loaded if name.endswith(".py") and "/lambda-" not in name}
-    for package_name in ("app", "fastapi", "mangum", "pydantic"):
+    for package_name in ("app/gapless", "fastapi", "mangum", "pydantic"):
         theirs = [name for name in loaded if f"/{package_name}/" in name]
         assert theirs and all(name.startswith(f"{folder}/") for name in theirs), theirs
 

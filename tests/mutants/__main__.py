@@ -52,7 +52,7 @@ def copy(folder: Path) -> Path:
 
 def run(folder: Path, *tests: str) -> tuple[int, str]:
     """pytest's exit code and output in a copy."""
-    environ = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    environ = {**os.environ, "PYTHONPATH": f"{folder / 'app'}{os.pathsep}{folder}", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=60", *tests]
     done = subprocess.run(
         command, cwd=folder, env=environ, check=False, capture_output=True, text=True, timeout=SECONDS

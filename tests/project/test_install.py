@@ -116,8 +116,8 @@ class Installer:
 def installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installer:
     tree = tmp_path / "tree"
     shutil.copytree(REQUIREMENTS, tree / "requirements")
-    (tree / "app").mkdir()
-    for file in ("pyproject.toml", "app/__init__.py"):
+    for file in ("pyproject.toml", "app/gapless/runtime/version.py"):
+        (tree / file).parent.mkdir(parents=True, exist_ok=True)
         (tree / file).write_text("")
     spec = importlib.util.spec_from_file_location("install", tree / "requirements/install.py")
     assert spec

@@ -43,7 +43,7 @@ class Script:
 @cache
 def load(name: str) -> Script:
     """The script `lua/<name>.lua`."""
-    text = files("app").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    text = files("gapless.stores").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

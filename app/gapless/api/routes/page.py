@@ -1,4 +1,4 @@
-"""GET /: a plain page that shows live messages and has a box to send one. GET /docs. Their files lie in `static/`.
+"""GET /: a plain page that shows live messages and has a box to send one. GET /docs. Their files lie in `web/`.
 
 Pages name whatever they load relative to themselves, so that they work below any path that a proxy takes off.
 """
@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 router = APIRouter()
 
-_STATIC = Path(__file__).parent.parent / "static"
+_WEB = Path(__file__).parents[2] / "web"
 _SWAGGER = ("fastapi_swagger", "resources")
 """The package, and its folder, that holds Swagger UI; never imported. Where it is not installed, /docs is a list."""
 
@@ -30,19 +30,19 @@ _DOCS_POLICY = f"{_POLICY}; img-src 'self' data:"
 @router.get("/", include_in_schema=False)
 async def index() -> Response:
     """The page. Its policy allows no inline script, so that a message can't become one."""
-    return FileResponse(_STATIC / "index.html", headers={**_CACHE, "Content-Security-Policy": _POLICY})
+    return FileResponse(_WEB / "index.html", headers={**_CACHE, "Content-Security-Policy": _POLICY})
 
 
 @router.head("/docs", include_in_schema=False)
 @router.get("/docs", include_in_schema=False)
 async def docs() -> Response:
     """Swagger UI over /openapi.json, from our own files: it runs in the origin in which the cookie may write."""
-    return FileResponse(_STATIC / "docs.html", headers={**_CACHE, "Content-Security-Policy": _DOCS_POLICY})
+    return FileResponse(_WEB / "docs.html", headers={**_CACHE, "Content-Security-Policy": _DOCS_POLICY})
 
 
 def mount(app: FastAPI) -> None:
     """Serve the pages' scripts, styles and pictures."""
-    app.mount("/static", _Files(directory=_STATIC, packages=[_SWAGGER] if find_spec(_SWAGGER[0]) else None))
+    app.mount("/static", _Files(directory=_WEB, packages=[_SWAGGER] if find_spec(_SWAGGER[0]) else None))
 
 
 class _Files(StaticFiles):

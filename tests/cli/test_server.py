@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from gapless.cli.protocol import BoundedHttp
-from gapless.cli.server import Sentences, _is_up, configure, end_with_parent
+from gapless.cli.server import Sentences, _is_up, configure, end_with_parent, look_about
 from gapless.log.errors import StartupRefused
 
 
@@ -30,7 +30,7 @@ def test_nothing_of_a_request_is_believed_or_told_by_the_server() -> None:
 def test_workers_get_the_same_configuration() -> None:
     copy = pickle.loads(pickle.dumps(configure(workers=2)))
     assert copy.workers == 2
-    assert copy.callback_notify is end_with_parent
+    assert copy.callback_notify is look_about
     assert copy.http is BoundedHttp
 
 
@@ -52,7 +52,7 @@ async def test_a_worker_ends_with_its_parent(alive: bool, monkeypatch: pytest.Mo
     sent: list[int] = []
     monkeypatch.setattr(signal, "raise_signal", sent.append)
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(is_alive=lambda: alive))
-    await end_with_parent()
+    end_with_parent()
     assert sent == ([] if alive else [signal.SIGTERM])
 
 

@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 import socket
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import uvicorn
@@ -14,6 +15,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from gapless.log.errors import StartupRefused
+from gapless.runtime.watchdog import Watchdog
 
 APP = "gapless.asgi:app"
 
@@ -66,8 +68,7 @@ def configure(workers: int = 1) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
         h11_max_incomplete_event_size=65_536,
-        # In a worker: look about once a second whether its parent still lives.
-        callback_notify=end_with_parent if workers > 1 else None,
+        callback_notify=look_about,  # about once a second
         timeout_notify=0,
     )
 
@@ -99,7 +100,19 @@ def run_workers(listening: socket.socket, ready: Callable[[], None], workers: in
     return supervisor.exit_code
 
 
-async def end_with_parent() -> None:
+async def look_about() -> None:
+    """In every process that serves: have its loop watched, and end a worker whose parent is gone."""
+    watch()
+    end_with_parent()
+
+
+@cache
+def watch() -> Watchdog:
+    """One for the process, whose loop is the one that runs now."""
+    return Watchdog()
+
+
+def end_with_parent() -> None:
     """Worker side: when the parent was killed, end as at SIGTERM, or we would keep its port for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():

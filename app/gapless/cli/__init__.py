@@ -7,6 +7,7 @@ started · 130, 143 stopped by Ctrl-C or SIGTERM before it was ready.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -39,6 +40,7 @@ def _describe_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", help="address to listen on (HOST; default 127.0.0.1)")
     serve.add_argument("--port", type=_port, help="port to listen on, 0 for any free one (PORT; default 8000)")
     serve.add_argument("--workers", type=_workers, default=1, help="processes that serve (default 1)")
+    _describe_env_file(serve)
     serve.set_defaults(run=_serve)
 
 
@@ -49,7 +51,13 @@ def _describe_token(token: argparse.ArgumentParser) -> None:
         token.add_argument(f"--{right}", action="append", default=[], metavar="PATTERNS", help=channels)
     token.add_argument("--minutes", type=_minutes, default=60, help="for how long (default 60)")
     token.add_argument("--admin", action="store_true", help="may list and delete channels")
+    _describe_env_file(token)
     token.set_defaults(run=_token)
+
+
+def _describe_env_file(command: argparse.ArgumentParser) -> None:
+    told = "file of settings (default .env, where there is one); the environment wins"
+    command.add_argument("--env-file", metavar="FILE", help=told)
 
 
 def _port(text: str) -> int:
@@ -77,13 +85,16 @@ def _number(text: str, least: int, most: int) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from gapless.cli.serve import serve  # noqa: PLC0415  # it imports the settings, and `--version` is to be quick
+    from gapless.cli.dotenv import load  # noqa: PLC0415  # they import the settings, and `--version` is to be quick
+    from gapless.cli.serve import serve  # noqa: PLC0415
 
-    return serve(arguments.host, arguments.port, arguments.workers)
+    return serve(arguments.host, arguments.port, arguments.workers, load(arguments.env_file, os.environ))
 
 
 def _token(arguments: argparse.Namespace) -> int:
+    from gapless.cli.dotenv import load  # noqa: PLC0415
     from gapless.cli.token import Wanted, token  # noqa: PLC0415
 
+    load(arguments.env_file, os.environ)
     rights = arguments.publish, arguments.subscribe
     return token(Wanted(arguments.user, *rights, arguments.minutes, arguments.admin))

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from gapless.cli.address import Address, listen, resolve
+from gapless.cli.dotenv import EnvFile
 from gapless.cli.place import place_of, where_to_listen
 from gapless.config.settings import Settings
 from gapless.config.startup import must_work, read_settings
@@ -23,8 +24,10 @@ DESCRIPTORS = 65_536
 """Each stream takes one. Higher would cost programs that look at every one they might have."""
 
 
-def serve(host: str | None, port: int | None, workers: int) -> int:
-    """Run until told to stop; the exit code. StartupRefused, with what to do, where it can't or must not start."""
+def serve(host: str | None, port: int | None, workers: int, env_file: EnvFile | None = None) -> int:
+    """Run until told to stop; the exit code. `env_file`: what was read, to be told of.
+
+    StartupRefused, with what to do, where it can't or must not start."""
     settings = read_settings()
     address = resolve(*where_to_listen(host, port))
     refuse_open_world(address, settings)
@@ -36,7 +39,7 @@ def serve(host: str | None, port: int | None, workers: int) -> int:
     _raise_descriptor_limit()
     listening, address = listen(address)
     with listening, _store(settings) as store:
-        return _run(listening, lambda: _announce(address, store, settings), workers)
+        return _run(listening, lambda: _announce(address, store, settings, env_file), workers)
 
 
 def refuse_open_world(address: Address, settings: Settings) -> None:
@@ -95,9 +98,10 @@ def _embedded(folder: Path) -> Iterator[str]:
         use.stop()
 
 
-def _announce(address: Address, store: str, settings: Settings) -> None:
+def _announce(address: Address, store: str, settings: Settings, env_file: EnvFile | None = None) -> None:
     where = f"listening on {address.host}, port {address.port}"
-    sys.stdout.write(f"{address.url}\n  {where}\n  store: {store}\n  open to {_whom(address, settings)}\n")
+    told = "" if env_file is None else f"  {env_file}\n"
+    sys.stdout.write(f"{address.url}\n  {where}\n  store: {store}\n  open to {_whom(address, settings)}\n{told}")
     sys.stdout.flush()
 
 

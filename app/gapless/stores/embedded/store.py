@@ -4,6 +4,7 @@ laptop."""
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ class LocalStore(RedisStore):
         self._valkey = EmbeddedValkey.start(Path(folder))
         self._keeper = Keeper(self._valkey)
         self._keeper.start()
+        atexit.register(self._stop)  # an app that is mounted in another is never told that it ends
         super().__init__(self._valkey.url, layout, page=page)
         self.name = f"embedded Valkey in {self._valkey.folder}"
 
@@ -28,5 +30,9 @@ class LocalStore(RedisStore):
         try:
             await super().close()
         finally:
-            await asyncio.to_thread(self._keeper.end)
-            await asyncio.to_thread(self._valkey.stop)
+            atexit.unregister(self._stop)
+            await asyncio.to_thread(self._stop)
+
+    def _stop(self) -> None:
+        self._keeper.end()
+        self._valkey.stop()

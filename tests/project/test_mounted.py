@@ -1,4 +1,4 @@
-"""Gapless in somebody's own FastAPI app, beside their own package `app`: `app.mount("/live", gapless.create_app(…))`."""
+"""Gapless mounted in another FastAPI app, beside a package of the user that is called `app`, too."""
 
 from __future__ import annotations
 

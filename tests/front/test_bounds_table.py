@@ -20,7 +20,7 @@ from tests.api.routes import test_health
 from tests.auth import test_key_set
 from tests.auth import test_verifier as test_keys
 from tests.channels import test_feed, test_tail
-from tests.cli import test_address, test_protocol
+from tests.cli import test_address, test_head, test_protocol
 from tests.delivery import test_streaming as test_stream
 from tests.front import bounds, test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
 from tests.front.bounds import BOUNDS, ELSEWHERE, TRIED, tried_elsewhere, worth
@@ -31,6 +31,7 @@ from tests.stores.redis import test_pool as test_redis_pool
 
 TRYING = (test_bounds_requests, test_bounds_messages, test_bounds_readers)
 
+tried_elsewhere("what a head names", {}, test_head.test_what_a_proxy_may_read_otherwise)
 tried_elsewhere(
     "requests of a connection that are not answered",
     {"4": protocol.MOST_IN_FLIGHT},

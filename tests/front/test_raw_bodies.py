@@ -24,7 +24,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "an overlong NUL": (b'{"data":"\xc0\x80"}', 400),
     "a surrogate in UTF-8": (b'{"data":"\xed\xa0\x80"}', 400),
     "UTF-16": ('{"data":1}'.encode("utf-16"), 400),
-    "a byte order mark": (b'\xef\xbb\xbf{"data":1}', 400),
+    "a byte order mark, which is taken off": (b'\xef\xbb\xbf{"data":1}', 201),
     "a raw NUL": (b'{"data":"\x00"}', 400),
     "a raw line end": (b'{"data":"a\nb"}', 400),
     "an escaped NUL as data": (rb'{"data":"\u0000"}', 201),

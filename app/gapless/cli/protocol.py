@@ -9,6 +9,8 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from gapless.cli.head import check_head, without_upgrade
+
 HEAD_LIMIT = 65_536
 """Bytes of a request's line and headers, and of its trailers."""
 
@@ -127,7 +129,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse("This is no proxy.")
             return
         lines = [b"%s %s HTTP/%s" % (method, self.url, version.encode())]
-        lines += [b"%s: %s" % field for field in _without_upgrade(self.headers)]
+        lines += [b"%s: %s" % field for field in without_upgrade(self.headers)]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._parse(b"\r\n".join([*lines, b"", b""]))
@@ -160,9 +162,11 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """From here on the app decides how much, and how long."""
-        self._head = None
         if self.parser.should_upgrade():  # `_parse` hears of it next
+            self._head = None
             return
+        check_head(self.parser.get_http_version(), self.url, self.headers)
+        self._head = None
         self._clear_alarm()
         super().on_headers_complete()
 
@@ -222,14 +226,6 @@ class _Flow(FlowControl):
     def resume_reading(self) -> None:
         if not self._held:
             super().resume_reading()
-
-
-def _without_upgrade(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """These headers, but none that offers another protocol."""
-    kept = [(name, value) for name, value in headers if name not in (b"upgrade", b"connection")]
-    asked = b",".join(value for name, value in headers if name == b"connection").split(b",")
-    wanted = [token.strip() for token in asked if token.strip().lower() not in (b"upgrade", b"")]
-    return [*kept, (b"connection", b", ".join(wanted))] if wanted else kept
 
 
 def _undivided(cycle: RequestResponseCycle, app: Any) -> Any:

@@ -97,6 +97,10 @@ def test_a_batch_of_a_hundred_is_taken() -> None:
     assert len(messages) == MOST_IN_BATCH == 100
 
 
+LONGEST = 2560
+"""Bytes of a stream's line beside GAPLESS_MAX_BODY."""
+
+
 @pytest.mark.parametrize("character", ["\x85", "\u2028", '"', "\U0001f600"])
 def test_the_longest_line_of_a_stream(character: str) -> None:
     """docs/protocol.md, 3.3: GAPLESS_MAX_BODY and 2,560 bytes, whatever stands around `data`."""
@@ -105,7 +109,7 @@ def test_the_longest_line_of_a_stream(character: str) -> None:
     (draft,) = drafts_of([message.model_copy(update={"user": widest})], most)
     frame = Frame("c" * 64, Entry(Position("t9x2k0ab", 10**15 - 1, "7qd1"), "m4ez", 10**13, draft.body, 10**15))
     assert len(draft.body) - most <= ENVELOPE
-    assert max(map(len, frame.block.split(b"\n"))) <= most + 2560
+    assert max(map(len, frame.block.split(b"\n"))) <= most + LONGEST
     with pytest.raises(TooLarge, match="GAPLESS_MAX_BODY"):
         drafts_of([message], most - ENVELOPE - 100)
 

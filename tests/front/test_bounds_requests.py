@@ -13,6 +13,7 @@ from starlette.requests import Request
 from uvicorn.server import ServerState
 
 from gapless.api import dependencies as deps
+from gapless.api.schemas import Message
 from gapless.cli.protocol import BoundedHttp
 from gapless.cli.server import KEEP_ALIVE
 from gapless.config.settings import Settings
@@ -122,11 +123,12 @@ async def test_how_long_a_body_takes(told: tuple[float]) -> None:
     assert asyncio.get_running_loop().time() == told[0]
 
 
-@tries("a batch", "100", "GAPLESS_CAP", "GAPLESS_BURST")
-async def test_a_batch(valkey: Valkey, told: tuple[int, int, int]) -> None:
-    most, cap, burst = told
-    assert most < cap < burst, "so each is the first to bind in one of these"
-    for settings, limit in (({}, most), ({"cap": 20}, 20), ({"burst": 7}, 7)):
+@tries("a batch", "100", "GAPLESS_CAP", "GAPLESS_BURST", "GAPLESS_BURST_BYTES")
+async def test_a_batch(valkey: Valkey, told: tuple[int, int, int, int]) -> None:
+    most, cap, burst, size = told
+    each = len(Message(data=1).draft(None).body)
+    assert most < cap < burst < size / each, "so each is the first to bind in one of these"
+    for settings, limit in (({}, most), ({"cap": 20}, 20), ({"burst": 7}, 7), ({"burst_bytes": 30 * each}, 30)):
         async with running_app(valkey.url, **settings) as found:
             posted = [await post(found, json.dumps([{"data": 1}] * count).encode()) for count in (limit, limit + 1)]
         assert posted == [201, 422], settings

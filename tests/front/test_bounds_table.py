@@ -5,23 +5,22 @@ from __future__ import annotations
 import pytest
 
 from gapless.api import unread
-from gapless.auth import verifier as keys
+from gapless.auth import verifier
 from gapless.auth.key_set import MOST_KEYS, MOST_OF_ONE_ID
 from gapless.channels import claims, tail
 from gapless.cli import address, protocol
 from gapless.config.settings import Settings
-from gapless.delivery import streaming as stream
+from gapless.delivery import streaming
+from gapless.log.entries import ENVELOPE
 from gapless.stores.redis import lines as redis_lines
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.upstash import rest as upstash_rest
-from tests.api import test_authentication as test_caller
-from tests.api import test_unread
+from tests.api import test_authentication, test_schemas, test_unread
 from tests.api.routes import test_health
-from tests.auth import test_key_set
-from tests.auth import test_verifier as test_keys
+from tests.auth import test_key_set, test_verifier
 from tests.channels import test_feed, test_tail
 from tests.cli import test_address, test_head, test_protocol
-from tests.delivery import test_streaming as test_stream
+from tests.delivery import test_streaming
 from tests.front import bounds, test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
 from tests.front.bounds import BOUNDS, ELSEWHERE, TRIED, tried_elsewhere, worth
 from tests.real import test_bytes, test_made_up
@@ -44,9 +43,14 @@ tried_elsewhere(
     test_unread.test_a_long_rest_is_not_read,
 )
 tried_elsewhere(
+    "a message, as stored",
+    {"512": test_schemas.LONGEST - ENVELOPE},
+    test_schemas.test_the_longest_line_of_a_stream,
+)
+tried_elsewhere(
     test_bounds_readers.SHARES,
     {"GAPLESS_PROXIES": Settings().proxies},
-    test_caller.test_proxies_of_ones_own_tell_their_clients_apart,
+    test_authentication.test_proxies_of_ones_own_tell_their_clients_apart,
     test_stream_limits.test_one_subject_has_a_share_and_others_the_rest,
 )
 tried_elsewhere(
@@ -56,8 +60,8 @@ tried_elsewhere(
 )
 tried_elsewhere(
     "a reader's memory",
-    {"64 KiB": stream.CHUNK, "256 KiB": test_mute.A_READER * 1024, "20 s": stream.PATIENCE},
-    test_stream.test_a_reader_that_takes_nothing_ends_as_slow,
+    {"64 KiB": streaming.CHUNK, "256 KiB": test_mute.A_READER * 1024, "20 s": streaming.PATIENCE},
+    test_streaming.test_a_reader_that_takes_nothing_ends_as_slow,
     test_mute.test_wherever_they_stand_in_a_backlog,
     test_mute.test_on_many_channels_at_once,
 )
@@ -104,10 +108,10 @@ tried_elsewhere(
 )
 tried_elsewhere(
     "a key set",
-    {"1 MiB": keys.MOST_BYTES, "3 s": keys.TIMEOUT, "100": MOST_KEYS, "4": MOST_OF_ONE_ID},
+    {"1 MiB": verifier.MOST_BYTES, "3 s": verifier.TIMEOUT, "100": MOST_KEYS, "4": MOST_OF_ONE_ID},
     test_key_set.test_there_is_a_bound_to_keys_and_to_those_of_one_id,
-    test_keys.test_without_keys_nobody_can_be_told_apart,
-    test_keys.test_silence_is_a_failure_and_is_waited_for_once,
+    test_verifier.test_without_keys_nobody_can_be_told_apart,
+    test_verifier.test_silence_is_a_failure_and_is_waited_for_once,
 )
 
 

@@ -14,7 +14,12 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parent.parent
 LEFT_OUT = {"app", ".git", ".venv", ".gapless", ".hypothesis", ".mypy_cache", ".ruff_cache", "dist", "build"}
 # Those that speak of the tree or of the tests' own tools, not of the product.
-NOT_HERE = ("tests/project/test_requirements.py", "tests/project/test_install.py", "tests/testkit")
+NOT_HERE = (
+    "tests/project/test_architecture.py",
+    "tests/project/test_requirements.py",
+    "tests/project/test_install.py",
+    "tests/testkit",
+)
 
 
 def main() -> int:

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from gapless.api.schemas import Message
 from gapless.channels import frames
-from gapless.channels.frames import Frame
+from gapless.channels.frames import Frame, first_that_fit, last_that_fit
 from gapless.delivery import sse
 from gapless.delivery.end import End
 from gapless.delivery.sse import HEARTBEAT
 from gapless.log.cursor import Position, format_cursor
 from gapless.log.entries import Entry, Gap, GapReason
 from gapless.log.errors import CorruptLog
+from gapless.log.store import Room
 from tests.testkit import strategies as some
 from tests.testkit.event_stream import EventStreamParser
 
@@ -235,3 +236,27 @@ def test_a_timestamp_is_rfc_3339_to_the_millisecond(milliseconds: int) -> None:
 def test_a_frame_knows_where_it_stands(one: Sent) -> None:
     assert one.frame.position == one.frame.entry.position
     assert Frame(one.channel, replace(one.frame.entry, prev="zzzz")).block == one.frame.block
+
+
+@given(
+    sizes=st.lists(st.integers(0, 300), max_size=12),
+    messages=st.integers(1, 15),
+    size=st.integers(0, 2_000),
+)
+def test_what_fits_is_as_much_as_can_be_but_one(sizes: list[int], messages: int, size: int) -> None:
+    """From either end: no more messages than there is room for, no more bytes unless it is a single message."""
+    held = [
+        Frame("c", Entry(Position("e2", seq, "m"), "m", 0, some.body("x" * length)))
+        for seq, length in enumerate(sizes, 1)
+    ]
+    room = Room(messages, size)
+    for chosen, rest in (
+        (first := first_that_fit(held, room), held[len(first) :]),
+        (last := last_that_fit(held, room), held[: len(held) - len(last)][::-1]),
+    ):
+        taken = sum(frame.size for frame in chosen)
+        assert len(chosen) <= messages
+        assert taken <= size or len(chosen) == 1
+        assert bool(chosen) == bool(held)
+        assert not rest or len(chosen) == messages or taken + rest[0].size > size
+    assert [*first, *held[len(first) :]] == held == [*held[: len(held) - len(last)], *last]

@@ -6,11 +6,13 @@ is escaped; ids and event names come from alphabets without line breaks.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
 from gapless.log.errors import CorruptLog
+from gapless.log.store import Room
 
 _EVENT_OPENS = b'{"event":"'
 
@@ -61,6 +63,28 @@ class Frame:
     def under(self, cursor: bytes) -> tuple[bytes, bytes, bytes, memoryview]:
         """The block with the cursor of a stream of many channels as its id, in parts to be joined."""
         return b"id: ", cursor, b"\n", memoryview(self.block)[self._rest_at :]
+
+
+def first_that_fit(frames: Sequence[Frame], room: Room) -> Sequence[Frame]:
+    """As many of the oldest frames as `room` takes, but at least one."""
+    return frames[: _count_that_fit(frames[: room.messages], room.size)]
+
+
+def last_that_fit(frames: Sequence[Frame], room: Room) -> Sequence[Frame]:
+    """As many of the newest frames as `room` takes, but at least one."""
+    count = _count_that_fit(reversed(frames[-room.messages :]), room.size)
+    return frames[len(frames) - count :]
+
+
+def _count_that_fit(frames: Iterable[Frame], most: int) -> int:
+    """How many of these frames, from the first, have `most` bytes together; the first one may have more."""
+    count = size = 0
+    for frame in frames:
+        size += frame.size
+        if size > most and count:
+            break
+        count += 1
+    return count
 
 
 def _split_body(body: bytes) -> tuple[bytes, bytes]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gapless.channels.feed import Feed
-from gapless.channels.frames import Frame
+from gapless.channels.frames import Frame, first_that_fit
 from gapless.delivery import sse
 from gapless.delivery.channel_cursor import ChannelCursor
 from gapless.delivery.end import End
@@ -124,7 +124,7 @@ class StreamSession:
             room = self._share()
             result = cursor.feed.peek(cursor.position) or await cursor.feed.after(cursor.position, room)
             if result.frames and cursor.gap is None:
-                chosen = fit(result.frames, room)
+                chosen = first_that_fit(result.frames, room)
                 self.messages += len(chosen)
                 return self._encode(cursor, chosen)
             cursor.gap = cursor.gap or result.gap
@@ -159,13 +159,3 @@ class StreamSession:
             mode=self.mode.value,
             retry=self._limits.retry_ms,
         )
-
-
-def fit(new: Sequence[Frame], room: Room) -> Sequence[Frame]:
-    """As many of the oldest of these frames as fit, but at least one."""
-    size = 0
-    for count, frame in enumerate(new[: room.messages]):
-        size += frame.size
-        if size > room.size and count:
-            return new[:count]
-    return new[: room.messages]

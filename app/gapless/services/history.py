@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gapless.channels.frames import Frame
+from gapless.channels.frames import Frame, last_that_fit
 from gapless.channels.tail import reset
 from gapless.log.cursor import Position, no_log
 from gapless.log.entries import Entry, Gap
@@ -42,13 +42,3 @@ async def before(store: Store, channel: str, position: Position, room: Room, now
 
 def _encode(channel: str, entries: Sequence[Entry], room: Room) -> Sequence[Frame]:
     return last_that_fit([Frame(channel, entry) for entry in entries], room)
-
-
-def last_that_fit(found: Sequence[Frame], room: Room) -> Sequence[Frame]:
-    """As many of the newest as fit a page."""
-    size = 0
-    for count, frame in enumerate(reversed(found)):
-        size += frame.size
-        if size > room.size and count:
-            return found[-count:]
-    return found

@@ -18,10 +18,9 @@ from gapless.api.problems import describe
 from gapless.auth.rates import READ_UNIT
 from gapless.channels.feed import Feed
 from gapless.channels.feeds import Visitor
-from gapless.channels.frames import Frame
+from gapless.channels.frames import Frame, first_that_fit, last_that_fit
 from gapless.delivery.buffered import MOST_BYTES as MOST_WHOLE
 from gapless.delivery.mode import Mode
-from gapless.delivery.session import fit
 from gapless.delivery.sse import gap_json
 from gapless.log.cursor import Position, parse_position
 from gapless.log.entries import Gap
@@ -125,7 +124,7 @@ async def _newest(service: Service, visitor: Visitor, channel: str, room: Room) 
     feed = service.feeds.warm(channel)
     held = None if feed is None else feed.newest(room.messages)
     if feed is not None and held is not None:
-        return Page(past.last_that_fit(held, room), feed.head)
+        return Page(last_that_fit(held, room), feed.head)
     visitor.pay(NEWEST)
     return await past.newest(service.store, channel, room, service.clock())
 
@@ -157,7 +156,7 @@ def _nothing_yet(text: str) -> Page:
 
 
 def _page(found: Sequence[Frame], room: Room, position: Position, gap: Gap | None) -> Page:
-    chosen = fit(found, room)
+    chosen = first_that_fit(found, room)
     return Page(chosen, chosen[-1].position if chosen else position, gap)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gapless.auth import rates as limits
-from gapless.auth.rates import Buckets, OpenRate, ReadBudget, Shares, Who, network_of, subject_of
+from gapless.auth.rates import Buckets, CommandBudget, OpenRate, Shares, Who, network_of, subject_of
 
 # --- addresses
 
@@ -152,7 +152,7 @@ def test_a_clock_that_is_set_back_locks_nobody_out_for_long() -> None:
 ANN, BOB, NOBODY = Who("ann", "192.0.2.1"), Who("bob", "192.0.2.1"), Who(None, "192.0.2.1")
 
 
-def asked(budget: ReadBudget, who: Who, times: int, now: float, each: float = 0) -> int:
+def asked(budget: CommandBudget, who: Who, times: int, now: float, each: float = 0) -> int:
     """How many requests of `times` are let in, each of which then costs so much more than itself."""
     allowed = 0
     for _ in range(times):
@@ -163,13 +163,13 @@ def asked(budget: ReadBudget, who: Who, times: int, now: float, each: float = 0)
 
 
 def test_a_request_and_what_it_reads_count() -> None:
-    assert asked(ReadBudget(10), ANN, 2000, 0) == 600
-    assert asked(ReadBudget(10), ANN, 2000, 0, each=5) == 100
+    assert asked(CommandBudget(10), ANN, 2000, 0) == 600
+    assert asked(CommandBudget(10), ANN, 2000, 0, each=5) == 100
 
 
 def test_what_is_owed_is_waited_for() -> None:
     """However much a request turns out to cost, over time nobody has more than his rate."""
-    budget = ReadBudget(10)
+    budget = CommandBudget(10)
     budget.wait(ANN, 0)
     budget.spend(ANN, 6000, 0)
     assert budget.wait(ANN, 0) == pytest.approx(540.2)
@@ -178,7 +178,7 @@ def test_what_is_owed_is_waited_for() -> None:
 
 
 def test_in_the_long_run_nobody_costs_more_than_the_rate() -> None:
-    dice, budget, spent, now = random.Random(7), ReadBudget(10), 0.0, 0.0
+    dice, budget, spent, now = random.Random(7), CommandBudget(10), 0.0, 0.0
     while now < 600:
         now += dice.random() / 20
         if not budget.wait(ANN, now):
@@ -189,7 +189,7 @@ def test_in_the_long_run_nobody_costs_more_than_the_rate() -> None:
 
 
 def test_subjects_are_counted_apart_and_their_network_with_them() -> None:
-    budget = ReadBudget(10)
+    budget = CommandBudget(10)
     assert asked(budget, ANN, 2000, 0) == 600
     assert asked(budget, BOB, 2000, 0) == 600, "another subject of the same address"
     assert asked(budget, NOBODY, 5000, 0) == 4 * 600 - 1200, "the address has four subjects' worth"
@@ -198,14 +198,14 @@ def test_subjects_are_counted_apart_and_their_network_with_them() -> None:
 
 
 def test_a_refused_request_costs_nothing() -> None:
-    budget = ReadBudget(10)
+    budget = CommandBudget(10)
     assert asked(budget, ANN, 10_000, 0) == 600
     assert asked(budget, BOB, 2000, 0) == 600
     assert asked(budget, ANN, 2000, 1) == 10
 
 
 def test_no_budget_is_no_limit() -> None:
-    assert asked(ReadBudget(0), ANN, 10_000, 0, each=100) == 10_000
+    assert asked(CommandBudget(0), ANN, 10_000, 0, each=100) == 10_000
 
 
 # --- shares

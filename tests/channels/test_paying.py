@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gapless.auth.rates import READ_UNIT, Who
+from gapless.auth.rates import TRAFFIC_UNIT, Who
 from gapless.channels.bounded import BoundedStore
 from gapless.channels.feed import FeedSettings
 from gapless.channels.feeds import BEGUN, Feeds, Most, Visitor
@@ -37,7 +37,7 @@ async def test_nobody_pays_where_nobody_is() -> None:
 @pytest.mark.virtual_time
 async def test_a_read_costs_its_commands_and_what_it_brings() -> None:
     store, purse = ModelStore(), Purse("ann")
-    store.append("c", *[f'"{"x" * READ_UNIT}"'] * 3)
+    store.append("c", *[f'"{"x" * TRAFFIC_UNIT}"'] * 3)
     with paid_by(purse.pay):
         await BoundedStore(store).tail("c", 10)
         assert purse.paid == TAIL + 3

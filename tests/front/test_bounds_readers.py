@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from gapless.auth.rates import Buckets, OpenRate, ReadBudget, Who
+from gapless.auth.rates import Buckets, CommandBudget, OpenRate, Who
 from gapless.channels.feeds import Feeds, Visitor
 from gapless.config.settings import Settings
 from gapless.log.errors import Busy
@@ -93,7 +93,7 @@ def test_streams_opened(told: tuple[float, int]) -> None:
 @tries(READS, "GAPLESS_READ_RATE", "four", "10,000")
 def test_commands_for_reading(told: tuple[float, int, int]) -> None:
     minute, times, remembered = int(60 * told[0]), told[1], told[2]
-    budget, people = ReadBudget(Settings().read_rate), count()
+    budget, people = CommandBudget(Settings().read_rate), count()
 
     def read(who: Who) -> int:
         """How many commands somebody gets."""
@@ -107,5 +107,5 @@ def test_commands_for_reading(told: tuple[float, int, int]) -> None:
     assert [len(buckets._empty_at) for buckets in kept(budget)] == [remembered] * 2
 
 
-def kept(budget: ReadBudget) -> list[Buckets]:
+def kept(budget: CommandBudget) -> list[Buckets]:
     return [budget._users, budget._networks]

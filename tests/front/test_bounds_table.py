@@ -7,6 +7,7 @@ import pytest
 from gapless.api import unread
 from gapless.auth import verifier
 from gapless.auth.key_set import MOST_KEYS, MOST_OF_ONE_ID
+from gapless.auth.rates import NETWORK_TIMES, TRAFFIC_UNIT
 from gapless.channels import claims, tail
 from gapless.cli import address, protocol
 from gapless.config.settings import Settings
@@ -16,7 +17,7 @@ from gapless.stores.redis import lines as redis_lines
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.upstash import rest as upstash_rest
 from tests.api import test_authentication, test_schemas, test_unread
-from tests.api.routes import test_health
+from tests.api.routes import test_health, test_posts_in_vain
 from tests.auth import test_key_set, test_verifier
 from tests.channels import test_feed, test_tail
 from tests.cli import test_address, test_head, test_protocol
@@ -31,6 +32,12 @@ from tests.stores.redis import test_pool as test_redis_pool
 TRYING = (test_bounds_requests, test_bounds_messages, test_bounds_readers)
 
 tried_elsewhere("what a head names", {}, test_head.test_what_a_proxy_may_read_otherwise)
+tried_elsewhere(
+    "Redis commands of posts that write nothing (over the rate, repeated, 409), per second and subject",
+    {"GAPLESS_READ_RATE": Settings().read_rate, "four": NETWORK_TIMES, "64 KiB": TRAFFIC_UNIT},
+    test_posts_in_vain.test_they_cost_what_reading_may,
+    test_posts_in_vain.test_bytes_count_too,
+)
 tried_elsewhere(
     "requests of a connection that are not answered",
     {"4": protocol.MOST_IN_FLIGHT},

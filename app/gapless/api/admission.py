@@ -1,4 +1,4 @@
-"""Whether somebody may read now: how often one may open and how much one may read is counted in the process."""
+"""Whether somebody may read or post now: what is opened, read, and posted in vain is counted in the process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import partial
 
 from gapless.api.dependencies import Service
 from gapless.auth.grant import Grant
-from gapless.auth.rates import Who, network_of
+from gapless.auth.rates import CommandBudget, Who, network_of
 from gapless.channels.feeds import Visitor
-from gapless.log.errors import Busy
+from gapless.channels.paying import Pay
+from gapless.log.errors import Busy, TooMany
 
 
 def admit(service: Service, grant: Grant, address: str | None, *, opens: bool) -> Visitor:
@@ -20,11 +21,23 @@ def admit(service: Service, grant: Grant, address: str | None, *, opens: bool) -
         raise _busy("Too many streams or long polls are opened from this address", wait)
     if wait := service.budget.wait(who, asyncio.get_running_loop().time()):
         raise _busy("This user or address reads too much", wait)
-    return Visitor(who, partial(_spend, service, who))
+    return Visitor(who, partial(_spend, service.budget, who))
 
 
-def _spend(service: Service, who: Who, commands: float) -> None:
-    service.budget.spend(who, commands, asyncio.get_running_loop().time())
+def admit_post(service: Service, grant: Grant, address: str | None) -> Pay:
+    """What to call with the commands of a post that wrote nothing; raises TooMany where there were too many of those.
+
+    What is written has its rate in the store. What is refused there, or known already, costs a command as well.
+    """
+    who = Who(grant.user, network_of(address))
+    if wait := service.unwritten.due(who, asyncio.get_running_loop().time()):
+        what = "Too many posts of this user or address were refused or repeated; wait and send again."
+        raise TooMany(what, wait, retryAfterMs=math.ceil(wait * 1000))
+    return partial(_spend, service.unwritten, who)
+
+
+def _spend(budget: CommandBudget, who: Who, commands: float) -> None:
+    budget.spend(who, commands, asyncio.get_running_loop().time())
 
 
 def _busy(what: str, wait: float) -> Busy:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Path, Query, Request
 
 from gapless.api.schemas import CHANNEL, MOST_CHANNELS
-from gapless.auth.rates import OpenRate, ReadBudget
+from gapless.auth.rates import CommandBudget, OpenRate
 from gapless.auth.tickets import Tickets
 from gapless.channels.feeds import Feeds
 from gapless.config.origins import Origins
@@ -37,6 +37,7 @@ BODY_SECONDS = 30.0
 class Service:
     """The parts that `factory.create_app` has joined. Time and chance are parts too.
 
+    `budget`: for reading. `unwritten`: for posts that write nothing.
     `clock`: Unix seconds. `random`: 0…1. `token`: so many random base-36 digits.
     """
 
@@ -48,7 +49,8 @@ class Service:
     verifier: TokenVerifier | None
     tickets: Tickets | None
     opened: OpenRate
-    budget: ReadBudget
+    budget: CommandBudget
+    unwritten: CommandBudget
     origins: Origins
     departure: Departure
     clock: Callable[[], float]

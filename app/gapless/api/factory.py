@@ -24,7 +24,7 @@ from gapless.api.middleware import UNKEYED, AccessLog, LoopbackOnly
 from gapless.api.routes import admin, health, history, page, publish, stream, tickets
 from gapless.api.schemas import Message
 from gapless.api.unread import Unread
-from gapless.auth.rates import OpenRate, ReadBudget
+from gapless.auth.rates import CommandBudget, OpenRate
 from gapless.auth.tickets import Tickets
 from gapless.auth.tokens import Expected
 from gapless.channels.feed import FeedSettings
@@ -233,7 +233,8 @@ class _Wiring:
             verifier=make_verifier(settings, self._clock),
             tickets=make_tickets(settings),
             opened=OpenRate(settings.stream_rate),
-            budget=ReadBudget(settings.read_rate),
+            budget=CommandBudget(settings.read_rate),
+            unwritten=CommandBudget(settings.read_rate),
             origins=Origins(settings.origins),
             departure=Departure(),
             clock=self._clock,

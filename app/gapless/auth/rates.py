@@ -105,12 +105,12 @@ class OpenRate:
 NETWORK_TIMES = 4
 """How many subjects' budgets a network has: behind one address there may be an office."""
 
-READ_UNIT = 65_536
-"""Bytes read that cost as much as a command."""
+TRAFFIC_UNIT = 65_536
+"""Bytes that cost as much as a command."""
 
 
-class ReadBudget:
-    """Commands that reading costs, per second, subject and network; a minute's worth at once. A request costs one more.
+class CommandBudget:
+    """Commands that a kind of request may cost the store, per second, subject and network; a minute's worth at once.
 
     `now` is a clock's seconds that is never set back. What a request will cost is not known before, so it may owe: then
     the next ones wait for longer.
@@ -121,10 +121,14 @@ class ReadBudget:
         self._networks = Buckets(per_second * 60 * NETWORK_TIMES)
 
     def wait(self, who: Who, now: float) -> float:
-        """Count a request, or say in how many seconds it may come again."""
-        wait = max(buckets.wait(name, 1, now) for buckets, name in self._of(who))
+        """Count a request as a command, or say in how many seconds it may come again."""
+        wait = self.due(who, now)
         self.spend(who, 0 if wait else 1, now)
         return wait
+
+    def due(self, who: Who, now: float) -> float:
+        """In how many seconds there is room for a command; 0: now. Counts nothing."""
+        return max(buckets.wait(name, 1, now) for buckets, name in self._of(who))
 
     def spend(self, who: Who, commands: float, now: float) -> None:
         """It has cost so much."""

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from gapless.auth.rates import READ_UNIT
+from gapless.auth.rates import TRAFFIC_UNIT
 from gapless.channels.paying import charge
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
@@ -39,7 +39,7 @@ class BoundedStore:
         """See Store."""
         charge(TAIL if most is None else NEWEST)
         entries = await bounded(self._store.tail(channel, count, most))
-        charge(sum(len(entry.body) for entry in entries) // READ_UNIT)
+        charge(sum(len(entry.body) for entry in entries) // TRAFFIC_UNIT)
         return entries
 
     async def slice(
@@ -55,7 +55,7 @@ class BoundedStore:
         """See Store."""
         charge(SLICE)
         found = await bounded(self._store.slice(channel, first, last, most=most, back=back, beside=beside))
-        charge(sum(len(entry.body) for entry in found.entries) // READ_UNIT)
+        charge(sum(len(entry.body) for entry in found.entries) // TRAFFIC_UNIT)
         return found
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:

@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         default=50.0,
         ge=0,
         le=1_000_000,
-        description="commands a second that a token's subject may cost by reading; 0 = off",
+        description="commands a second that a subject may cost by reading, and by posts that write nothing; 0 = off",
     )
     proxies: int = Field(
         default=0, ge=0, le=10, description="proxies of one's own before the service; each adds an address"

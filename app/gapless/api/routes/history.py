@@ -15,7 +15,7 @@ from gapless.api.admission import admit
 from gapless.api.authentication import AddressDep, ReaderDep
 from gapless.api.dependencies import ChannelPath, Service, ServiceDep
 from gapless.api.problems import describe
-from gapless.auth.rates import READ_UNIT
+from gapless.auth.rates import TRAFFIC_UNIT
 from gapless.channels.feed import Feed
 from gapless.channels.feeds import Visitor
 from gapless.channels.frames import Frame, first_that_fit, last_that_fit
@@ -115,7 +115,7 @@ async def history(
         page = await past.before(service.store, channel, position, room, service.clock())
     else:
         page = await _newest(service, visitor, channel, room)
-    visitor.pay(sum(frame.size for frame in page.frames) // READ_UNIT)
+    visitor.pay(sum(frame.size for frame in page.frames) // TRAFFIC_UNIT)
     return _reply(channel, page)
 
 

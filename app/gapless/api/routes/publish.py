@@ -8,13 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header
 from starlette.responses import JSONResponse
 
+from gapless.api.admission import admit_post
 from gapless.api.authentication import AddressDep, WriterDep
 from gapless.api.dependencies import BodyDep, ChannelPath, Service, ServiceDep
 from gapless.api.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
 from gapless.api.problems import describe
 from gapless.api.schemas import Message, drafts_of, read_messages
 from gapless.auth.grant import Grant
-from gapless.auth.rates import subject_of
+from gapless.auth.rates import TRAFFIC_UNIT, subject_of
 from gapless.channels.frames import timestamp
 from gapless.log.cursor import new_epoch
 from gapless.log.entries import Draft
@@ -94,6 +95,7 @@ async def publish(
 ) -> JSONResponse:
     """Append messages to a channel. When 201 is returned they are in the log, numbered and told to every reader."""
     grant.must_publish(channel)
+    pay = admit_post(service, grant, address)
     key = read_key(idempotency_key)
     messages, batch = _messages(raw, service.settings.cap, grant.user, key)
     drafts = drafts_of(messages, service.settings.max_body)
@@ -102,6 +104,8 @@ async def publish(
     outcome = await service.store.publish(publication)
     if isinstance(outcome, Accepted):
         service.feeds.offer(channel, outcome.entries)
+    else:
+        pay(1 + sum(len(draft.body) for draft in drafts) // TRAFFIC_UNIT)
     return _answer(outcome, publication, messages, batch)
 
 

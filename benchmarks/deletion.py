@@ -12,7 +12,8 @@ from redis import Redis
 
 from benchmarks.server import valkey
 from gapless.api.schemas import Message
-from gapless.log.store import Publication, Store
+from gapless.log.publication import Publication
+from gapless.log.store import Store
 from gapless.stores.redis.store import RedisStore
 from gapless.stores.scripts import Layout
 from gapless.stores.upstash.store import UpstashStore

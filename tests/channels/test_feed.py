@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from gapless.channels.bounded import LIMIT
-from gapless.channels.feed import Feed, FeedSettings
+from gapless.channels.feed import Feed
+from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.frames import Frame
 from gapless.log.cursor import Position, no_log
 from gapless.log.entries import Entry, Gap, GapReason

@@ -8,8 +8,8 @@ import pytest
 
 from gapless.auth.rates import TRAFFIC_UNIT, Who
 from gapless.channels.bounded import BoundedStore
-from gapless.channels.feed import FeedSettings
-from gapless.channels.feeds import BEGUN, Feeds, Most, Visitor
+from gapless.channels.feed_settings import FeedSettings
+from gapless.channels.feeds import BEGUN, Capacity, Feeds, Visitor
 from gapless.channels.paying import charge, paid_by
 from gapless.log.store import SLICE, TAIL, Room
 from tests.testkit.model_store import ModelStore
@@ -77,7 +77,7 @@ async def test_the_first_who_asks_pays_and_a_warm_tail_is_free() -> None:
 @pytest.mark.virtual_time
 async def test_shares_are_given_back() -> None:
     store, ann, bob = ModelStore(), Purse("ann"), Purse("bob")
-    feeds = Feeds(store, SETTINGS, store.clock.now, Most(1000, 1000, user=0.02, network=0.05))
+    feeds = Feeds(store, SETTINGS, store.clock.now, Capacity(1000, 1000, user=0.02, network=0.05))
     for _ in range(3):
         async with feeds.open([f"c{n}" for n in range(20)], ann.visitor):
             with pytest.raises(Exception, match="as one may"):

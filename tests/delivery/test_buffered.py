@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gapless.channels.feed import FeedSettings
+from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.feeds import Feeds
 from gapless.delivery.buffered import MOST_BYTES, MOST_MESSAGES, BufferedResponse
 from gapless.delivery.streaming import Start, StreamLimits

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gapless.channels.feed import FeedSettings
+from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.feeds import Feeds
 from gapless.delivery.channel_cursor import ChannelCursor
 from gapless.delivery.end import End

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gapless.channels.feed import FeedSettings
+from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.feeds import Feeds
 from gapless.delivery.streaming import Start, Stream
 from gapless.stores.redis.store import RedisStore

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from gapless.channels.feed import FeedSettings
+from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.feeds import Feeds
 from gapless.log.cursor import Position, base36, new_epoch
 from gapless.log.entries import Entry

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from gapless.platforms.shutdown import GOODBYE, LOOK, Departure, Gone, Leaving, Listening, unless_gone
+from gapless.platforms.shutdown import GOODBYE, LOOK, Departure, Gone, Listening, ServerShutdown, unless_gone
 from tests.testkit.alarm import auntil
 from tests.testkit.service import Service
 from tests.testkit.valkey import start_valkey
@@ -112,7 +112,7 @@ async def test_what_waits_is_broken_off_when_the_server_stops() -> None:
     server = Stopping()
     departure = Departure(server)
     asyncio.get_running_loop().call_later(1, setattr, server, "stops", True)
-    with pytest.raises(Leaving):
+    with pytest.raises(ServerShutdown):
         async with departure.unless(HERE):
             await asyncio.sleep(25)
     assert asyncio.get_running_loop().time() <= 1 + LOOK

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gapless.log.errors import StoreUnavailable
-from gapless.log.store import Accepted
+from gapless.log.publication import Accepted
 from gapless.stores.redis.store import RedisStore
 from gapless.stores.scripts import Layout
 from tests.stores.contract.publications import message, publication

@@ -11,7 +11,8 @@ from hypothesis import given
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry, format_entry
 from gapless.log.errors import CorruptLog
-from gapless.log.store import Accepted, KeyConflict, Limited, Rate, Repeated, Slice
+from gapless.log.publication import Accepted, KeyConflict, Limited, Rate, Repeated
+from gapless.log.store import Slice
 from gapless.stores.scripts import Layout, load, read_entries, read_outcome, read_slice
 from tests.stores.contract.publications import message, publication
 from tests.testkit import strategies as some

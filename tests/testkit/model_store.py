@@ -15,17 +15,8 @@ from itertools import count
 from gapless.log.cursor import Position, base36, new_epoch
 from gapless.log.entries import Draft, Entry, format_entry
 from gapless.log.errors import StoreUnavailable
-from gapless.log.store import (
-    MOST_BYTES,
-    Accepted,
-    ChannelInfo,
-    KeyConflict,
-    Listener,
-    Outcome,
-    Publication,
-    Repeated,
-    Slice,
-)
+from gapless.log.publication import Accepted, KeyConflict, Outcome, Publication, Repeated
+from gapless.log.store import MOST_BYTES, ChannelInfo, Listener, Slice
 from tests.testkit.clock import VirtualClock
 
 

@@ -27,7 +27,7 @@ from gapless.api.unread import Unread
 from gapless.auth.rates import CommandBudget, OpenRate
 from gapless.auth.tickets import Tickets
 from gapless.auth.tokens import Expected
-from gapless.channels.feed import FeedSettings
+from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.feeds import Capacity, Feeds
 from gapless.config.origins import EVERY, Origins
 from gapless.config.settings import Settings

@@ -15,7 +15,8 @@ from typing import Any, TypeVar, cast
 from gapless.channels.audience import Audience
 from gapless.channels.bounded import BoundedStore
 from gapless.channels.claims import CONFIRM
-from gapless.channels.follower import DEEP, FeedSettings, Follower
+from gapless.channels.feed_settings import FeedSettings
+from gapless.channels.follower import DEEP, Follower
 from gapless.channels.frames import Frame
 from gapless.channels.schedule import REREAD
 from gapless.channels.tail import ReadResult, Tail, reset, resolve_position
@@ -23,8 +24,6 @@ from gapless.log.cursor import Position, no_log
 from gapless.log.entries import Entry, Gap, GapReason
 from gapless.log.errors import StoreUnavailable
 from gapless.log.store import Room, Slice, Store
-
-__all__ = ["Feed", "FeedSettings"]
 
 T = TypeVar("T")
 

@@ -8,7 +8,8 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from gapless.auth.rates import Shares, Who
-from gapless.channels.feed import Feed, FeedSettings
+from gapless.channels.feed import Feed
+from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.paying import Pay, paid_by
 from gapless.log.entries import Entry
 from gapless.log.errors import Busy

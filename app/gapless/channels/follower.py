@@ -14,15 +14,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from dataclasses import dataclass
 
 from gapless.channels.audience import Audience
 from gapless.channels.bounded import BoundedStore
 from gapless.channels.claims import CONFIRM, Claims
+from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.fork import ReplicaLag, follow_rewritten
+from gapless.channels.read_size import expected, lacking
 from gapless.channels.read_timer import ReadTimer
 from gapless.channels.schedule import NEVER
-from gapless.channels.tail import MOST_BYTES, Relation, Tail
+from gapless.channels.tail import Relation, Tail
 from gapless.log.cursor import Position, no_log
 from gapless.log.entries import Entry
 from gapless.log.errors import CorruptLog, StoreUnavailable
@@ -31,28 +32,10 @@ from gapless.runtime.tasks import end
 
 RETRY = 0.5
 """Seconds before a read that failed is tried again."""
-LOOK = 2
-"""Entries that the first read of a channel brings, whose size nobody knows: one command, and 256 KiB at the most by the
-default GAPLESS_MAX_BODY."""
 DEEP = 65_536
 """Bytes that are read so that a tail reaches further back, where somebody needs that."""
 
 _log = logging.getLogger("gapless.feed")
-
-
-@dataclass(frozen=True, slots=True)
-class FeedSettings:
-    """`recheck`, `linger`, `retention` in seconds; `page`: entries a read; `freezes`: the process may sleep.
-
-    `lag`: seconds after which what a read was too early for is there, 0 where none is; see `Store.lag`.
-    """
-
-    recheck: float
-    linger: float
-    retention: float
-    page: int
-    freezes: bool = False
-    lag: float = 0.0
 
 
 class Follower:
@@ -177,7 +160,7 @@ class Follower:
             raise StoreUnavailable("the subscription was lost and did not come back")
         anew, settles = not self.fresh.is_set(), began >= self._settles_at
         suspects, self._suspects = self._suspects or settles or anew or len(self.claims) > 0, False
-        count, self._told = self._expected(), None
+        count, self._told = expected(self.tail, self.claims, self._told, self._settings.page), None
         self._reads += 1
         self._reading = True
         try:
@@ -216,26 +199,13 @@ class Follower:
         if self._settles_at != NEVER:
             self.timer.ask(self._settles_at - self._loop.time())
 
-    def _expected(self) -> int:
-        """How many entries to read: what is said to have come after the head, else the newest alone."""
-        if self.tail.base.nowhere:
-            return max(LOOK, min(len(self.claims), self._settings.page))
-        known = self.claims.newest if self._told is None else max(self._told, self.claims.newest or self._told)
-        if known is None or known.epoch != self.tail.base.epoch:
-            return 1
-        return self._affordable(known.seq - self.tail.head.seq)
-
-    def _affordable(self, count: int) -> int:
-        """As many of these entries as a tail can hold: whoever needs older ones asks the log."""
-        return max(1, min(count, max(LOOK, self.tail.count_in(MOST_BYTES)), self._settings.page))
-
     async def _sync(self, count: int, suspects: bool) -> Position | None:
         """Read `count` entries, compare with what is held, follow the log. Returns the log's newest position."""
         entries = await self._newest(count)
         relation = self.tail.relate(entries)
         if not suspects and relation in (Relation.GREW, Relation.HOLE) and self._subscription is not None:
             self._subscription.suspect()  # nothing was suspected, and yet there is more than any notice has told
-        if (more := self._lacking(relation, entries)) > count:
+        if (more := lacking(self.tail, relation, entries, self._settings.page)) > count:
             entries = await self._store.tail(self._channel, more)
             relation = self.tail.relate(entries)
         newest = entries[-1].position if entries else None
@@ -259,13 +229,6 @@ class Follower:
         if not self.fresh.is_set() and self.tail.base.nowhere and self._wanted > count:
             return await self._store.tail(self._channel, self._settings.page, DEEP)
         return await self._store.tail(self._channel, count)
-
-    def _lacking(self, relation: Relation, entries: Sequence[Entry]) -> int:
-        """How many of the newest entries are needed to go on after the head, or to see where histories part."""
-        if relation is Relation.HOLE and not self.tail.base.nowhere:
-            lacking = entries[-1].position.seq - self.tail.head.seq
-            return lacking if self._affordable(lacking) == lacking else 0
-        return self._affordable(self._settings.page) if relation is Relation.FORKED else 0
 
     def _replace(self, tail: Tail) -> None:
         """Go on with another tail; every reader finds its own way from its position."""

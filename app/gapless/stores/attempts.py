@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from gapless.log.errors import CorruptLog, StoreUnavailable
-from gapless.log.store import Publication
+from gapless.log.publication import Publication
 from gapless.stores.refusals import Later, PermanentError
 
 PAUSES = (0.1,)

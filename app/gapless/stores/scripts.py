@@ -16,17 +16,8 @@ from typing import Any
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry, format_entry, parse_entry, parse_link
 from gapless.log.errors import CorruptLog
-from gapless.log.store import (
-    KEY_LIFETIME_MS,
-    NOTICE_LIMIT,
-    Accepted,
-    KeyConflict,
-    Limited,
-    Outcome,
-    Publication,
-    Repeated,
-    Slice,
-)
+from gapless.log.publication import KEY_LIFETIME_MS, Accepted, KeyConflict, Limited, Outcome, Publication, Repeated
+from gapless.log.store import NOTICE_LIMIT, Slice
 
 Command = Callable[[], tuple[Sequence[str], Sequence[str | bytes]]]
 """KEYS and ARGV of a script, made anew for each attempt."""

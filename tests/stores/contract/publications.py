@@ -9,7 +9,7 @@ from typing import Any
 from gapless.api.schemas import Message
 from gapless.log.cursor import Position, base36, new_epoch
 from gapless.log.entries import Entry
-from gapless.log.store import Accepted, Outcome, Publication, Rate
+from gapless.log.publication import Accepted, Outcome, Publication, Rate
 
 NOW = 1_767_225_600_000
 """Milliseconds since 1970: what the service's clock says unless a test says otherwise."""

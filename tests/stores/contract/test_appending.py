@@ -9,7 +9,8 @@ import pytest
 
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
-from gapless.log.store import Outcome, Store
+from gapless.log.publication import Outcome
+from gapless.log.store import Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
 from tests.stores.contract.publications import NOW, entries, message, publication

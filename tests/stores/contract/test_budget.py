@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from gapless.log.store import Limited, Outcome, Rate, Repeated, Store
+from gapless.log.publication import Limited, Outcome, Rate, Repeated
+from gapless.log.store import Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
 from tests.stores.contract.publications import NOW, Heard, entries, message, publication

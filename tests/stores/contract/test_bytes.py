@@ -7,7 +7,8 @@ import random
 import pytest
 
 from gapless.log.entries import format_entry
-from gapless.log.store import Accepted, Limited, Outcome, Rate, Store
+from gapless.log.publication import Accepted, Limited, Outcome, Rate
+from gapless.log.store import Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
 from tests.stores.contract.publications import NOW, entries, publication

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from gapless.log.store import ChannelInfo, Publication, Repeated, Store
+from gapless.log.publication import Publication, Repeated
+from gapless.log.store import ChannelInfo, Store
 from gapless.stores import keyspace
 from gapless.stores.scripts import load
 from tests.stores.contract.backend import Backend, Keep

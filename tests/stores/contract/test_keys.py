@@ -11,7 +11,8 @@ from gapless.api.schemas import Message
 from gapless.log.cursor import new_epoch
 from gapless.log.entries import parse_entry
 from gapless.log.errors import StoreUnavailable
-from gapless.log.store import KEY_LIFETIME_MS, Accepted, KeyConflict, Limited, Publication, Rate, Repeated, Store
+from gapless.log.publication import KEY_LIFETIME_MS, Accepted, KeyConflict, Limited, Publication, Rate, Repeated
+from gapless.log.store import Store
 from gapless.stores import attempts
 from tests.stores.contract.backend import Backend, Keep, Losses
 from tests.stores.contract.publications import NOW, Heard, entries, message, publication

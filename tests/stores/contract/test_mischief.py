@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gapless.channels.feed import Feed, FeedSettings
+from gapless.channels.feed import Feed
+from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.frames import Frame
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry

@@ -9,7 +9,8 @@ from math import ceil
 import pytest
 
 from gapless.api.schemas import Message
-from gapless.log.store import Accepted, KeyConflict, Limited, Outcome, Rate, Repeated, Store
+from gapless.log.publication import Accepted, KeyConflict, Limited, Outcome, Rate, Repeated
+from gapless.log.store import Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
 from tests.stores.contract.publications import NOW, Heard, entries, message, publication

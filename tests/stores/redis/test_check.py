@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gapless.log.errors import StoreMisconfigured, StoreUnavailable
-from gapless.log.store import Rate, Repeated
+from gapless.log.publication import Rate, Repeated
 from gapless.stores.redis.check import ALSO, COMMANDS
 from gapless.stores.redis.store import RedisStore
 from gapless.stores.scripts import Layout

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gapless.log.errors import StoreMisconfigured, StoreUnavailable
-from gapless.log.store import Repeated
+from gapless.log.publication import Repeated
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.redis.store import RedisStore
 from gapless.stores.scripts import Layout

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gapless.log.errors import StoreUnavailable
-from gapless.log.store import Accepted, Repeated
+from gapless.log.publication import Accepted, Repeated
 from gapless.stores.attempts import PAUSES
 from gapless.stores.upstash.rest import KeysRefused
 from gapless.stores.upstash.store import ScriptMode, fitting

@@ -20,7 +20,7 @@ from gapless.channels.frames import timestamp
 from gapless.log.cursor import new_epoch
 from gapless.log.entries import Draft
 from gapless.log.errors import Conflict, TooMany, Unprocessable
-from gapless.log.store import Accepted, KeyConflict, Limited, Outcome, Publication, Rate, Repeated
+from gapless.log.publication import Accepted, KeyConflict, Limited, Outcome, Publication, Rate, Repeated
 
 router = APIRouter(tags=["messages"])
 

@@ -14,15 +14,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import shutil
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from gapless.stores.embedded.answer import answer_of, socket_of
 from gapless.stores.embedded.folder import EmbeddedUnavailable, held, is_at, locked, own_folder, socket_path, take
 from gapless.stores.embedded.resp import ask
 from gapless.stores.embedded.server import LOG_NAME, binary, last_words, spawn
@@ -43,12 +42,6 @@ _LOOK = 0.01
 
 _left: list[subprocess.Popen[bytes]] = []
 """Servers that this process started and others still use: kept so that they are reaped when they end."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    pid: int
-    loading: bool
 
 
 class EmbeddedValkey:
@@ -72,7 +65,7 @@ class EmbeddedValkey:
     @property
     def pid(self) -> int:
         """The server's process, which another user may have started again; the last one known if it is dead."""
-        answer = self._answer()
+        answer = answer_of(self.folder)
         return self._pid if answer is None else answer.pid
 
     @classmethod
@@ -97,7 +90,7 @@ class EmbeddedValkey:
 
     def alive(self) -> bool:
         """Whether the server runs. Costs a few system calls."""
-        return held(self.folder / "server.lock") or self._answer() is not None
+        return held(self.folder / "server.lock") or answer_of(self.folder) is not None
 
     def ensure(self, *, deadline: float = 10.0) -> None:
         """Return once the server answers; if it died, start it again on the same data. Does nothing after `stop`.
@@ -149,7 +142,7 @@ class EmbeddedValkey:
         launched = False
         now = time.monotonic()
         end, very_end = now + deadline, now + 12 * deadline
-        while (answer := self._answer()) is None or answer.loading:
+        while (answer := answer_of(self.folder)) is None or answer.loading:
             if answer is not None:
                 end = min(time.monotonic() + deadline, very_end)
             elif (lock := take(self.folder / "server.lock", exclusive=True)) is not None:
@@ -158,7 +151,7 @@ class EmbeddedValkey:
             if time.monotonic() > end:
                 raise EmbeddedUnavailable(self._silence(deadline, launched))
             time.sleep(_LOOK)
-        self._known = Path(self._socket())
+        self._known = Path(socket_of(self.folder))
         self.url = "unix://" + quote(os.fsencode(self._known))
         self._pid = answer.pid
 
@@ -175,26 +168,6 @@ class EmbeddedValkey:
         finally:
             os.close(lock)
 
-    def _answer(self) -> _Answer | None:
-        """What the server of our folder says. One of another folder (ours may be a copy of it) counts as none."""
-        try:
-            told = ask(self._socket(), "INFO", "server", "persistence")
-            ours = ask(self._socket(), "CONFIG", "GET", "dir") == str(self.folder)
-        except (OSError, ValueError):
-            return None
-        pid = re.search(r"^process_id:(\d+)", told, re.MULTILINE)
-        return _Answer(int(pid[1]), "\nloading:1" in told) if ours and pid else None
-
-    def _socket(self) -> str:
-        """Where the server listens, as who started it wrote into its lock: the temporary folder may differ by user.
-
-        Should someone delete the lock of a running server, its socket still keeps us from starting a second one.
-        """
-        with contextlib.suppress(OSError):
-            if written := (self.folder / "server.lock").read_bytes():
-                return os.fsdecode(written)
-        return str(self.folder / "valkey.sock")
-
     def _shut_down(self, users: int) -> None:
         """Nobody else uses it, and nobody can come while we hold `users` alone."""
         end = time.monotonic() + _STOP_LIMIT
@@ -207,7 +180,7 @@ class EmbeddedValkey:
                 return
             time.sleep(_LOOK)
         with contextlib.suppress(OSError):
-            Path(self._socket()).parent.rmdir()  # the runtime folder; our own is not empty
+            Path(socket_of(self.folder)).parent.rmdir()  # the runtime folder; our own is not empty
 
     def _runs(self, users: int) -> bool:
         """Whether a server is there that is ours to end: our child, or, started by another user, who holds the lock."""
@@ -220,7 +193,7 @@ class EmbeddedValkey:
         try:
             # If the folder was deleted and made anew, the server at its socket is somebody else's.
             if self._is_ours(users):
-                return ask(self._socket(), "SHUTDOWN", timeout=_STOP_LIMIT)
+                return ask(socket_of(self.folder), "SHUTDOWN", timeout=_STOP_LIMIT)
         except (OSError, ValueError):
             pass
         if self._process is not None:
@@ -244,7 +217,7 @@ class EmbeddedValkey:
                 "does. Try again, or set REDIS_URL to another server."
             )
         return (
-            f"A Valkey runs on {self.folder}, but does not answer at {self._socket()}. End it (it "
+            f"A Valkey runs on {self.folder}, but does not answer at {socket_of(self.folder)}. End it (it "
             f"holds {self.folder / 'server.lock'}), or choose another folder with GAPLESS_DATA_DIR."
         )
 

@@ -16,7 +16,8 @@ from redis.asyncio import Connection
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
 from gapless.log.errors import StoreUnavailable
-from gapless.log.store import MOST_BYTES, ChannelInfo, Listener, Outcome, Publication, Slice, Subscription
+from gapless.log.publication import Outcome, Publication
+from gapless.log.store import MOST_BYTES, ChannelInfo, Listener, Slice, Subscription
 from gapless.runtime.tasks import end
 from gapless.stores import keyspace
 from gapless.stores.attempts import Attempts, persist

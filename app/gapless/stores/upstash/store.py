@@ -12,18 +12,8 @@ from typing import Any, NamedTuple
 from gapless.log.cursor import Position
 from gapless.log.entries import HINT, Entry, format_notice
 from gapless.log.errors import StoreUnavailable
-from gapless.log.store import (
-    MOST_BYTES,
-    NOTICE_LIMIT,
-    Accepted,
-    ChannelInfo,
-    Listener,
-    Outcome,
-    Publication,
-    Repeated,
-    Slice,
-    Subscription,
-)
+from gapless.log.publication import Accepted, Outcome, Publication, Repeated
+from gapless.log.store import MOST_BYTES, NOTICE_LIMIT, ChannelInfo, Listener, Slice, Subscription
 from gapless.stores import keyspace
 from gapless.stores.attempts import Attempts, persist
 from gapless.stores.scripts import Command, Layout, Script, load, locking, read_entries, read_outcome, read_slice

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gapless.log.cursor import Position
 from gapless.log.entries import Draft
-from gapless.log.store import MOST_ATTEMPTS, IdempotencyKey, Publication
+from gapless.log.publication import MOST_ATTEMPTS, IdempotencyKey, Publication
 from tests.testkit import strategies as some
 
 senders = st.none() | some.texts.filter(bool)

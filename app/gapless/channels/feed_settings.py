@@ -1,0 +1,20 @@
+"""What the feeds of a process are told once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """`recheck`, `linger`, `retention` in seconds; `page`: entries a read; `freezes`: the process may sleep.
+
+    `lag`: seconds after which what a read was too early for is there, 0 where none is; see `Store.lag`.
+    """
+
+    recheck: float
+    linger: float
+    retention: float
+    page: int
+    freezes: bool = False
+    lag: float = 0.0

@@ -1,4 +1,4 @@
-"""The code blocks of README.md and docs/, as readers see them, and how each is run.
+"""The code blocks of README.md, CONTRIBUTING.md and docs/, as readers see them, and how each is run.
 
 How a block is run stands right above it, in comments that no reader sees:
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 TREE = Path(__file__).parents[2]
-PAGES = sorted(path.relative_to(TREE).as_posix() for path in [TREE / "README.md", *(TREE / "docs").rglob("*.md")])
+_TOP = [TREE / "README.md", TREE / "CONTRIBUTING.md"]
+PAGES = sorted(path.relative_to(TREE).as_posix() for path in [*_TOP, *(TREE / "docs").rglob("*.md")])
 
 _ORDER = re.compile(r"<!-- run: ([\w-]+) ?(.*?) ?-->")
 

@@ -1,4 +1,4 @@
-"""A clone's `.venv` as `make setup` would leave it, with the packages of the Python that runs the tests.
+"""A clone's `.venv` as `make setup` and `make dev` would leave it, with the packages of the Python that runs the tests.
 
 `.ci/newcomer.py` installs one for real; half a minute for each page would show no more.
 """
@@ -10,7 +10,7 @@ import shlex
 import sys
 from pathlib import Path
 
-COMMANDS = ("python", "gapless")
+COMMANDS = ("python", "gapless", "ruff", "mypy", "lint-imports")
 
 
 def environment(clone: Path) -> None:
@@ -26,4 +26,5 @@ def environment(clone: Path) -> None:
     assert spec and spec.loader
     install = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(install)
-    install.stamp(folder, "run").write_text(install.state(folder, "run", install.version_of(folder)))
+    for kind in ("run", "dev"):
+        install.stamp(folder, kind).write_text(install.state(folder, kind, install.version_of(folder)))

@@ -1,4 +1,4 @@
-"""Every code block of README.md and docs/ is run, in the order of its page, in a fresh clone."""
+"""Every code block of README.md, CONTRIBUTING.md and docs/ is run, in the order of its page, in a fresh clone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.docs.stranger import Stranger
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS = {"docs/deploy-lambda.md": 30, "docs/deploy-vercel.md": 15}
+SECONDS = {"CONTRIBUTING.md": 40, "docs/deploy-lambda.md": 30, "docs/deploy-vercel.md": 15}
 
 
 def with_blocks() -> list[object]:

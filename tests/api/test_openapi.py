@@ -233,3 +233,11 @@ async def test_what_is_refused_is_listed(refusal: Refusal, schema: Json, valkey:
     assert_problem(reply, refusal.status)
     listed = schema["paths"][path][method]["responses"]
     assert "application/problem+json" in listed[str(refusal.status)]["content"]
+
+
+async def test_it_is_made_once_for_all_who_ask(served: RunningApp) -> None:
+    made, make = [], served.app.openapi
+    served.app.openapi = lambda: made.append(1) or make()  # type: ignore[method-assign, func-returns-value]
+    replies = [await served.client.get("/openapi.json") for _ in range(3)]
+    assert len({reply.content for reply in replies}) == 1
+    assert len(made) == 1

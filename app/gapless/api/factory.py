@@ -13,16 +13,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import SecretStr
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from gapless.api import problems
+from gapless.api import description, problems
 from gapless.api.dependencies import Service
 from gapless.api.middleware import UNKEYED, AccessLog, LoopbackOnly
 from gapless.api.routes import admin, health, history, page, publish, stream, tickets
-from gapless.api.schemas import Message
 from gapless.api.unread import Unread
 from gapless.auth.rates import CommandBudget, OpenRate
 from gapless.auth.tickets import Tickets
@@ -77,11 +75,13 @@ def create_app(
         description=_DESCRIPTION,
         lifespan=wiring.lifespan,
         routes=routes,  # `include_router` would work each out once more, at the first request
+        openapi_url=None,  # ours is encoded once
         docs_url=None,  # ours has a policy against inline scripts
         redoc_url=None,
         redirect_slashes=False,  # it would name an absolute address, which behind TLS or a path is not the client's
     )
     app.state.wiring = wiring
+    description.install(app, keyed=settings.keyed)
     page.mount(app)
     problems.install(app, routes)
     app.add_middleware(problems.LastResort)
@@ -97,7 +97,6 @@ def create_app(
         )
     app.add_middleware(Unread)
     app.add_middleware(AccessLog, origins=origins)
-    app.openapi = lambda: _openapi(app, settings.keyed)  # type: ignore[method-assign]
     return app
 
 
@@ -277,16 +276,3 @@ def _most(settings: Settings) -> Capacity:
 
 def _token(digits: int) -> str:
     return "".join(secrets.choice(_DIGITS) for _ in range(digits))
-
-
-def _openapi(app: FastAPI, keyed: bool) -> dict[str, Any]:
-    """The description of the API, with the model that publish reads by itself; without keys it names no tokens."""
-    if not app.openapi_schema:
-        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        schema.setdefault("components", {}).setdefault("schemas", {})["Message"] = Message.model_json_schema()
-        if not keyed:
-            schema["components"].pop("securitySchemes", None)
-            for operation in (one for path in schema["paths"].values() for one in path.values()):
-                operation.pop("security", None)
-        app.openapi_schema = schema
-    return app.openapi_schema

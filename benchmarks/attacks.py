@@ -1,0 +1,41 @@
+"""How long honest clients wait while somebody attacks, beside how long they wait just before.
+
+The same clients and attacks as in `tests/front/test_attacks.py`, where what is refused to them is counted. The attacker
+runs on this machine, too, and takes its share of the processor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from benchmarks.server import valkey
+from tests.front.attack import ATTACKS
+from tests.front.forge import SECRET
+from tests.front.honest import Seen, besieged
+from tests.testkit.service import Service
+
+ROUNDS = 25
+
+
+def main() -> None:
+    """Measure each attack on one `gapless serve`."""
+    print(f"Python {sys.version.split()[0]}; p99 in ms: reply to a post, its delivery; and times what it was before")
+    with valkey() as url, Service({"REDIS_URL": url, "GAPLESS_JWT_SECRET": SECRET}) as service:
+        asyncio.run(measure(service.port or 0))
+
+
+async def measure(port: int) -> None:
+    """One line for each attack, and one for all that was quiet."""
+    quiet = Seen()
+    async for siege in besieged(port, list(ATTACKS), ROUNDS):
+        quiet.add(siege.quiet)
+        times = [now / before for now, before in zip(siege.attacked.p99, siege.quiet.p99, strict=True)]
+        print(
+            f"{siege.name:12}{row(siege.attacked)}{times[0]:8.1f}{times[1]:8.1f}  refused {len(siege.attacked.refused)}"
+        )
+    print(f"{'quiet':12}{row(quiet)}")
+
+
+def row(seen: Seen) -> str:
+    return "".join(f"{seconds * 1e3:10.1f}" for seconds in seen.p99)

@@ -33,7 +33,7 @@ from gapless.config.startup import must_work, read_settings, warn
 from gapless.log.errors import StartupRefused
 from gapless.log.store import Store
 from gapless.platforms.policy import SERVER, Policy
-from gapless.platforms.shutdown import Departure
+from gapless.platforms.shutdown import ShutdownWatch
 from gapless.runtime.tasks import end
 from gapless.runtime.version import __version__
 from gapless.services.readiness import Readiness
@@ -229,14 +229,14 @@ class _Wiring:
             policy=policy,
             store=store,
             ready=Readiness(store),
-            feeds=Feeds(store, feeds, self._clock, _most(settings)),
+            feeds=Feeds(store, feeds, self._clock, _capacity(settings)),
             verifier=make_verifier(settings, self._clock),
             tickets=make_tickets(settings),
             opened=OpenRate(settings.stream_rate),
             budget=CommandBudget(settings.read_rate),
             unwritten=CommandBudget(settings.read_rate),
             origins=Origins(settings.origins),
-            departure=Departure(),
+            shutdown=ShutdownWatch(),
             clock=self._clock,
             random=random.SystemRandom().random,
             token=_token,
@@ -254,7 +254,7 @@ class _Wiring:
             if service.verifier is not None:
                 closing.push_async_callback(service.verifier.close)
             closing.push_async_callback(service.ready.close)
-            closing.push_async_callback(service.departure.finish)
+            closing.push_async_callback(service.shutdown.finish)
             closing.push_async_callback(end, asyncio.create_task(_look(service)))
             try:
                 yield
@@ -271,7 +271,7 @@ async def _look(service: Service) -> None:
         _log.warning("the store's user may not run %s, which only GET /channels needs", missing)
 
 
-def _most(settings: Settings) -> Capacity:
+def _capacity(settings: Settings) -> Capacity:
     return Capacity(settings.streams, settings.channels, settings.user_share, settings.address_share)
 
 

@@ -42,7 +42,7 @@ class Pool:
 
     def __init__(self, make: Callable[[], Any], most: int, patience: float, *, alone: bool = False) -> None:
         self._make = make
-        self._most = most
+        self._maximum = most
         self._patience = patience
         self._alone = alone
         self._resting: list[Resting] = []
@@ -66,7 +66,7 @@ class Pool:
                 if await self._answers(connection):
                     return connection
             refusal: Exception = exceptions.ConnectionError("No connection available.")
-            if len(self._used) < self._most and not (self._used and self._is_full()):
+            if len(self._used) < self._maximum and not (self._used and self._is_full()):
                 try:
                     return await self._open()
                 except LOST as error:

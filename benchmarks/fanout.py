@@ -12,7 +12,7 @@ from typing import IO
 import httpx
 
 from benchmarks import nchan
-from benchmarks.server import Server, serving, valkey
+from benchmarks.server import Server, gapless_serve, serving, valkey
 
 STREAMS, MESSAGES, EVERY = 1000, 200, 0.05
 """1,000 streams, 20 messages a second for 10 s."""
@@ -31,15 +31,19 @@ class Found:
 def main() -> None:
     """Measure, and print each beside ours."""
     found: dict[str, Found] = {}
-    with valkey() as url, serving("gapless.asgi:app", {"REDIS_URL": url, "GAPLESS_RATE": "0"}) as server:
-        found["gapless"] = measure(server)
+    with valkey() as url:
+        env = {"REDIS_URL": url, "GAPLESS_RATE": "0"}
+        with gapless_serve(env) as server:
+            found["gapless serve"] = measure(server)
+        with serving("gapless.asgi:app", env) as server:
+            found["… on uvicorn"] = measure(server)
     for name in ("streaming", "sse_starlette"):
         with serving(f"benchmarks.peers:{name}") as server:
             found[name] = measure(server)
     if nginx := nchan.found():
         with nchan.serving(nginx) as server:
             found["nchan (C)"] = measure(server)
-    ours = found["gapless"]
+    ours = found["gapless serve"]
     print(f"{STREAMS} streams, {MESSAGES} messages, Python {sys.version.split()[0]}")
     print(f"{'':16}{'µs CPU/delivery':>16}{'ratio':>8}{'KiB/stream':>12}{'p50 ms':>9}{'p99 ms':>9}")
     for name, one in found.items():

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -37,13 +37,26 @@ class Server:
         return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-@contextmanager
-def serving(app: str, env: dict[str, str] | None = None) -> Iterator[Server]:
+def serving(app: str, env: dict[str, str] | None = None) -> AbstractContextManager[Server]:
     """uvicorn with `app`, until the block ends."""
+    return _running([sys.executable, "-m", "uvicorn", app, "--no-access-log", "--log-level", "error"], env or {})
+
+
+def gapless_serve(env: dict[str, str]) -> AbstractContextManager[Server]:
+    """`gapless serve`, until the block ends."""
+    return _running([str(Path(sys.executable).with_name("gapless")), "serve"], env)
+
+
+@contextmanager
+def _running(argv: list[str], env: dict[str, str]) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    argv = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--no-access-log", "--log-level", "error"]
-    process = subprocess.Popen(argv, env={**os.environ, **(env or {})}, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*argv, "--port", str(port)],
+        env={**os.environ, **env},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         wait(f"http://127.0.0.1:{port}/healthz")
         yield Server(process, f"http://127.0.0.1:{port}")

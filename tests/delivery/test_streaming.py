@@ -26,13 +26,23 @@ TERMS = StreamLimits(lifetime=240, heartbeat=15, retry_ms=700, random=0.5)
 
 
 class Client:
-    """Takes chunks while `open`; keeps them, with the virtual second of each."""
+    """Takes chunks while `open`; keeps them, with the virtual second of each. `direct`: its server writes at once."""
+
+    direct = False
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.open.set()
         self.chunks: list[tuple[float, bytes]] = []
-        self.waiting = 0
+        self.waiting = self.written = 0
+
+    def write(self, part: bytes) -> bool:
+        """See DirectWrite."""
+        if not self.open.is_set():
+            return False
+        self.written += 1
+        self.chunks.append((asyncio.get_running_loop().time(), part))
+        return True
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         if not self.open.is_set():
@@ -69,7 +79,14 @@ class Session:
     def __init__(self, stream: Stream, client: Client) -> None:
         self.stream = stream
         self.client = client
-        self.task = asyncio.create_task(stream.run(client.send))  # type: ignore[arg-type]
+        direct_write = client.write if client.direct else None
+        self.task = asyncio.create_task(stream.run(client.send, direct_write))  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True, params=["send", "direct write"])
+def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every promise holds whether or not the server offers direct writes."""
+    monkeypatch.setattr(Client, "direct", request.param == "direct write")
 
 
 @pytest.fixture
@@ -116,6 +133,29 @@ async def test_messages_arrive_at_once_without_a_read(store: ModelStore) -> None
             await settle()
         assert session.client.seqs == list(range(2, 52))
         assert not store.calls
+
+
+async def test_what_is_live_is_written_at_once_and_what_can_not_be_is_sent(store: ModelStore) -> None:
+    store.append("c", "0")
+    async with reading(store) as session:
+        client = session.client
+        session.stream._direct_write = client.write
+        for i in range(3):
+            store.append("c", str(i))
+            await settle()
+        assert client.written == 3
+        client.open.clear()
+        store.append("c", "3")
+        await settle()
+        assert (client.written, client.waiting) == (3, 1), "left to `send`, which waits"
+        client.open.set()
+        store.append("c", "4")
+        await settle()
+        assert client.seqs == [2, 3, 4, 5, 6], "no direct write overtakes it"
+        assert client.written == 3
+        store.append("c", "5")
+        await settle()
+        assert client.written == 4, "it is live again"
 
 
 async def test_a_cursor_is_resumed_after_it(store: ModelStore) -> None:
@@ -316,6 +356,7 @@ async def test_a_send_that_fails_ends_the_stream(store: ModelStore) -> None:
             raise OSError("gone")
 
         session.stream._send = broken  # type: ignore[assignment]
+        session.client.open.clear()
         store.append("c", "1")
         await settle()
         assert session.task.done()

@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from gapless.platforms.shutdown import (
-    GOODBYE,
-    LOOK,
-    ClientGone,
-    Listening,
-    ServerShutdown,
-    ShutdownWatch,
-    cancel_on_disconnect,
-)
+from gapless.platforms.shutdown import GOODBYE, LOOK, Departure, Gone, Listening, ServerShutdown, unless_gone
 from tests.testkit.alarm import auntil
 from tests.testkit.service import Service
 from tests.testkit.valkey import start_valkey
@@ -91,13 +83,13 @@ class Stopping:
 @pytest.mark.virtual_time
 async def test_one_look_tells_all_and_nobody_looks_for_nobody() -> None:
     server, told, loop = Stopping(), [0] * 100, asyncio.get_running_loop()
-    shutdown = ShutdownWatch(server)
+    departure = Departure(server)
 
     def tell(number: int) -> None:
         told[number] += 1
 
     async def wait(number: int) -> None:
-        with shutdown.on_shutdown(lambda: tell(number), HERE):
+        with departure.tells(lambda: tell(number), HERE):
             await asyncio.sleep(10)
 
     waiting = [asyncio.create_task(wait(number)) for number in range(100)]
@@ -110,7 +102,7 @@ async def test_one_look_tells_all_and_nobody_looks_for_nobody() -> None:
     looks = server.looks
     await asyncio.sleep(60)
     assert (server.looks, told) == (looks, [1] * 100)
-    with shutdown.on_shutdown(lambda: tell(7), HERE):
+    with departure.tells(lambda: tell(7), HERE):
         assert told[7] == 2, "who comes late is told at once"
     assert loop.time() > 60
 
@@ -118,34 +110,34 @@ async def test_one_look_tells_all_and_nobody_looks_for_nobody() -> None:
 @pytest.mark.virtual_time
 async def test_what_waits_is_broken_off_when_the_server_stops() -> None:
     server = Stopping()
-    shutdown = ShutdownWatch(server)
+    departure = Departure(server)
     asyncio.get_running_loop().call_later(1, setattr, server, "stops", True)
     with pytest.raises(ServerShutdown):
-        async with shutdown.cancel_on_shutdown(HERE):
+        async with departure.unless(HERE):
             await asyncio.sleep(25)
     assert asyncio.get_running_loop().time() <= 1 + LOOK
     with pytest.raises(TimeoutError, match="another's"):
-        async with ShutdownWatch(Stopping()).cancel_on_shutdown(HERE):
+        async with Departure(Stopping()).unless(HERE):
             raise TimeoutError("another's")
 
 
 @pytest.mark.virtual_time
 async def test_lifespan_waits_for_goodbyes_but_not_for_ever() -> None:
-    shutdown, loop = ShutdownWatch(Stopping()), asyncio.get_running_loop()
+    departure, loop = Departure(Stopping()), asyncio.get_running_loop()
     bell = asyncio.Event()
 
     async def wait(seconds: float) -> None:
-        with shutdown.on_shutdown(bell.set, HERE):
+        with departure.tells(bell.set, HERE):
             await bell.wait()
             await asyncio.sleep(seconds)
 
     for seconds, waited in ((0.5, 0.5), (60, GOODBYE)):
         bell.clear()
-        shutdown._begun = False
+        departure._begun = False
         waiting = asyncio.create_task(wait(seconds))
         await asyncio.sleep(0)
         began = loop.time()
-        await shutdown.finish()
+        await departure.finish()
         assert loop.time() - began == pytest.approx(waited)
         waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
@@ -157,8 +149,8 @@ async def test_what_waits_is_broken_off_when_the_client_leaves() -> None:
     async def receive() -> Any:
         return coming.pop()
 
-    with pytest.raises(ClientGone):
-        async with cancel_on_disconnect(receive):
+    with pytest.raises(Gone):
+        async with unless_gone(receive):
             await asyncio.sleep(25)
     assert coming == []
 
@@ -167,7 +159,7 @@ async def test_who_stays_is_not_broken_off() -> None:
     async def receive() -> Any:
         await asyncio.sleep(25)
 
-    async with cancel_on_disconnect(receive):
+    async with unless_gone(receive):
         await asyncio.sleep(0)
     await asyncio.sleep(0)
 

@@ -20,9 +20,9 @@ from gapless.delivery import sse
 from gapless.delivery.end import End
 from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
 from gapless.delivery.session import Start, StreamLimits
-from gapless.delivery.streaming import Stream
+from gapless.delivery.streaming import DirectWrite, Stream
 from gapless.log.errors import Busy
-from gapless.platforms.shutdown import ClientGone, ShutdownWatch, cancel_on_disconnect
+from gapless.platforms.shutdown import Departure, Gone, unless_gone
 
 # A proxy that compresses holds back what it has until there is enough of it. Next.js does, for its rewrites.
 _HEADERS = {"Cache-Control": "no-store, no-transform"}
@@ -34,7 +34,7 @@ class LiveResponse(EventSourceResponse):
     def __init__(
         self,
         feeds: Feeds,
-        shutdown: ShutdownWatch,
+        departure: Departure,
         visitor: Visitor | None,
         channels: Sequence[str],
         begin: Start,
@@ -44,7 +44,7 @@ class LiveResponse(EventSourceResponse):
         super().__init__(_nothing(), headers=_HEADERS, ping=0)
         del self.headers["Connection"]  # HTTP/1.1 keeps it anyway, HTTP/2 forbids the header, HTTP/1.0 ends by closing
         self._feeds = feeds
-        self._shutdown = shutdown
+        self._departure = departure
         self._visitor = visitor
         self._channels = channels
         self._begin = begin
@@ -58,9 +58,9 @@ class LiveResponse(EventSourceResponse):
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
-            async with cancel_on_disconnect(receive):
+            async with unless_gone(receive):
                 ended = await self._serve(send)
-        except (ClientGone, OSError):  # servers say it in one way or the other
+        except (Gone, OSError):  # servers say it in one way or the other
             return
         if ended is not End.SLOW:
             with contextlib.suppress(TimeoutError, OSError):
@@ -74,15 +74,13 @@ class LiveResponse(EventSourceResponse):
             except Busy:
                 return await self._refuse(send)
             stream = Stream(feeds, self._begin, self._limits)
-            stack.enter_context(
-                self._shutdown.on_shutdown(lambda: stream.stop(End.SHUTDOWN), self._scope.get("server"))
-            )
+            stack.enter_context(self._departure.tells(lambda: stream.stop(End.SHUTDOWN), self._scope.get("server")))
             return await self._run(stream, send)
 
     async def _run(self, stream: Stream, send: Send) -> End:
         ended = "disconnect"
         try:
-            ended = await stream.run(send)  # type: ignore[arg-type]
+            ended = await stream.run(send, _direct_write(self._scope))  # type: ignore[arg-type]
         finally:
             stream.abandon()
             self._scope["gapless.note"] = f"end={ended} messages={stream.messages}"
@@ -94,6 +92,12 @@ class LiveResponse(EventSourceResponse):
         body = sse.end(End.BUSY, retry=jittered(RETRY_UNAVAILABLE, self._limits.random))
         await send({"type": "http.response.body", "body": body, "more_body": True})
         return End.BUSY
+
+
+def _direct_write(scope: MutableMapping[str, Any]) -> DirectWrite | None:
+    """What a server offers that writes to its client at once: see `DirectWrite` and docs/decisions."""
+    found: DirectWrite | None = (scope.get("extensions") or {}).get("gapless.direct_write", {}).get("write")
+    return found
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -9,6 +9,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from gapless.cli.direct_write import EXTENSION, DirectWrite
 from gapless.cli.head import check_head, without_upgrade
 
 HEAD_LIMIT = 65_536
@@ -179,7 +180,11 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, _undivided(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
+        if cycle.scope["http_version"] == "1.0":
+            app = _undivided(cycle, app)
+        elif cycle.scope["method"] == "GET":
+            cycle.scope["extensions"] = {EXTENSION: {"write": DirectWrite(cycle)}}
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Go on with what waits. A body that is not all there is no pause between requests."""

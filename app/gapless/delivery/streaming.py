@@ -27,6 +27,10 @@ from gapless.log.store import Room
 
 Send = Callable[[MutableMapping[str, Any]], Coroutine[Any, Any, None]]
 
+DirectWrite = Callable[[bytes], bool]
+"""What a server may offer beside `send`: writes a part of the body at once. False, and nothing is written, where that
+would wait: the client does not keep up, or is gone."""
+
 CHUNK = 65_536
 """Bytes after which a chunk of a backlog is sent, or one message. It is fetched only when the transport's buffer has
 room, and so the two together are all that a reader can hold here."""
@@ -51,6 +55,7 @@ class Stream(StreamSession):
         self._stopped: End | None = None
         self._limit: asyncio.Timeout | None = None
         self._send: Send
+        self._direct_write: DirectWrite | None = None
 
     # --- live: called by feeds, for every stream of a channel
 
@@ -73,6 +78,8 @@ class Stream(StreamSession):
         self._launch(block)
 
     def _launch(self, block: bytes) -> None:
+        if self._direct_write is not None and self._direct_write(block):
+            return
         sending = send_nowait(self._send({"type": "http.response.body", "body": block, "more_body": True}), self._loop)
         if sending is not None:
             self._sending = sending
@@ -98,9 +105,10 @@ class Stream(StreamSession):
 
     # --- the stream's own task
 
-    async def run(self, send: Send) -> End:
+    async def run(self, send: Send, direct_write: DirectWrite | None = None) -> End:
         """Say hello, then send everything, until the deadline or a reason to stop; says why, and returns it."""
         self._send = send
+        self._direct_write = direct_write
         deadline = self._loop.time() + (0 if self._stopped else self._limits.lifetime)
         self._limit = limit = asyncio.timeout_at(deadline)
         try:

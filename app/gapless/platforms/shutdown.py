@@ -32,11 +32,11 @@ class ServerShutdown(Exception):
     """The server has begun to stop."""
 
 
-class ClientGone(Exception):
+class Gone(Exception):
     """The client has left."""
 
 
-class ShutdownWatch:
+class Departure:
     """One look for all requests of a process. `stops` says whether the server at an address has begun to stop."""
 
     def __init__(self, stops: Callable[[Server], bool] | None = None) -> None:
@@ -48,7 +48,7 @@ class ShutdownWatch:
         self._clock: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
-    def on_shutdown(self, leave: Callable[[], None], server: Server) -> Iterator[None]:
+    def tells(self, leave: Callable[[], None], server: Server) -> Iterator[None]:
         """Calls `leave` once, as soon as the server begins to stop, at once if it has; never after the block."""
         self._waiting.add(leave)
         self._nobody.clear()
@@ -64,10 +64,10 @@ class ShutdownWatch:
                 self._rest()
 
     @contextlib.asynccontextmanager
-    async def cancel_on_shutdown(self, server: Server) -> AsyncIterator[None]:
-        """Cancels what is inside when the server begins to stop, and raises ServerShutdown in its place."""
+    async def unless(self, server: Server) -> AsyncIterator[None]:
+        """Raises Leaving where the server begins to stop before what is inside is done, which is then cancelled."""
         async with _interruptible(ServerShutdown) as interrupt:
-            with self.on_shutdown(interrupt, server):
+            with self.tells(interrupt, server):
                 yield
 
     async def finish(self) -> None:
@@ -96,9 +96,9 @@ class ShutdownWatch:
 
 
 @contextlib.asynccontextmanager
-async def cancel_on_disconnect(receive: Receive) -> AsyncIterator[None]:
-    """Cancels what is inside when the client leaves, and raises ClientGone in its place."""
-    async with _interruptible(ClientGone) as interrupt:
+async def unless_gone(receive: Receive) -> AsyncIterator[None]:
+    """Raises Gone where the client leaves before what is inside is done, which is then cancelled."""
+    async with _interruptible(Gone) as interrupt:
         watching = asyncio.create_task(_gone(receive))
         watching.add_done_callback(lambda told: None if told.cancelled() else interrupt())
         try:

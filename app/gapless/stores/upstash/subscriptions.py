@@ -72,14 +72,14 @@ class Subscriptions:
         return topic, upstream
 
     def expect(self, name: str, position: Position | None = None) -> None:
-        """Something was appended that this topic, if it is listened to, must soon be told: else it is silent.
+        """Something was appended that this topic, if it is listened to, must soon be told: else it is deaf.
 
         Up to `position`, where that is known: its notice may have come before the reply that says so.
         """
         topic, upstream = self._topics.get(name, (None, None))
         if topic is None or upstream is None or (position is not None and topic.knows(position)):
             return
-        topic.doubt(upstream.renew)
+        topic.doubt(upstream.deaf)
 
     async def forget(self, name: str, listener: Listener) -> None:
         """The last listener ends its topic, and the last topic its upstream."""

@@ -1,0 +1,164 @@
+"""Parts of a body that are written past `send`: what of HTTP they keep, and when they are left to `send`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from gapless.cli.direct_write import EXTENSION
+from gapless.cli.protocol import BoundedHttp
+
+START = {"type": "http.response.start", "status": 200, "headers": []}
+END = {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.writes.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def resume_reading(self) -> None:
+        pass
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.writes).partition(b"\r\n\r\n")[2]
+
+
+class Asked:
+    """A connection with one request, and what its app was given. The app waits to be told to go."""
+
+    def __init__(self, head: bytes) -> None:
+        self.wire = Wire()
+        self.scope: Any = None
+        self.send: Any = None
+        self.go = asyncio.Event()
+        config = uvicorn.Config(
+            self._app, interface="asgi3", http=BoundedHttp, ws="none", lifespan="off", log_config=None
+        )
+        config.load()
+        self.protocol = BoundedHttp(config, ServerState(), {})
+        self.protocol.connection_made(self.wire)
+        self.protocol.data_received(head)
+
+    async def _app(self, scope: Any, _: Any, send: Any) -> None:
+        self.scope, self.send = scope, send
+        await self.go.wait()
+
+    def write(self, part: bytes) -> bool:
+        written: bool = self.scope["extensions"][EXTENSION]["write"](part)
+        return written
+
+    async def over(self) -> None:
+        """Nothing is left running."""
+        self.go.set()
+        self.protocol.connection_lost(None)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+async def asked(line: bytes = b"GET / HTTP/1.1", *headers: bytes) -> Asked:
+    """A request of which the app has just heard."""
+    found = Asked(b"\r\n".join([line, b"host: x", *headers, b"", b""]))
+    await asyncio.sleep(0)
+    assert found.scope is not None
+    return found
+
+
+async def test_a_part_is_a_chunk_between_those_that_are_sent() -> None:
+    one = await asked()
+    await one.send(START)
+    await one.send({"type": "http.response.body", "body": b"first", "more_body": True})
+    assert one.write(b"second, of 17 b.s")
+    await one.send({"type": "http.response.body", "body": b"third", "more_body": True})
+    await one.send(END)
+    assert one.wire.body == b"5\r\nfirst\r\n11\r\nsecond, of 17 b.s\r\n5\r\nthird\r\n0\r\n\r\n"
+    await one.over()
+
+
+async def test_nothing_is_written_while_the_client_does_not_keep_up() -> None:
+    """Flow control bounds what a client that reads nothing can hold here: the transport's buffer."""
+    one = await asked()
+    await one.send(START)
+    one.protocol.pause_writing()
+    before = list(one.wire.writes)
+    assert not one.write(b"part")
+    assert one.wire.writes == before
+    one.protocol.resume_writing()
+    assert one.write(b"part")
+    assert one.wire.body == b"4\r\npart\r\n"
+    await one.over()
+
+
+async def test_what_goes_to_many_is_framed_once() -> None:
+    many = [await asked() for _ in range(3)]
+    part = b"the same for all"
+    for one in many:
+        await one.send(START)
+        assert one.write(part)
+    assert len({id(one.wire.writes[-1]) for one in many}) == 1
+    for one in many:
+        await one.over()
+
+
+async def test_a_client_that_is_gone_is_left_to_send() -> None:
+    one = await asked()
+    await one.send(START)
+    one.protocol.connection_lost(None)
+    before = list(one.wire.writes)
+    assert not one.write(b"part")
+    assert one.wire.writes == before
+    await one.over()
+
+
+async def test_before_its_head_and_after_its_end_a_body_has_no_parts() -> None:
+    one = await asked()
+    assert not one.write(b"part")
+    await one.send(START)
+    await one.send(END)
+    before = list(one.wire.writes)
+    assert not one.write(b"part")
+    assert one.wire.writes == before
+    await one.over()
+
+
+async def test_a_body_of_a_given_length_is_left_to_send() -> None:
+    one = await asked()
+    await one.send({**START, "headers": [(b"content-length", b"4")]})
+    assert not one.write(b"part")
+    await one.send({"type": "http.response.body", "body": b"part"})
+    assert one.wire.body == b"part"
+    await one.over()
+
+
+async def test_a_connection_that_closes_afterwards_is_written_to_as_any_other() -> None:
+    one = await asked(b"GET / HTTP/1.1", b"connection: close")
+    await one.send(START)
+    assert one.write(b"part")
+    await one.send(END)
+    assert one.wire.body == b"4\r\npart\r\n0\r\n\r\n"
+    assert one.wire.closed
+    await one.over()
+
+
+@pytest.mark.parametrize("line", [b"GET / HTTP/1.0", b"HEAD / HTTP/1.1", b"POST / HTTP/1.1"])
+async def test_where_there_is_no_chunked_body_to_read_nothing_is_offered(line: bytes) -> None:
+    one = await asked(line)
+    assert EXTENSION not in one.scope.get("extensions", {})
+    await one.over()

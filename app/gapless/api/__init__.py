@@ -1,1 +1,1 @@
-"""HTTP in and out: the app, its middleware, who asks, what requests look like, problem replies, routes."""
+"""HTTP in and out: the app, its middleware, authentication, request schemas, problem replies and routes."""

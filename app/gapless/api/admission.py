@@ -1,4 +1,4 @@
-"""Whether somebody may read or post now: what is opened, read, and posted in vain is counted in the process."""
+"""Decides whether a client may read now. Each process counts how often a client opens streams and how much it reads."""
 
 from __future__ import annotations
 

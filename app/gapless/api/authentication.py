@@ -1,4 +1,7 @@
-"""Who asks: the token or ticket of a request, and the address that the platform guarantees. (docs/security.md)"""
+"""Finds out who sends a request: its token or ticket, and its address. (docs/security.md)
+
+An address is taken from a header only where the platform guarantees that header.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What routes have in common: the service they belong to, and the parameters that several of them take."""
+"""What several routes need: the service they belong to, and the parameters they share."""
 
 from __future__ import annotations
 

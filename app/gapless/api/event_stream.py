@@ -1,7 +1,8 @@
-"""The response of a live stream: sse-starlette's headers and HEAD; its body is ours.
+"""The response of a live stream. Headers and HEAD are sse-starlette's; the body is written here.
 
-sse-starlette encodes and sends each event for each client, from a group of tasks per stream that ping, listen and wait.
-Here a feed writes the same bytes to every stream from one place, and one clock knows of the server's end.
+sse-starlette encodes and sends each event for each client, and starts several tasks per stream: one pings, one listens,
+one waits. Here a feed writes the same bytes to every stream from one place, and one timer for the whole process sees
+that the server stops.
 """
 
 from __future__ import annotations

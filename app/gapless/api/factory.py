@@ -1,4 +1,4 @@
-"""The only place that joins store, feeds, policy, clock, routes and static files."""
+"""Builds the app: the only place that joins store, feeds, policy, clock, routes and static files."""
 
 from __future__ import annotations
 

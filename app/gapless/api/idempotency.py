@@ -1,4 +1,4 @@
-"""The header Idempotency-Key: what it holds, and whose key counts where the body has one too. Pure."""
+"""The header Idempotency-Key: which values are valid, and which key counts if the body has one too. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whether a request comes from this machine and nowhere else, as far as the request itself can tell. Pure.
+"""Decides from a request alone whether it comes from this machine. Pure.
 
-What can't be told: a proxy on this machine that adds no header and names a loopback host (nginx 1.29.7 and newer with
-a bare `proxy_pass`), or a tunnel of bytes (`ssh -R`) whose user sends `Host: localhost`. See docs/security.md.
+Two cases can't be seen: a proxy on this machine that adds no header and names a loopback host (nginx 1.29.7 and newer
+with a bare `proxy_pass`), and a tunnel of bytes (`ssh -R`) whose user sends `Host: localhost`. See docs/security.md.
 """
 
 from __future__ import annotations

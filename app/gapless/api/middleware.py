@@ -1,4 +1,4 @@
-"""What stands before every route: who may come in at all, and one log line per request."""
+"""What runs before every route: a service without keys is closed to other machines, and each request is logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests as the edge reads them: JSON in, drafts out. Used by routes only. (docs/protocol.md, section 2)"""
+"""Requests as the API reads them: JSON becomes drafts. Used by routes only. (docs/protocol.md, section 2)"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Numbers as their publisher wrote them. Pure.
+"""Keeps numbers as their publisher wrote them. Pure.
 
-Read as doubles and written anew, `1e15` would become 1000000000000000.0 and `0.10` 0.1: longer than what was sent, or
-not what was meant. So where a body may hold such numbers, `data` is stored as it was written, but for white space and
-for escapes that need not be.
+A number that is read as a double and written again changes: `1e15` becomes 1000000000000000.0, and `0.10` becomes 0.1.
+That is longer than what was sent, or not what was meant. So if a body may hold such numbers, `data` is stored as it was
+written, without white space and without escapes that are not needed.
 """
 
 from __future__ import annotations

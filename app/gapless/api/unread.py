@@ -1,8 +1,9 @@
-"""What nobody has read of a request's body when its answer begins: it must not keep the connection, nor pass for more.
+"""Deals with a request's body that nobody has read when its answer begins.
 
-A server that knows no better keeps a connection open for the rest of a body that was answered (a refused POST, a GET
-with one), for as long as its sender likes. So the rest is read for a moment, which is all that an honest client needs;
-whoever takes longer, or sends more, is told `Connection: close`, which every server obeys.
+The rest of such a body (a refused POST, a GET with a body) must not keep the connection open, and must not be taken for
+the next request. Some servers keep the connection open for as long as the client goes on sending. So the rest is read
+for a moment, which is enough for an honest client. A client that takes longer, or sends more, is told `Connection:
+close`, which every server obeys.
 """
 
 from __future__ import annotations

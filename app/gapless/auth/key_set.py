@@ -1,6 +1,7 @@
-"""The keys that an issuer publishes (a JSON Web Key Set, RFC 7517), read with suspicion. Pure.
+"""Reads the keys that an issuer publishes (a JSON Web Key Set, RFC 7517). Pure.
 
-An entry that can't verify tokens never harms the others. Which algorithms a key may verify follows from its kind.
+An entry that can't verify tokens never harms the other entries. The kind of a key decides which algorithms it may
+verify.
 """
 
 from __future__ import annotations

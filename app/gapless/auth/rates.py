@@ -1,6 +1,6 @@
-"""Who counts as whom, and how much one may open, read, and hold open. Pure: the time is an argument.
+"""Limits how much one user and one address may open, read, and hold open. Pure: the time is an argument.
 
-All of it is counted in the process: it costs no command, and each instance has its own.
+Each process counts by itself. That costs no command, and no two processes share a count.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Tickets: read-only rights for named channels, so that nothing that can publish has to stand in a URL. Pure.
+"""Tickets: read-only rights for named channels, so that no URL has to hold a token that can publish. Pure.
 
-A ticket is a JWT of ours, signed with a key that is derived from the service's secret. (docs/protocol.md, 6.3)
+A ticket is a JWT that this service makes, signed with a key that is derived from its secret. (docs/protocol.md, 6.3)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The application's tokens, verified and made. Pure: the time is an argument. (docs/protocol.md, 6.1)"""
+"""The application's tokens: verified, and made. Pure: the time is an argument. (docs/protocol.md, 6.1)"""
 
 from __future__ import annotations
 

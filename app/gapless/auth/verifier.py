@@ -1,4 +1,4 @@
-"""Where the keys for tokens come from: shared secrets, or a JWKS that is fetched, kept, and fetched anew."""
+"""The keys that verify tokens: shared secrets, or a JWKS that is fetched, cached, and fetched again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who reads a channel live, and the one place from which each message is handed to all of them."""
+"""The readers of one channel, and the one place from which each message is handed to all of them."""
 
 from __future__ import annotations
 

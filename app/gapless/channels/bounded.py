@@ -1,7 +1,8 @@
-"""What a feed asks of its store, each question with an end, whatever becomes of it below.
+"""Puts a time limit on everything that a feed asks of its store, whatever happens below.
 
-A store's own time limits rely on cancellations, which libraries lose now and then: before Python 3.12 `wait_for`
-swallows some, and others reach a task that nobody meant. A feed whose one task waited on would be deaf and say nothing.
+A store's own time limits rely on cancellation, and libraries lose cancellations now and then: before Python 3.12
+`wait_for` swallows some, and others reach the wrong task. If the one task of a feed waited for ever, the feed would
+receive nothing and report nothing.
 """
 
 from __future__ import annotations

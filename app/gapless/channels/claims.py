@@ -1,7 +1,7 @@
-"""What notices claim and the chain does not prove. Pure: `now` is any clock's seconds.
+"""Entries that notices claim and that the chain does not prove yet. Pure: `now` is any clock's seconds.
 
-A claim proves nothing by itself: it makes the feed read the log, and the log decides. What the log does not confirm in
-time came from a deposed primary or a stranger, and is dropped.
+A claim proves nothing by itself. It makes the feed read the log, and the log decides. A claim that the log does not
+confirm in time came from a deposed primary or from a foreign program, and is dropped.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""One feed per channel and process: what its readers ask, and whom it tells.
+"""One feed per channel and process: it answers its readers, and tells them what is new.
 
-A feed is a follower (`follower.py`: hears notices, reads where they prove nothing) and an audience (`audience.py`:
-every reader, told from one place). What a reader lacks is always the same question, whether it comes back, is slow, or
-a notice was lost: the frames after its position. The tail answers it for nothing, else the log does, else a gap.
+A feed is a follower (`follower.py`: receives notices, and reads the log if they prove nothing) and an audience
+(`audience.py`: every reader, told from one place). A reader that comes back, a reader that is slow, and a reader whose
+notice was lost all ask the same question: which frames come after my position? The tail answers it without a command,
+else the log does, else the reader is told of a gap.
 """
 
 from __future__ import annotations

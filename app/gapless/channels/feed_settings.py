@@ -1,4 +1,4 @@
-"""What the feeds of a process are told once."""
+"""The settings that all feeds of a process share."""
 
 from __future__ import annotations
 

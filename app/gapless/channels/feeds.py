@@ -1,4 +1,4 @@
-"""The feeds of a process: one per channel, opened with its first reader, kept warm for a while after its last."""
+"""The feeds of a process. A feed is opened with its first reader, and kept for a while after its last reader."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Keeps a tail of a channel true to its log: hears notices, and reads where they prove nothing.
+"""Keeps the tail of a channel equal to the end of its log: receives notices, and reads the log if they prove nothing.
 
     notice ──► proven by the chain? ──► append ──► one chunk of bytes ──► every reader of the channel
                     │ no
                     └──► read the log, one read at a time ──► the log decides
 
-One task reads for everybody, so a hundred readers with the same question cost one read. A follower that can no longer
-hear fails, and its readers' streams end: silence over a deaf feed would be the worst failure there is.
+One task reads for all readers, so a hundred readers with the same question cost one read. A follower whose subscription
+stays silent fails, and the streams of its readers end: a stream that stays open and shows nothing is the worst failure.
 """
 
 from __future__ import annotations

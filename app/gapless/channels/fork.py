@@ -1,4 +1,4 @@
-"""Rewritten history: how long a log may lack what was seen of it, and where it parts from what was."""
+"""Rewritten history: how long a log may lack what was seen of it, and where the new history leaves the old one."""
 
 from __future__ import annotations
 

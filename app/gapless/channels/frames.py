@@ -1,7 +1,8 @@
-"""Server-sent events as bytes. Pure. Each message is encoded once per process, here. (docs/protocol.md, section 3)
+"""Messages as server-sent events: bytes. Pure. (docs/protocol.md, section 3)
 
-No text can forge a field or a block: everything a publisher chose is inside one line of JSON, in which every line break
-is escaped; ids and event names come from alphabets without line breaks.
+A live message is encoded once per process. What is read from the log to catch up is encoded once per read. No text can
+forge a field or an event: everything that a publisher chose is inside one line of JSON, in which every line break is
+escaped, and ids and event names have alphabets without line breaks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Who pays for what is read of the log: whoever's request or stream makes the store be asked.
+"""Who pays for a read of the log: the user whose request or stream caused it.
 
-A read that several want is paid for by the first; what a feed reads for all of its readers, by nobody.
+If several readers want the same read, the first one pays. What a feed reads for all of its readers is free.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When a feed's task wakes to read: a Schedule on the loop's clock, and a bell for whoever has a reason."""
+"""Wakes a feed's task when it has to read: a Schedule on the event loop's clock, and an event for other reasons."""
 
 from __future__ import annotations
 

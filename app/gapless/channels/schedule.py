@@ -1,7 +1,7 @@
 """When a feed reads the log next. Pure: `now` is any clock's seconds.
 
-A read costs money, so none happens without a reason: the recheck that bounds every lost notice, somebody's question, or
-the silence after a notice, in which a lost last one would otherwise wait for the recheck.
+A read costs money, so each one has a reason. The recheck bounds how late a message is whose notice was lost. A reader
+may ask. And the feed reads once when notices stop, because the last one may be lost.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The newest stretch of a channel, as frames, and what may be concluded from it. Pure. (docs/architecture.md)
+"""The newest entries of a channel as frames, and what follows from them. Pure. (docs/architecture.md)
 
-The log is the truth. A tail is a copy of the log's end in which every frame is proven to follow the one before it: the
-same epoch, the next number, and the mark that the entry names as its predecessor's.
+The log is the truth. A tail is a copy of the log's end. Every frame in it is proven to follow the one before it: the
+same epoch, the next number, and as its predecessor's mark the mark of that frame.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command `gapless`: arguments in, exit code out. What a command needs is imported when it runs.
+"""The command `gapless`: arguments in, exit code out. A command's modules are imported when it runs.
 
 Exit codes: 0 ended as asked · 1 can't start, and says why · 2 wrong arguments or settings · 3 the app failed while it
 started · 130, 143 stopped by Ctrl-C or SIGTERM before it was ready.

@@ -1,4 +1,4 @@
-"""Where the service listens: found, judged and taken before anything else is started."""
+"""The address to listen on: looked up, checked and bound before anything else is started."""
 
 from __future__ import annotations
 

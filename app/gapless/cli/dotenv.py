@@ -1,4 +1,4 @@
-"""The file `.env` in the current folder, or the one that is named: settings for `gapless serve` and `gapless token`."""
+"""Reads settings from the file `.env` in the current folder, or from the file that `--env-file` names."""
 
 from __future__ import annotations
 

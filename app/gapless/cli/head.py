@@ -1,4 +1,4 @@
-"""What a request's head must say so that everybody on the way reads it alike; the parser sees to the rest. Pure."""
+"""Refuses a request's head that a proxy may read in another way. The parser checks all else. Pure."""
 
 from __future__ import annotations
 

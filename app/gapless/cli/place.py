@@ -1,4 +1,4 @@
-"""Where to listen, and where a store is, from the environment. Never shows what may be a secret."""
+"""Where to listen, and where the store is, from the environment. Never shows what may be a secret."""
 
 from __future__ import annotations
 

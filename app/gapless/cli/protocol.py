@@ -1,4 +1,4 @@
-"""uvicorn's HTTP by httptools, with what that leaves open: bounds, patience, and what it mistakes for a request."""
+"""uvicorn's HTTP protocol on httptools, with what uvicorn lacks: bounds, time limits, and a fix for upgrades."""
 
 from __future__ import annotations
 

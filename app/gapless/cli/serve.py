@@ -1,4 +1,4 @@
-"""`gapless serve`: refuse what would be wrong, take the port, start the store, serve, and leave nothing behind."""
+"""`gapless serve`: check the settings, bind the port, start the store, serve, and leave no process behind."""
 
 from __future__ import annotations
 

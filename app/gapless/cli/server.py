@@ -1,4 +1,4 @@
-"""uvicorn as `gapless serve` runs it: in this process, or as workers under it."""
+"""How `gapless serve` runs uvicorn: in this process, or as several worker processes."""
 
 from __future__ import annotations
 

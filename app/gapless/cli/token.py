@@ -1,4 +1,4 @@
-"""`gapless token`: a token as the application would make it, for development and for servers that publish."""
+"""`gapless token`: makes a token as the application would, for development and for servers that publish."""
 
 from __future__ import annotations
 

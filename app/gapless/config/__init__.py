@@ -1,1 +1,1 @@
-"""Settings: what can be set, read once from the environment, and refused in a sentence where it is wrong."""
+"""The settings: read once from the environment; a sentence refuses each wrong value."""

@@ -1,4 +1,4 @@
-"""Variables of the environment that can't be meant as they stand: misspelt names, values in quotes. Pure."""
+"""Finds environment variables that can't be meant as they are: misspelt names, values in quotes. Pure."""
 
 from __future__ import annotations
 

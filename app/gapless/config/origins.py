@@ -1,7 +1,7 @@
 """Whose pages may use the service: the origins of GAPLESS_ORIGINS, as browsers write them. Pure. (docs/security.md)
 
-Browsers write an origin in one way: scheme, host in small letters, a port only where it is not the scheme's own, and no
-path. What is written here in another way would never match, and nothing would tell why.
+A browser writes each origin in one way only: the scheme, the host in small letters, no default port, and no path. A
+setting that is written in another way would never match, and nothing would say why.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything that can be set, read once from the environment, frozen, and handed down."""
+"""All settings: read once from the environment, frozen, and handed down as arguments."""
 
 from __future__ import annotations
 

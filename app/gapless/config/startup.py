@@ -1,4 +1,4 @@
-"""What the entrypoints do first: read the settings, and see to a log."""
+"""What every entry point does first: read the settings, and set up logging."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From a cursor to bytes: a stream, or the same in one answer; the SSE encoder."""
+"""From a cursor to bytes: a stream, or one whole response; and the encoder of the service's own events."""

@@ -1,7 +1,8 @@
-"""A turn: a stream's answer on a platform that hands bodies over whole. The same URL, client and promise.
+"""A turn: the answer to a stream request on a platform that sends only whole bodies. Same URL, same promise.
 
-A client without a cursor is answered at once, with its place. Any other waits, for as long as the platform lets it,
-until there is something to send, gets all that is there up to a bound, and comes back with its new cursor.
+A client without a cursor is answered at once, with its position. Any other client waits until there is something to
+send, or until the platform's limit. It gets all messages that are there, up to a bound, and asks again with its new
+cursor.
 """
 
 from __future__ import annotations

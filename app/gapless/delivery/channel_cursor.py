@@ -1,4 +1,4 @@
-"""One channel of a reader: how far it has come, and whom its news goes to."""
+"""One channel of a reader: its position, and the sink that gets its frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a client comes back. Pure."""
+"""How long a client waits before it reconnects. Pure."""
 
 from __future__ import annotations
 

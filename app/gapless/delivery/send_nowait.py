@@ -1,4 +1,4 @@
-"""Sends that are run at once. A client that keeps up costs no task and no turn of the loop."""
+"""Sends that begin at once. A client that keeps up costs no task and no turn of the event loop."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A reader's way through its channels: from a cursor to blocks of bytes, whatever carries them.
+"""One reader's way through its channels, from a cursor to blocks of bytes, for both kinds of response.
 
-`streaming.py` sends the blocks as they come; `buffered.py` gathers them into one answer. Each reader costs a position
-per channel and nothing else: what it lacks is asked of the feed, whenever there is room to send it.
+`streaming.py` sends each block when it comes; `buffered.py` collects blocks into one answer. A reader costs one
+position per channel and nothing else. When there is room to send, the session asks the feed for what the reader lacks.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A stream: a cursor, a deadline, a heartbeat; nothing else per connection.
+"""A stream: a cursor, a deadline and a heartbeat; nothing else per connection.
 
-The hot path is `deliver`: a feed calls it for every reader of a channel, from one place, with bytes that were encoded
-once. Whoever can't take them at once is left behind with its position, and catches up in its own task: from the feed's
-tail, else from the log, else after a gap. So a slow reader costs a position and one chunk, never a queue.
+The hot path is `deliver`. A feed calls it for every reader of a channel, from one place, with bytes that were encoded
+once. A reader that can't take them at once keeps its position, and catches up in its own task: from the feed's tail,
+else from the log, else after a gap. So a slow reader costs a position and one chunk, never a queue.
 """
 
 from __future__ import annotations

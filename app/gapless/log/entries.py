@@ -1,8 +1,8 @@
-"""What is kept and what is told: drafts, log entries, gaps, stretches. Pure. (docs/protocol.md, sections 1 to 4)
+"""What is stored and what readers are told: drafts, log entries, gaps. Pure. (docs/protocol.md, sections 1 to 4)
 
 An entry, in the log and in a notice, is `epoch seq mark prev time start` and then one line of JSON that no script
-decodes. `prev` is the mark of the entry before it, so that the log is a chain: two histories that share a number but
-not a past can always be told apart. `start` is for the script that trims, and missing in entries of older versions.
+decodes. `prev` is the mark of the entry before it, which makes the log a chain: two histories with the same numbers and
+a different past can always be told apart. `start` is for the script that trims; entries of older versions lack it.
 """
 
 from __future__ import annotations

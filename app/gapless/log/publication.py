@@ -1,4 +1,4 @@
-"""What is published: messages to append together, their idempotency keys and rate, and what became of them. Pure."""
+"""One publication: messages to append together, their idempotency keys, their rate, and the outcome. Pure."""
 
 from __future__ import annotations
 

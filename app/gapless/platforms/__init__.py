@@ -1,1 +1,1 @@
-"""What Lambda, Vercel and a server allow, and how each says its deadline."""
+"""What Lambda, Vercel and a server allow, and how each announces its deadline."""

@@ -1,4 +1,4 @@
-"""How long a stream may live, and when its client comes back, on each kind of platform. Pure."""
+"""For each kind of platform: how long a stream may live, and when its client comes back. Pure."""
 
 from __future__ import annotations
 

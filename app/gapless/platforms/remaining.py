@@ -1,4 +1,4 @@
-"""For how long the platform lets a request run. Headers are believed only where the platform itself sets them."""
+"""How long the platform lets a request run. A header is believed only if the platform itself sets it."""
 
 from __future__ import annotations
 

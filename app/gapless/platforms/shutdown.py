@@ -1,7 +1,8 @@
-"""Who leaves: the server, which has begun to stop, and the client. Each ends at once what waits for something else.
+"""Ends requests that wait: when the server begins to stop, and when the client leaves.
 
-A stream that is broken off, or answered with a 500, is never asked for again by an EventSource. No server tells an app
-in time that it stops: lifespan ends when all connections have. So one clock looks for what every server does first.
+An EventSource never reconnects after a stream that broke off or was answered with a 500. No server tells an app in time
+that it stops: the lifespan ends only after all connections. So one timer looks for the first thing that every server
+does when it stops.
 """
 
 from __future__ import annotations

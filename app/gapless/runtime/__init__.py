@@ -1,1 +1,1 @@
-"""Tasks that end for certain, and what else Python itself leaves to be done."""
+"""Tasks that end for certain, the watchdog, and the version."""

@@ -1,7 +1,7 @@
-"""The end of a task, for certain.
+"""Ends a task for certain.
 
-Before Python 3.12 `asyncio.wait_for`, which redis-py calls at every command, swallows a cancellation that comes just as
-its work is done. The task then goes on for ever, and whoever waits for its end waits as long.
+Before Python 3.12 `asyncio.wait_for`, which redis-py calls at every command, swallows a cancellation that comes just
+when its work is done. The task then goes on for ever, and so does every task that waits for its end.
 """
 
 from __future__ import annotations

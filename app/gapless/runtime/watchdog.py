@@ -1,7 +1,7 @@
-"""Tells of an event loop that stands still: its stack and every task's go to the log, from a thread of their own.
+"""Reports an event loop that stands still: a thread writes the loop's stack and every task's place to the log.
 
-A loop that stands still serves nobody and can't say so itself. What holds it (a call that blocks, an endless loop, a
-regular expression) is on the stack of its thread at that moment, and nowhere afterwards.
+A loop that stands still serves nobody and can't report it. The cause (a call that blocks, an endless loop, a regular
+expression) is on the stack of the loop's thread at that moment, and nowhere afterwards.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pages of the past, straight from the log: for history, which waits for nothing."""
+"""Pages of older messages, read straight from the log. A page waits for nothing."""
 
 from __future__ import annotations
 

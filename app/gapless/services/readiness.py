@@ -1,4 +1,4 @@
-"""Whether the store can be written to and heard: one check for all who ask."""
+"""Whether the store can be written to and heard: one check serves all who ask."""
 
 from __future__ import annotations
 

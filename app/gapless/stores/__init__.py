@@ -1,1 +1,1 @@
-"""Where logs are kept: Redis, Upstash, an embedded Valkey; what they share, and the scripts."""
+"""Where logs are kept: Redis, Upstash or an embedded Valkey; what they share; and the scripts."""

@@ -1,4 +1,4 @@
-"""What an administrator asks of all Redis stores: which channels there are, and to forget one."""
+"""What an administrator asks of any Redis store: list the channels, and delete one."""
 
 from __future__ import annotations
 

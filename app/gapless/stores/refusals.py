@@ -1,7 +1,7 @@
-"""What a server's refusal means, whatever the transport: one place. Pure.
+"""What a server's error reply means, on every transport. Pure.
 
-A script does not roll back, so a refusal counts as "nothing was written" only where it is known to come from before the
-first write.
+A script does not roll back. So a refusal means "nothing was written" only if it is known to come from before the first
+write.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all Redis stores share: names of keys, the scripts with their arguments, and how to read their replies.
+"""What all Redis stores share: the names of keys, the scripts with their arguments, and how to read their replies.
 
 Both transports run the same `.lua` files. Replies may hold bytes (TCP) or text (REST); both are read here.
 """

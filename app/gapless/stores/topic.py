@@ -1,4 +1,4 @@
-"""A pub/sub topic and who listens to it: the bookkeeping that every transport shares."""
+"""A pub/sub topic and its listeners: the bookkeeping that every transport shares."""
 
 from __future__ import annotations
 

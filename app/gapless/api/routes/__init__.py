@@ -1,1 +1,1 @@
-"""The routes: each reads its request, calls one thing, and answers."""
+"""The routes. Each reads its request, calls one thing, and answers."""

@@ -1,4 +1,4 @@
-"""What an administrator may do: list channels, delete one. (docs/protocol.md, section 5)"""
+"""What an administrator may do: list the channels, and delete one. (docs/protocol.md, section 5)"""
 
 from __future__ import annotations
 

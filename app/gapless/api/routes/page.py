@@ -1,6 +1,6 @@
-"""GET /: a plain page that shows live messages and has a box to send one. GET /docs. Their files lie in `web/`.
+"""GET /: a page that shows live messages and can send one. GET /docs. Their files are in `web/`.
 
-Pages name whatever they load relative to themselves, so that they work below any path that a proxy takes off.
+The pages name every file relative to themselves, so that they work below any path that a proxy removes.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A Valkey of this machine's own, started and shared by who uses one data folder."""
+"""A Valkey for this machine only. All processes that use one data folder start it and share it."""

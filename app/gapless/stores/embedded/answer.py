@@ -1,4 +1,4 @@
-"""Where the server of a data folder listens, and what it says of itself."""
+"""Where the server of a data folder listens, and what it answers about itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks after the embedded Valkey while a server uses it."""
+"""Restarts the embedded Valkey if it dies while a server uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One Redis command over a unix socket, blocking: what is needed before there is a loop or a client."""
+"""Sends one Redis command over a unix socket, blocking: before there is an event loop or a client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process of the embedded Valkey: which program, with which options, and what it said last."""
+"""The process of the embedded Valkey: its program, its options, and its last log lines."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The embedded Valkey as a store, for servers that do not start it themselves: `uvicorn gapless.asgi:app` on a
-laptop."""
+"""The embedded Valkey as a store, for servers that do not start it: `uvicorn gapless.asgi:app` on a laptop."""
 
 from __future__ import annotations
 

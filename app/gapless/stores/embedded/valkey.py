@@ -1,12 +1,13 @@
 """The default store of a local run: a real Valkey on a private unix socket, shared by all who use one data folder.
 
-Two locks in the folder are the whole truth. The kernel lets go of them when their holder ends, however it ends:
+Two locks in the folder decide everything. The kernel releases a lock when its holder ends, however it ends:
 
 - `server.lock` is held by the Valkey process itself, which inherits it. So two servers can never run on one folder
-  (both would start, and lose writes), no recycled pid can be mistaken for ours, and nothing has to be cleaned up.
-- `users.lock` is held shared by every user. Who can have it alone at its end is the last one, and stops the server.
+  (both would start, and lose writes), no recycled pid can be mistaken for our server, and nothing has to be cleaned up.
+- `users.lock` is held by every user, shared. A user that ends and can take the lock alone is the last one, and stops
+  the server.
 
-A server whose users were all killed runs on, and the next user adopts it.
+A server whose users were all killed goes on running, and the next user adopts it.
 """
 
 from __future__ import annotations

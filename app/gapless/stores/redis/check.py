@@ -1,4 +1,4 @@
-"""Whether everything can be done that the service does: what is missing is named, before somebody needs it."""
+"""Checks that the server can do all that the service needs, and names what is missing before a client needs it."""
 
 from __future__ import annotations
 

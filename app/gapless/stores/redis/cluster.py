@@ -1,8 +1,8 @@
-"""A Redis Cluster as a line: one pool per node, and the map that says which node holds which slots.
+"""A Redis Cluster as a line: one pool per node, and a map that says which node holds which slots.
 
 redis-py's own cluster client is not used. It refuses the thirty-third command at once instead of letting it wait, sends
-its first one to any node, can't say whether a lost command was ever sent, and cuts everybody's connections when one
-shard is down. Its parser, connections, pools and slot arithmetic are used.
+its first command to any node, can't say whether a lost command was ever sent, and closes all connections when one shard
+is down. Its parser, connections, pools and slot arithmetic are used.
 """
 
 from __future__ import annotations

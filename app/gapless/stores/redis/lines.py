@@ -1,6 +1,6 @@
-"""How commands get to a Redis: to one server through a bounded pool; `cluster.py` is made of several of these.
+"""How commands reach a Redis. A line is a bounded pool to one server; `cluster.py` is made of several lines.
 
-redis-py's own retries are off: it can't know what may be repeated.
+redis-py's own retries are off: it can't know which commands may be repeated.
 """
 
 from __future__ import annotations

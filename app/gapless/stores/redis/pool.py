@@ -1,7 +1,7 @@
-"""The connections of one process to one server: few, those that work first, and none that rests for long.
+"""The connections of one process to one server: few; those that work come first; none stays idle for long.
 
-redis-py's own pools put a connection that was refused on top of those that work, and never give one back: a second
-process on a small plan then finds no room.
+redis-py's own pools put a refused connection before those that work, and never close one. A second process on a small
+plan then finds no free connection.
 """
 
 from __future__ import annotations

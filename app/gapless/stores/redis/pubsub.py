@@ -1,7 +1,7 @@
-"""Subscriptions over TCP: one pub/sub connection per process for all channels, which knows when it can't hear.
+"""Subscriptions over TCP: one pub/sub connection per process for all channels. It knows when it receives nothing.
 
-redis-py's PubSub reconnects in silence and returns from `subscribe` before the server has answered. Here a subscription
-begins with the acknowledgement, a loss is told to every listener, and so is the moment from which all is heard again.
+redis-py's PubSub reconnects silently and returns from `subscribe` before the server has answered. Here a subscription
+begins with the acknowledgement. Every listener is told when the connection is lost, and when it receives again.
 """
 
 from __future__ import annotations

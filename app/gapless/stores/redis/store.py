@@ -1,6 +1,6 @@
-"""Redis or Valkey over TCP or a unix socket, one server or a cluster, through redis-py; reconnects by itself.
+"""Redis or Valkey over TCP or a unix socket, one server or a cluster, through redis-py. It reconnects by itself.
 
-Commands go over a line (`lines.py`); all channels of a process share one pub/sub connection (`pubsub.py`).
+Commands go over a line (`lines.py`). All channels of a process share one pub/sub connection (`pubsub.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What REDIS_URL says, in all the ways in which people have it. Light: a cold start looks, and loads no client."""
+"""Reads REDIS_URL in all forms that are in use. A cold start runs this, so it imports no client."""
 
 from __future__ import annotations
 

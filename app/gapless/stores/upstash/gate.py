@@ -1,4 +1,4 @@
-"""Whether SUBSCRIBE is worth a try: one knowledge for all upstreams of a process."""
+"""Whether SUBSCRIBE is worth a try. All upstreams of a process share the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Polling, where there is no SUBSCRIBE: one read of a log's end a tick, whoever and however many listen."""
+"""Polling, if SUBSCRIBE does not work: one read of a log's end per tick, for any number of listeners."""
 
 from __future__ import annotations
 

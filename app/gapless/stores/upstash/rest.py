@@ -1,7 +1,7 @@
-"""Commands over REST: the upstash-redis SDK with a time limit, and what its answers mean.
+"""Commands over REST: the upstash-redis SDK with a time limit, and what its errors mean.
 
-The SDK would repeat every failure after three seconds, writes too, and wait for ever: its retries are off, every call
-has a time limit, and what may be repeated is decided in `stores/attempts.py`.
+The SDK would repeat every failure after three seconds, writes too, and would wait for ever. So its retries are off,
+every call has a time limit, and `stores/attempts.py` decides what is repeated.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can never work with Upstash, known without asking it. Light: a cold start looks, and loads no HTTP client."""
+"""Refuses settings that can never work with Upstash, without a request. A cold start runs this: no HTTP client."""
 
 from __future__ import annotations
 

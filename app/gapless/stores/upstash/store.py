@@ -1,7 +1,7 @@
-"""Upstash over REST: the store. Commands go by `rest.py`, notices come by `subscriptions.py`.
+"""The store on Upstash, over REST. Commands go through `rest.py`, notices come through `subscriptions.py`.
 
-Nothing documents whether Upstash accepts PUBLISH inside a script that locks only its keys, so the store tries the
-cheapest way first and goes down a step at the first refusal.
+No document says whether Upstash accepts PUBLISH inside a script that locks only its keys. So the store tries the
+cheapest mode first, and takes the next one at the first refusal.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Subscriptions over REST: one upstream request per channel; above a bound, one that hears every channel of the prefix.
+"""Subscriptions over REST: one request per channel; above a bound, one request for all channels of the prefix.
 
-An upstream that says nothing looks just like a channel on which nothing happens. TCP keepalive finds dead peers. One
-that keeps its connection open and stays silent is found by what this process itself publishes (`expect`), and else by
-the feed's recheck, which then calls `suspect`.
+An upstream that says nothing looks like a channel without messages. TCP keepalive finds a dead peer. A peer that keeps
+its connection open and stays silent is found by this process's own messages (`expect`), else by the feed's recheck,
+which then calls `suspect`.
 """
 
 from __future__ import annotations

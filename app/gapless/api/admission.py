@@ -15,7 +15,7 @@ from gapless.log.errors import Busy, TooMany
 
 
 def admit(service: Service, grant: Grant, address: str | None, *, opens: bool) -> Visitor:
-    """Whoever reads, counted; raises Busy where it is too much. `opens`: a stream or a long poll, which stays."""
+    """Count a client that reads; raises Busy if it is too much. `opens`: a stream or a long poll, which stays."""
     who = Who(grant.user, network_of(address))
     if opens and (wait := service.opened.wait(who.network, service.clock())):
         raise _busy("Too many streams or long polls are opened from this address", wait)

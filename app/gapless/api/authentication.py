@@ -19,7 +19,7 @@ from gapless.log.errors import Forbidden, Unauthorized
 
 _READING = ("GET", "HEAD")
 
-# Where a token may stand. Schemes that are not ours are for whoever stands before us: they count as no token.
+# Where a token may stand. Other schemes are for a proxy before this service: they count as no token.
 _Header = Annotated[
     HTTPAuthorizationCredentials | None,
     Depends(HTTPBearer(scheme_name="token", bearerFormat="JWT", auto_error=False)),
@@ -30,7 +30,7 @@ _Ticket = Annotated[str | None, Depends(APIKeyQuery(name="ticket", scheme_name="
 
 
 async def writer(request: Request, service: ServiceDep, header: _Header, cookie: _Cookie) -> Grant:
-    """The grant of whoever wants to change or administer: by header or cookie, never by what stands in a URL."""
+    """The grant of a client that wants to write or administer: by header or cookie, never by the URL."""
     if service.verifier is None:
         return EVERYBODY
     if header is not None:
@@ -43,7 +43,7 @@ async def writer(request: Request, service: ServiceDep, header: _Header, cookie:
 
 
 async def reader(service: ServiceDep, header: _Header, ticket: _Ticket, query: _Query, cookie: _Cookie) -> Grant:
-    """The grant of whoever wants to read: as a writer's, or by the queries `access_token` and `ticket`."""
+    """The grant of a client that wants to read: as a writer's, or by the queries `access_token` and `ticket`."""
     if service.verifier is None:
         return EVERYBODY
     if ticket:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gapless.auth.verifier import TokenVerifier  # a cold start without keys need not pay for an HTTP client
 
 BODY_SECONDS = 30.0
-"""For a body to arrive: whoever sends slower holds a connection for nothing."""
+"""Seconds for a body to arrive: a client that sends slower holds a connection for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ async def body(request: Request) -> bytes:
         raise UnsupportedMedia("Send the body as JSON, with the header Content-Type: application/json.")
     received = bytearray()
     try:
-        # Closed here: whoever leaves it half read leaves a task to do that, which on Lambda outlives the reply.
+        # Closed here: if it is left half read, a task does that, which on Lambda outlives the reply.
         async with asyncio.timeout(BODY_SECONDS), aclosing(request.stream()) as chunks:
             async for chunk in chunks:
                 received += chunk

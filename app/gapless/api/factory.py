@@ -228,7 +228,7 @@ class _Wiring:
             policy=policy,
             store=store,
             ready=Readiness(store),
-            feeds=Feeds(store, feeds, self._clock, _most(settings)),
+            feeds=Feeds(store, feeds, self._clock, _capacity(settings)),
             verifier=make_verifier(settings, self._clock),
             tickets=make_tickets(settings),
             opened=OpenRate(settings.stream_rate),
@@ -270,7 +270,7 @@ async def _look(service: Service) -> None:
         _log.warning("the store's user may not run %s, which only GET /channels needs", missing)
 
 
-def _most(settings: Settings) -> Capacity:
+def _capacity(settings: Settings) -> Capacity:
     return Capacity(settings.streams, settings.channels, settings.user_share, settings.address_share)
 
 

@@ -61,9 +61,9 @@ def explaining(message: str, random: Callable[[], float]) -> ASGIApp:
         if scope["type"] != "http":
             return
         if scope["path"].endswith("/stream"):
-            last_word = end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, random()))
+            last_event = end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, random()))
             comment = "".join(f": {line}\n" for line in message.splitlines()).encode()
-            reply = Response(comment + last_word, 200, media_type="text/event-stream")
+            reply = Response(comment + last_event, 200, media_type="text/event-stream")
         else:
             reply = problem(503, "Service not configured", message)
         await reply(scope, receive, send)

@@ -78,7 +78,7 @@ class _Body:
             return self._kept.pop()
         try:
             message = await self._receive()
-        except asyncio.CancelledError:  # whoever waited for it has waited enough
+        except asyncio.CancelledError:  # its caller has waited enough
             self._patient = False
             raise
         self._ended = not message.get("more_body", False)

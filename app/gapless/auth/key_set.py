@@ -71,7 +71,7 @@ def read_key_set(document: bytes) -> KeySet:
 def read_key(entry: object) -> PublishedKey:
     """The key of one entry; raises Unusable.
 
-    A key that is published with its private half verifies nothing: whoever can read it signs what he likes.
+    A key that is published with its private half verifies nothing: everybody who can read it can sign tokens.
     """
     if not isinstance(entry, dict):
         raise Unusable("it is no key")

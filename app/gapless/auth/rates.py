@@ -29,7 +29,7 @@ def subject_of(user: str | None, address: str | None) -> str:
 
 
 def network_of(address: str | None) -> str:
-    """An IPv4 address, or the /64 of an IPv6 one: whoever has one address of it has them all.
+    """An IPv4 address, or the /64 of an IPv6 one: a client that has one address of it has them all.
 
     Some proxies write the port too: `203.0.113.7:4711`, `[2001:db8::1]:4711`. What is no address counts as "unknown".
     """
@@ -74,7 +74,7 @@ class Buckets:
         if not self._per_minute:
             return
         empty_at = self._after(name, count, now)
-        self._empty_at.pop(name, None)  # whoever comes back is not forgotten
+        self._empty_at.pop(name, None)  # a client that comes back is not forgotten
         self._empty_at[name] = empty_at
         if len(self._empty_at) > MOST_SUBJECTS:
             del self._empty_at[next(iter(self._empty_at))]

@@ -82,8 +82,8 @@ class TokenVerifier:
 class PublishedKeys:
     """The JWKS at `url`. One fetch at a time, shared by all who wait for it.
 
-    Whoever names a known key waits for none: the next set is fetched while the last one goes on. Only where nobody has
-    asked for a long time does he wait, too. Some platforms freeze the process between requests, and a fetch with it;
+    A token that names a known key does not wait: the next set is fetched while the last one is used. Only if no token
+    came for a long time, it waits, too. Some platforms freeze the process between requests, and a fetch with it;
     what comes of such a fetch says nothing about the publisher.
     """
 

@@ -16,7 +16,7 @@ class Reader(Protocol):
     position: Position
 
     def push(self, frames: Sequence[Frame], block: bytes, now: float) -> None:
-        """These frames come next, all of them as one chunk in `block`. Whoever can't take them asks the feed later."""
+        """These frames come next, all of them as one chunk in `block`. A reader without room asks the feed later."""
 
     def rewind(self, gap: Gap) -> None:
         """History was rewritten behind you: tell of the gap and go on from its `resume`."""

@@ -65,7 +65,7 @@ class BoundedStore:
 
 
 async def bounded(question: Coroutine[Any, Any, T]) -> T:
-    """Its answer within LIMIT. Whoever is cancelled meanwhile leaves nothing behind."""
+    """Its answer within LIMIT. A caller that is cancelled meanwhile leaves nothing behind."""
     task = asyncio.create_task(question)
     try:
         await asyncio.wait([task], timeout=LIMIT)

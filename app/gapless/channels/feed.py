@@ -117,7 +117,7 @@ class Feed:
     async def back(self, count: int) -> Position:
         """The position before the newest `count` messages, or before the oldest that is kept.
 
-        What somebody claims (this process's own first message, say) is waited for: whoever comes after it begins there.
+        It waits for what is claimed (this process's own first message, say): a reader that comes after it begins there.
         """
         await self.ready()
         if self._follower.claims:
@@ -196,7 +196,7 @@ class Feed:
         return resolve_position(self.channel, position, cut, self._settings.retention), cut
 
     async def _share(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The answer to `read`; whoever asks the same meanwhile shares it."""
+        """The answer to `read`; a reader that asks the same meanwhile shares it."""
         task = self._reads.get(key)
         if task is None or task.done():
             task = self._reads[key] = asyncio.create_task(read())

@@ -16,7 +16,7 @@ from gapless.log.errors import Busy
 from gapless.log.store import Store
 
 RETRY_AFTER = 5.0
-"""Seconds after which whoever found no room may ask again."""
+"""Seconds after which a client that found no room may ask again."""
 
 
 BEGUN = 3
@@ -28,7 +28,7 @@ class Capacity:
     """What a process may have open at once: readers, and channels that are read.
 
     `user`, `network`: the part of both that one of them may have. Of the readers' part a stream takes as many places as
-    it has channels. Whoever has nothing else may always open one stream of `LEAST` channels.
+    it has channels. A client that has nothing else may always open one stream of `LEAST` channels.
     """
 
     readers: int = 10_000

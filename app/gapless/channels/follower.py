@@ -102,7 +102,7 @@ class Follower:
         self.timer.ask()
 
     def lost(self) -> None:
-        """The subscription is deaf. It has some seconds to come back."""
+        """The subscription is lost. It has some seconds to come back."""
         self._lost_since = self._loop.time()
         self.fresh.clear()
         self.timer.ask(CONFIRM)
@@ -136,7 +136,7 @@ class Follower:
                 await self.timer.due()
         except StoreUnavailable as error:
             self._fail(error)
-        except Exception as error:  # a defect of ours must not leave a deaf feed behind
+        except Exception as error:  # a defect of ours must not leave a feed without notices behind
             _log.exception("the feed of %s broke", self._channel)
             self._fail(StoreUnavailable(f"the feed broke: {error}"))
         except asyncio.CancelledError:
@@ -177,7 +177,7 @@ class Follower:
         self._settle(anew, settles)
         if self._lost_since == NEVER:
             self.fresh.set()
-        else:  # still deaf: not for longer than it may be
+        else:  # still lost: not for longer than it may be
             self.timer.ask(self._lost_since + CONFIRM - self._loop.time())
         self.timer.ended()
 

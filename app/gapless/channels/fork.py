@@ -64,7 +64,7 @@ async def find_fork(store: BoundedStore, tail: Tail, entries: Sequence[Entry]) -
     """The last shared position, or None, and the log's entries from there on as far as they were read.
 
     `entries` are the log's newest. Where they do not reach back far enough, older pages are read, but none older than
-    the tail: whoever stands before it has seen nothing that was rewritten, or asks the log anyway.
+    the tail: a reader before it has seen nothing that was rewritten, or asks the log anyway.
     """
     found = list(entries)
     shared = tail.shared(found)

@@ -27,6 +27,6 @@ def paid_by(pay: Pay) -> Iterator[None]:
 
 
 def charge(commands: float) -> None:
-    """So much was spent, for whoever pays here."""
+    """So much was spent, for the user who pays here."""
     if (pay := _paying.get()) is not None:
         pay(commands)

@@ -30,8 +30,8 @@ def expected(tail: Tail, claims: Claims, told: Position | None, page: int) -> in
 def lacking(tail: Tail, relation: Relation, entries: Sequence[Entry], page: int) -> int:
     """How many of the newest entries are needed to go on after the head, or to see where histories part.
 
-    0 where none are needed, or where they are too many: whoever needs older ones asks the log. `relation`: of the tail
-    to `entries`, which were read.
+    0 if none are needed, or too many: a reader that needs older ones asks the log. `relation`: of the tail to
+    `entries`, which were read.
     """
     if relation is Relation.HOLE and not tail.base.nowhere:
         count = entries[-1].position.seq - tail.head.seq

@@ -57,5 +57,5 @@ class ReadTimer:
         return now
 
     def ended(self) -> None:
-        """A read has ended, well, or for good: whoever waited for one goes on."""
+        """A read has ended, well, or for good: every task that waited for one goes on."""
         self._read.set()

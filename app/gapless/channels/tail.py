@@ -17,7 +17,7 @@ from gapless.log.store import Slice
 
 MOST_FRAMES = 512
 MOST_BYTES = 262_144
-"""What a tail holds at most, give or take a quarter. Whoever needs older frames reads the log."""
+"""What a tail holds at most, give or take a quarter. A reader that needs older frames asks the log."""
 
 
 @dataclass(frozen=True, slots=True)

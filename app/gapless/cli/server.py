@@ -86,7 +86,7 @@ def run_here(listening: socket.socket, ready: Callable[[], None]) -> int:
     config = configure()
     config.load()
     server = _Server(config, ready)
-    # uvicorn repeats the signals that ended it to whoever handled them before; and one may come before it listens.
+    # uvicorn repeats the signals that ended it to the handler before it; and one may come before it listens.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, server.handle_exit)
     server.run([listening])

@@ -62,7 +62,7 @@ class Publication:
         """The same for another attempt, under marks of its own.
 
         The first one may have been written, seen, and lost by a failover. Written once more under its ids behind other
-        messages, it would hide those from whoever saw it.
+        messages, it would hide those from every reader that saw it.
         """
         return replace(self, marks=tuple(next_mark(mark) for mark in self.marks))
 
@@ -99,7 +99,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The entries are in the log, and whoever listens has been told or will find them there."""
+    """The entries are in the log, and every listener has been told or will find them there."""
 
     entries: tuple[Entry, ...]
 

@@ -16,7 +16,7 @@ AGAIN = 1.0
 async def end(task: asyncio.Task[Any]) -> None:
     """Cancel it until it has ended. Raises what it raised instead.
 
-    Whoever is cancelled while it waits here is so afterwards: nobody else would see to the task's end.
+    A caller that is cancelled while it waits here is cancelled afterwards: nobody else would see to the task's end.
     """
     cancelled = False
     while not task.done():

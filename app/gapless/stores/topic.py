@@ -84,10 +84,10 @@ class Topic:
         """A notice has told of this message, or of a later one."""
         return self._told is not None and self._told.epoch == position.epoch and self._told.seq >= position.seq
 
-    def doubt(self, deaf: Callable[[], None]) -> None:
-        """Something was appended that no notice has told yet: unless one comes soon, call `deaf`."""
+    def doubt(self, renew: Callable[[], None]) -> None:
+        """Something was appended that no notice has told yet: unless one comes soon, call `renew`."""
         if self._doubt is None and self._open.is_set():
-            self._doubt = asyncio.get_running_loop().call_later(DOUBT[0], self._doubt_more, deaf)
+            self._doubt = asyncio.get_running_loop().call_later(DOUBT[0], self._doubt_more, renew)
 
     def trust(self) -> None:
         """It hears, or is known not to: no more doubt."""
@@ -95,9 +95,9 @@ class Topic:
             self._doubt.cancel()
             self._doubt = None
 
-    def _doubt_more(self, deaf: Callable[[], None]) -> None:
-        self._doubt = asyncio.get_running_loop().call_later(DOUBT[1], self._give_up, deaf)
+    def _doubt_more(self, renew: Callable[[], None]) -> None:
+        self._doubt = asyncio.get_running_loop().call_later(DOUBT[1], self._give_up, renew)
 
-    def _give_up(self, deaf: Callable[[], None]) -> None:
+    def _give_up(self, renew: Callable[[], None]) -> None:
         self._doubt = None
-        deaf()
+        renew()

@@ -71,7 +71,7 @@ function fill(row, who, what, when) {
   row.replaceChildren(time, name, String(what));
 }
 
-// Whoever reads history is left where he is; whoever is at the end stays there, also when the window changes its size.
+// A reader of history stays where they are; a reader at the end stays there, also when the window changes its size.
 let following = true;
 list.addEventListener("scroll", () => {
   following = list.scrollHeight - list.scrollTop - list.clientHeight < 40;

@@ -35,7 +35,7 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request, service: ServiceDep) -> Any:
     """Whether the store can be written to and heard, as of a second ago at most.
 
-    Administrators, and on a service without keys whoever asks from its own machine, are told more: `store`, `latencyMs`
+    Administrators, and on a service without keys clients on its own machine, are told more: `store`, `latencyMs`
     of the check, `scripts` and `notices` (how the store works at the moment), or why it does not.
     """
     answer, knows = await service.ready.ask(), await _may_know(request, service)

@@ -148,7 +148,7 @@ async def _after(service: Service, visitor: Visitor, channel: str, text: str, ro
 
 
 def _nothing_yet(text: str) -> Page:
-    """Whoever asks again asks another process. Raises StoreUnavailable where there is no position to ask from."""
+    """The next request may reach another process. Raises StoreUnavailable without a position to ask from."""
     position = parse_position(text)
     if position is None:
         raise StoreUnavailable("The service is about to stop; ask again.")

@@ -32,7 +32,7 @@ class EmbeddedUnavailable(StartupRefused):
 def own_folder(folder: Path) -> Path:
     """`folder`, made if need be, resolved, ours alone and closed to others. EmbeddedUnavailable where it is not ours.
 
-    A link is refused, wherever it leads: a repository can hold one, into any folder of whoever starts the service.
+    A link is refused, wherever it leads: a repository can hold one, into any folder of the user who starts the service.
     """
     if folder.is_symlink():
         raise EmbeddedUnavailable(

@@ -25,7 +25,6 @@ class LocalStore(RedisStore):
         self.name = f"embedded Valkey in {self._valkey.folder}"
 
     async def close(self) -> None:
-        """See the port."""
         try:
             await super().close()
         finally:

@@ -205,7 +205,7 @@ class EmbeddedValkey:
         return is_at(users, self.folder / "users.lock")
 
     def _let_go(self) -> None:
-        """Whoever ends later, reap it later."""
+        """Reap, later, a process that ends later."""
         if self._process is not None:
             _left.append(self._process)
             self._process = None

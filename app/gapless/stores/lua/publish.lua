@@ -75,7 +75,7 @@ local function remembered(k)
 end
 
 -- A key is remembered for the log that holds what it names. Of a log that is gone (deleted, expired, evicted) it counts
--- for nothing, so that whoever deletes a channel need not look for its keys. What was only trimmed keeps its number.
+-- for nothing, so that deleting a channel need not look for its keys. What was only trimmed keeps its number.
 local function holds(value)
     if not (value and newest) then return false end
     local at, first = string.match(value, '^%w+ %d+ (%w+) (%d+) ')

@@ -1,4 +1,4 @@
--- Reads a stretch of a channel's log by seq, as much as fits so many bytes, with the log's two ends, from one instant.
+-- Reads a part of a channel's log by seq, as much as fits so many bytes, with the log's two ends, from one instant.
 --
 -- KEYS[1]  the log
 -- ARGV     first seq, last seq (both included; cut to what is there), bytes, entries that one LRANGE may read,

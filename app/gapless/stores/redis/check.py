@@ -86,7 +86,7 @@ async def _listening(line: Line) -> Any:
 
 
 async def _explained(call: Call, error: StoreUnavailable) -> StoreUnavailable:
-    """What the refusal of a write means for whoever has set this up."""
+    """What the refusal of a write means for the people who set this up."""
     detail = error.detail
     if "READONLY" in detail:
         return PermanentError("REDIS_URL leads to a read-only replica; it must lead to the primary")

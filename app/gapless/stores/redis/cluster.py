@@ -180,7 +180,7 @@ class Cluster:
         self._map, self._stale = drawn, False
         there = {self._seed, *self._nodes()}
         self._reached &= there
-        for address in self._lines.keys() - there:  # kept until it is closed: whoever closes this meanwhile sees to it
+        for address in self._lines.keys() - there:  # kept until it is closed: a close meanwhile sees to it
             await self._lines[address].close()
             del self._lines[address]
 

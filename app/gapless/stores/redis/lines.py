@@ -37,7 +37,7 @@ class Unreachable(StoreUnavailable):
 
 async def send(connection: Any, *command: Any, **how: Any) -> None:
     """`send_command`; raises Unsent where it was closed, which uvloop and redis-py tell in errors of their own."""
-    if not connection.is_connected:  # redis-py would open it again, beside whoever still reads from it
+    if not connection.is_connected:  # redis-py would open it again, beside a task that still reads from it
         raise Unsent("closed")
     try:
         await connection.send_command(*command, **how)

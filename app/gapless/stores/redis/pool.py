@@ -38,7 +38,7 @@ class Pool:
 
     def __init__(self, make: Callable[[], Any], most: int, patience: float) -> None:
         self._make = make
-        self._most = most
+        self._maximum = most
         self._patience = patience
         self._resting: list[Resting] = []
         self._used: set[Any] = set()
@@ -61,7 +61,7 @@ class Pool:
                 if await self._answers(connection):
                     return connection
             refusal: Exception = exceptions.ConnectionError("No connection available.")
-            if len(self._used) < self._most and not (self._used and self._is_full()):
+            if len(self._used) < self._maximum and not (self._used and self._is_full()):
                 try:
                     return await self._open()
                 except LOST as error:
@@ -84,7 +84,7 @@ class Pool:
             self._tidy()
 
     def full(self) -> None:
-        """The server takes no more connections: for a while, whoever wants one waits for one that is there."""
+        """The server takes no more connections: for a while, a task that wants one waits for one that is there."""
         self._full_until = asyncio.get_running_loop().time() + FULL
 
     def _is_full(self) -> bool:
@@ -102,7 +102,7 @@ class Pool:
         return False
 
     def renew(self) -> None:
-        """They lead to a server that can't serve: whoever is served next connects anew, and so looks the name up."""
+        """They lead to a server that can't serve: the next task connects anew, and so looks the name up."""
         now = asyncio.get_running_loop().time()
         if now - self._renewed_at < RENEWED:
             return

@@ -113,7 +113,7 @@ class _Session:
         self._connection: Connection | None = None
         self._limit: asyncio.Timeout | None = None
         self._over = False
-        self._task = asyncio.create_task(self._run(), name="gapless ears")
+        self._task = asyncio.create_task(self._run(), name="gapless subscriptions")
 
     async def send(self, *command: Any) -> None:
         """Best effort: where the connection is gone, the next one subscribes to all that is wanted then."""
@@ -128,10 +128,10 @@ class _Session:
             await self.send("UNSUBSCRIBE", key)
 
     def renew(self) -> None:
-        """It is deaf, or seems to be: listen on another connection."""
+        """It is silent, or seems to be: listen on another connection."""
         limit, self._limit = self._limit, None
         if limit is not None:
-            _log.warning("the subscription may be deaf, and is opened anew")
+            _log.warning("the subscription may be silent, and is opened anew")
             limit.reschedule(asyncio.get_running_loop().time())
 
     async def end(self) -> None:
@@ -151,7 +151,7 @@ class _Session:
                     await self._listen(self._connection)
             except _LOST as error:
                 _log.warning("the subscription was lost: %s", said(error))
-            except Exception:  # a defect of ours must not leave all feeds deaf
+            except Exception:  # a defect of ours must not leave all feeds without notices
                 _log.exception("the subscription broke")
             finally:
                 await self._lose()
@@ -198,7 +198,7 @@ class _Session:
 
 
 class _Subscription:
-    """One subscription."""
+    """One subscription: the port `Subscription` of `log/store.py`."""
 
     def __init__(self, subscriptions: Subscriptions, key: bytes, listener: Listener) -> None:
         self._subscriptions = subscriptions
@@ -206,9 +206,8 @@ class _Subscription:
         self._listener = listener
 
     def suspect(self) -> None:
-        """See the port. PING watches over the connection all the time, but not over what lies behind it."""
+        """PING watches over the connection all the time, but not over what lies behind it."""
         self._subscriptions.suspect(self._key)
 
     async def close(self) -> None:
-        """See the port."""
         await self._subscriptions.forget(self._key, self._listener)

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class RedisStore:
-    """A store at `url` (`url.py`). Nothing is connected before the first call; raises StartupRefused."""
+    """The port `Store` (`log/store.py`) at `url` (`url.py`). Connects at the first call; raises StartupRefused."""
 
     recheck = 15.0
     lag = 0.0
@@ -52,11 +52,10 @@ class RedisStore:
         self._lacks = ""
 
     def state(self) -> dict[str, str]:
-        """See the port."""
         return {"scripts": "plain", "notices": "subscribe"} | ({"missing": self._lacks} if self._lacks else {})
 
     async def publish(self, publication: Publication) -> Outcome:
-        """See the port. One EVALSHA; sent again after a lost reply only where every message has an idempotency key."""
+        """One EVALSHA; sent again after a lost reply only where every message has an idempotency key."""
         attempts = Attempts(publication)
         reply = await self._run(
             load("publish"), lambda: self._layout.publish(attempts.next()), repeatable=publication.repeatable
@@ -67,7 +66,7 @@ class RedisStore:
         return read_outcome(attempts.sent, reply)[0]
 
     async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
-        """See the port. One LRANGE; with `most`, one EVALSHA around it."""
+        """One LRANGE; with `most`, one EVALSHA around it."""
         if count < 1:  # to LRANGE, 0 is the beginning
             return []
         if most is not None:
@@ -86,28 +85,24 @@ class RedisStore:
         back: bool = False,
         beside: Position | None = None,
     ) -> Slice:
-        """See the port. One EVALSHA around LINDEX, LINDEX, LRANGE, and LRANGE again where little was found."""
+        """One EVALSHA around LINDEX, LINDEX, LRANGE, and LRANGE again where little was found."""
         asked = self._layout.slice(channel, first, last, most, self.page, back, beside)
         return read_slice(await self._run(load("slice"), lambda: asked, repeatable=True), first, last, back)
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
-        """See the port."""
         return await self._subscriptions.subscribe(self._layout.topic(channel), channel, listener)
 
     async def forget(self, channel: str) -> None:
-        """See the port."""
         await keyspace.forget(self._repeat, self._layout, channel)
 
     async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
-        """See the port."""
         return await keyspace.channels(self._repeat, self._scan, self._layout, cursor)
 
     async def ping(self) -> None:
-        """See the port."""
         await self._call("PING", repeatable=True)
 
     async def check(self) -> None:
-        """See the port. One SET; before that, once, all that we need, and a subscription for a moment."""
+        """One SET; before that, once, all that we need, and a subscription for a moment."""
         line = self._line or await self._find_line()
         try:
             if self._checked:
@@ -120,7 +115,6 @@ class RedisStore:
             raise
 
     async def close(self) -> None:
-        """See the port."""
         async with contextlib.AsyncExitStack() as closing:  # each is closed, whatever the others raise; the last first
             closing.push_async_callback(self._standalone.close)
             closing.push_async_callback(self._close_line)
@@ -130,7 +124,7 @@ class RedisStore:
         if (finding := self._finding) is not None:
             with contextlib.suppress(StoreUnavailable):
                 await end(finding)
-            self._found(finding)  # it may have ended a moment ago: whoever waits for it has the line before we do
+            self._found(finding)  # it may have ended a moment ago: a waiting task has the line before we do
         if self._line is not None and self._line is not self._standalone:
             await self._line.close()
 

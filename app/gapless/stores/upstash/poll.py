@@ -70,13 +70,13 @@ class Poller:
         except StoreUnavailable as error:
             self._fail(error)
             return False
-        except Exception as error:  # a defect of ours must not leave the channel's feeds deaf
+        except Exception as error:  # a defect of ours must not leave the channel's feeds without notices
             _log.exception("polling %s broke", self._topic.channel)
             self._fail(error)
             return False
         self._fails = False
         self._count = POLLED if sum(len(entry.body) for entry in entries) * POLLED <= POLLED_BYTES * len(entries) else 1
-        if not self._last.is_set():  # else whoever took over says whether it hears
+        if not self._last.is_set():  # else its successor says whether it hears
             self._topic.hear()
         before, self._known = self._known, entries[-1].position if entries else None
         had_read, self._has_read = self._has_read, True

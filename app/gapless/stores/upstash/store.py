@@ -36,7 +36,7 @@ class ScriptMode(NamedTuple):
 
 
 class UpstashStore:
-    """A store at a REST `url`. Nothing is connected before the first call."""
+    """The port `Store` (`log/store.py`) at a REST `url`. Nothing is connected before the first call."""
 
     recheck = 240.0
     lag = 3.0
@@ -52,11 +52,10 @@ class UpstashStore:
         self._may_write = False
 
     def state(self) -> dict[str, str]:
-        """See the port."""
         return {"scripts": str(self._mode), "notices": self._subscriptions.how}
 
     async def publish(self, publication: Publication) -> Outcome:
-        """See the port. One EVALSHA, and a PUBLISH where scripts may not."""
+        """One EVALSHA, and a PUBLISH where scripts may not."""
         return await self._publish(publication, Attempts(publication))
 
     async def _publish(self, publication: Publication, attempts: Attempts) -> Outcome:
@@ -85,7 +84,7 @@ class UpstashStore:
         return outcome
 
     async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
-        """See the port. One LRANGE; with `most`, one EVALSHA around it."""
+        """One LRANGE; with `most`, one EVALSHA around it."""
         if count < 1:  # to LRANGE, 0 is the beginning
             return []
         if most is not None:
@@ -104,37 +103,34 @@ class UpstashStore:
         back: bool = False,
         beside: Position | None = None,
     ) -> Slice:
-        """See the port. One EVALSHA around LINDEX, LINDEX, LRANGE, and LRANGE again where little was found."""
+        """One EVALSHA around LINDEX, LINDEX, LRANGE, and LRANGE again where little was found."""
         asked = self._layout.slice(channel, first, last, most, self.page, back, beside)
         return read_slice(
             await self._run(load("slice"), lambda: asked, locked=True, repeatable=True), first, last, back
         )
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
-        """See the port. Where SUBSCRIBE is refused the channel is polled instead."""
+        """If SUBSCRIBE is refused, the channel is polled."""
         return await self._subscriptions.subscribe(self._layout.topic(channel), channel, listener)
 
     async def forget(self, channel: str) -> None:
-        """See the port."""
         await keyspace.forget(self._rest.call, self._layout, channel)
 
     async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
-        """See the port."""
         return await keyspace.channels(self._rest.call, self._scan, self._layout, cursor)
 
     async def ping(self) -> None:
-        """See the port. PING is free."""
+        """PING is free."""
         await self._rest.call("PING")
 
     async def check(self) -> None:
-        """See the port. PING is free; as long as nothing was written, one command more tells whether the token may."""
+        """PING is free; as long as nothing was written, one command more tells whether the token may."""
         await self._rest.call("PING")
         if not self._may_write:
             await self._rest.call("UNLINK", f"{self._layout.prefix}:nothing")
             self._may_write = True
 
     async def close(self) -> None:
-        """See the port."""
         try:
             await self._subscriptions.close()
         finally:

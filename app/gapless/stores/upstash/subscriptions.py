@@ -72,14 +72,14 @@ class Subscriptions:
         return topic, upstream
 
     def expect(self, name: str, position: Position | None = None) -> None:
-        """Something was appended that this topic, if it is listened to, must soon be told: else it is deaf.
+        """Something was appended that this topic, if it is listened to, must soon be told: else it is silent.
 
         Up to `position`, where that is known: its notice may have come before the reply that says so.
         """
         topic, upstream = self._topics.get(name, (None, None))
         if topic is None or upstream is None or (position is not None and topic.knows(position)):
             return
-        topic.doubt(upstream.deaf)
+        topic.doubt(upstream.renew)
 
     async def forget(self, name: str, listener: Listener) -> None:
         """The last listener ends its topic, and the last topic its upstream."""
@@ -133,7 +133,7 @@ class Subscriptions:
 
 
 class _Subscription:
-    """One subscription."""
+    """One subscription: the port `Subscription` of `log/store.py`."""
 
     def __init__(self, subscriptions: Subscriptions, name: str, listener: Listener) -> None:
         self._subscriptions = subscriptions
@@ -141,11 +141,9 @@ class _Subscription:
         self._listener = listener
 
     def suspect(self) -> None:
-        """See the port."""
         self._subscriptions.expect(self._name)
 
     async def close(self) -> None:
-        """See the port."""
         await self._subscriptions.forget(self._name, self._listener)
 
 

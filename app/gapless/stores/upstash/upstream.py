@@ -22,7 +22,7 @@ FAILURES = 6
 """What may fail in a row before the channels are polled: an attempt counts two, a request that soon ended one. A
 refusal, or silence instead of an acknowledgement, counts as many as it takes."""
 STEADY = 2.0
-"""Seconds after which a request that ends has not failed: it was ended by its time, or found to be deaf."""
+"""Seconds after which a request that ends has not failed: it was ended by its time, or found to be silent."""
 
 _log = logging.getLogger("gapless.store")
 Lines = Callable[[], AsyncGenerator[bytes, None]]
@@ -63,7 +63,7 @@ class Upstream:
         if (poller := self._pollers.pop(key, None)) is not None:
             await poller.close()
 
-    def deaf(self) -> None:
+    def renew(self) -> None:
         """It says nothing although there is something to say: open a new request."""
         limit, self._limit = self._limit, None
         if limit is not None and self._hears:
@@ -102,7 +102,7 @@ class Upstream:
             await self._listen()
         except (httpx.HTTPError, OSError, TimeoutError, Refused) as caught:
             error = caught
-        except Exception as caught:  # a defect of ours must not leave all feeds deaf
+        except Exception as caught:  # a defect of ours must not leave all feeds without notices
             _log.exception("the upstream %s broke", self._name)
             error = caught
         heard = self._hears
@@ -118,7 +118,7 @@ class Upstream:
         return failures
 
     async def _listen(self) -> None:
-        """Read one request until it ends, fails, or is found to be deaf."""
+        """Read one request until it ends, fails, or is found to be silent."""
         try:
             async with asyncio.timeout(ACK_TIMEOUT) as self._limit, contextlib.aclosing(self._lines()) as lines:
                 async for line in lines:

@@ -109,13 +109,14 @@ async def test_a_request_is_one_line_without_its_query(found: RunningApp, caplog
     assert line.endswith("end=deadline messages=0")
 
 
-@pytest.mark.parametrize("odd", ["%0a2026 INFO forged", "%1b[31m", "%e2%80%a8", "%c2%85", "%00", "%ff"])
-async def test_a_path_is_one_line_whatever_is_in_it(
+@pytest.mark.parametrize("odd", ["%0a2026 INFO forged", "%1b[31m", "%e2%80%a8", "%c2%85", "%00", "%ff", " 200 0.001s"])
+async def test_a_path_is_one_word_whatever_is_in_it(
     found: RunningApp, caplog: pytest.LogCaptureFixture, odd: str
 ) -> None:
     line = await logged(found, caplog, f"/channels/{odd}")
     assert line.isprintable()
     assert line.isascii()
+    assert line.split()[2] == "405", "the third word is the status, and the path can't pretend another"
 
 
 async def test_a_long_path_is_cut(found: RunningApp, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from gapless.api.schemas import Message, read_messages
-from gapless.api.spelling import data_as_written
+from gapless.api.spelling import _UNUSUAL, data_as_written
 from gapless.log.errors import Unprocessable
 from tests.testkit import strategies as some
 
@@ -169,3 +169,17 @@ def test_a_message_keeps_its_spelling_under_another_user() -> None:
     draft = message.model_copy(update={"user": "bob"}).draft("bob")
     assert draft.body == b'{"event":"message","user":"bob","data":1.00,"localId":null}'
     assert draft.digest == Message(data=1.0, user="bob").draft("bob").digest
+
+
+@given(
+    st.lists(
+        st.sampled_from([*b"0-.eE,x\n "]).map(lambda one: bytes([one])) | st.integers(305, 312).map(lambda n: b"7" * n)
+    )
+)
+@example([b"-", b"7" * 308])
+@example([b"-", b"7" * 309])
+def test_what_may_be_written_otherwise_is_found(parts: list[bytes]) -> None:
+    """The pattern is made for speed; this is what it means."""
+    plain = re.compile(rb"[0-9][.eE]|-0|[0-9]{309}")
+    raw = b"".join(parts)
+    assert bool(_UNUSUAL.search(raw)) == bool(plain.search(raw))

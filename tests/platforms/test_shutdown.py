@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from gapless.platforms.shutdown import GOODBYE, LOOK, Departure, Gone, Listening, ServerShutdown, unless_gone
+from gapless.platforms.shutdown import (
+    GOODBYE,
+    LOOK,
+    ClientGone,
+    Listening,
+    ServerShutdown,
+    ShutdownWatch,
+    cancel_on_disconnect,
+)
 from tests.testkit.alarm import auntil
 from tests.testkit.service import Service
 from tests.testkit.valkey import start_valkey
@@ -83,13 +91,13 @@ class Stopping:
 @pytest.mark.virtual_time
 async def test_one_look_tells_all_and_nobody_looks_for_nobody() -> None:
     server, told, loop = Stopping(), [0] * 100, asyncio.get_running_loop()
-    departure = Departure(server)
+    shutdown = ShutdownWatch(server)
 
     def tell(number: int) -> None:
         told[number] += 1
 
     async def wait(number: int) -> None:
-        with departure.tells(lambda: tell(number), HERE):
+        with shutdown.on_shutdown(lambda: tell(number), HERE):
             await asyncio.sleep(10)
 
     waiting = [asyncio.create_task(wait(number)) for number in range(100)]
@@ -102,7 +110,7 @@ async def test_one_look_tells_all_and_nobody_looks_for_nobody() -> None:
     looks = server.looks
     await asyncio.sleep(60)
     assert (server.looks, told) == (looks, [1] * 100)
-    with departure.tells(lambda: tell(7), HERE):
+    with shutdown.on_shutdown(lambda: tell(7), HERE):
         assert told[7] == 2, "who comes late is told at once"
     assert loop.time() > 60
 
@@ -110,34 +118,34 @@ async def test_one_look_tells_all_and_nobody_looks_for_nobody() -> None:
 @pytest.mark.virtual_time
 async def test_what_waits_is_broken_off_when_the_server_stops() -> None:
     server = Stopping()
-    departure = Departure(server)
+    shutdown = ShutdownWatch(server)
     asyncio.get_running_loop().call_later(1, setattr, server, "stops", True)
     with pytest.raises(ServerShutdown):
-        async with departure.unless(HERE):
+        async with shutdown.cancel_on_shutdown(HERE):
             await asyncio.sleep(25)
     assert asyncio.get_running_loop().time() <= 1 + LOOK
     with pytest.raises(TimeoutError, match="another's"):
-        async with Departure(Stopping()).unless(HERE):
+        async with ShutdownWatch(Stopping()).cancel_on_shutdown(HERE):
             raise TimeoutError("another's")
 
 
 @pytest.mark.virtual_time
 async def test_lifespan_waits_for_goodbyes_but_not_for_ever() -> None:
-    departure, loop = Departure(Stopping()), asyncio.get_running_loop()
+    shutdown, loop = ShutdownWatch(Stopping()), asyncio.get_running_loop()
     bell = asyncio.Event()
 
     async def wait(seconds: float) -> None:
-        with departure.tells(bell.set, HERE):
+        with shutdown.on_shutdown(bell.set, HERE):
             await bell.wait()
             await asyncio.sleep(seconds)
 
     for seconds, waited in ((0.5, 0.5), (60, GOODBYE)):
         bell.clear()
-        departure._begun = False
+        shutdown._begun = False
         waiting = asyncio.create_task(wait(seconds))
         await asyncio.sleep(0)
         began = loop.time()
-        await departure.finish()
+        await shutdown.finish()
         assert loop.time() - began == pytest.approx(waited)
         waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
@@ -149,8 +157,8 @@ async def test_what_waits_is_broken_off_when_the_client_leaves() -> None:
     async def receive() -> Any:
         return coming.pop()
 
-    with pytest.raises(Gone):
-        async with unless_gone(receive):
+    with pytest.raises(ClientGone):
+        async with cancel_on_disconnect(receive):
             await asyncio.sleep(25)
     assert coming == []
 
@@ -159,7 +167,7 @@ async def test_who_stays_is_not_broken_off() -> None:
     async def receive() -> Any:
         await asyncio.sleep(25)
 
-    async with unless_gone(receive):
+    async with cancel_on_disconnect(receive):
         await asyncio.sleep(0)
     await asyncio.sleep(0)
 

@@ -23,7 +23,7 @@ from gapless.log.cursor import parse_cursor
 from gapless.log.errors import TimedOut, TooLarge, Unprocessable, UnsupportedMedia
 from gapless.log.store import Store
 from gapless.platforms.policy import Policy
-from gapless.platforms.shutdown import Departure
+from gapless.platforms.shutdown import ShutdownWatch
 from gapless.services.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Service:
     budget: CommandBudget
     unwritten: CommandBudget
     origins: Origins
-    departure: Departure
+    shutdown: ShutdownWatch
     clock: Callable[[], float]
     random: Callable[[], float]
     token: Callable[[int], str]

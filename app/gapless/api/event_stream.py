@@ -23,7 +23,7 @@ from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
 from gapless.delivery.session import Start, StreamLimits
 from gapless.delivery.streaming import DirectWrite, Stream
 from gapless.log.errors import Busy
-from gapless.platforms.shutdown import Departure, Gone, unless_gone
+from gapless.platforms.shutdown import ClientGone, ShutdownWatch, cancel_on_disconnect
 
 # A proxy that compresses holds back what it has until there is enough of it. Next.js does, for its rewrites.
 _HEADERS = {"Cache-Control": "no-store, no-transform"}
@@ -35,7 +35,7 @@ class LiveResponse(EventSourceResponse):
     def __init__(
         self,
         feeds: Feeds,
-        departure: Departure,
+        shutdown: ShutdownWatch,
         visitor: Visitor | None,
         channels: Sequence[str],
         begin: Start,
@@ -45,7 +45,7 @@ class LiveResponse(EventSourceResponse):
         super().__init__(_nothing(), headers=_HEADERS, ping=0)
         del self.headers["Connection"]  # HTTP/1.1 keeps it anyway, HTTP/2 forbids the header, HTTP/1.0 ends by closing
         self._feeds = feeds
-        self._departure = departure
+        self._shutdown = shutdown
         self._visitor = visitor
         self._channels = channels
         self._begin = begin
@@ -59,9 +59,9 @@ class LiveResponse(EventSourceResponse):
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
-            async with unless_gone(receive):
+            async with cancel_on_disconnect(receive):
                 ended = await self._serve(send)
-        except (Gone, OSError):  # servers say it in one way or the other
+        except (ClientGone, OSError):  # servers say it in one way or the other
             return
         if ended is not End.SLOW:
             with contextlib.suppress(TimeoutError, OSError):
@@ -75,7 +75,9 @@ class LiveResponse(EventSourceResponse):
             except Busy:
                 return await self._refuse(send)
             stream = Stream(feeds, self._begin, self._limits)
-            stack.enter_context(self._departure.tells(lambda: stream.stop(End.SHUTDOWN), self._scope.get("server")))
+            stack.enter_context(
+                self._shutdown.on_shutdown(lambda: stream.stop(End.SHUTDOWN), self._scope.get("server"))
+            )
             return await self._run(stream, send)
 
     async def _run(self, stream: Stream, send: Send) -> End:

@@ -33,7 +33,7 @@ from gapless.config.startup import must_work, read_settings, warn
 from gapless.log.errors import StartupRefused
 from gapless.log.store import Store
 from gapless.platforms.policy import SERVER, Policy
-from gapless.platforms.shutdown import Departure
+from gapless.platforms.shutdown import ShutdownWatch
 from gapless.runtime.tasks import end
 from gapless.runtime.version import __version__
 from gapless.services.readiness import Readiness
@@ -66,7 +66,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """The service as an ASGI app. Nothing is opened before it starts or, without lifespan, is first asked."""
-    wiring = _Wiring(settings, policy, open_store or (lambda: make_store(settings)), clock)
+    wiring = _Wiring(settings, policy, open_store or (lambda: make_store(settings, policy)), clock)
     parts = (publish, stream, history, tickets, admin, health, page)
     routes = [route for part in parts for route in part.router.routes]
     app = FastAPI(
@@ -150,8 +150,8 @@ def refuse_upstash(settings: Settings) -> None:
         raise StartupRefused(f"GAPLESS_MAX_BODY can be at most {LARGEST_BODY} with Upstash, whose replies hold 10 MB.")
 
 
-def make_store(settings: Settings) -> Store:
-    """The store that the settings name; where they name none, the embedded Valkey."""
+def make_store(settings: Settings, policy: Policy = SERVER) -> Store:
+    """The store that the settings name, for a process of this policy; where they name none, the embedded Valkey."""
     if settings.upstash_url is not None:
         from gapless.stores.upstash.store import UpstashStore, fitting  # noqa: PLC0415 - imported only where it is used
 
@@ -161,7 +161,8 @@ def make_store(settings: Settings) -> Store:
     if settings.redis_url is not None:
         from gapless.stores.redis.store import RedisStore  # noqa: PLC0415 - an extra, and slow to import
 
-        return RedisStore(settings.redis_url.get_secret_value(), lambda db: layout(settings, db), page=settings.page)
+        url = settings.redis_url.get_secret_value()
+        return RedisStore(url, lambda db: layout(settings, db), page=settings.page, alone=policy.alone)
     from gapless.stores.embedded.store import LocalStore  # noqa: PLC0415 - local runs only
 
     return LocalStore(settings.data_dir, lambda db: layout(settings, db), page=settings.page)
@@ -235,7 +236,7 @@ class _Wiring:
             budget=CommandBudget(settings.read_rate),
             unwritten=CommandBudget(settings.read_rate),
             origins=Origins(settings.origins),
-            departure=Departure(),
+            shutdown=ShutdownWatch(),
             clock=self._clock,
             random=random.SystemRandom().random,
             token=_token,
@@ -253,7 +254,7 @@ class _Wiring:
             if service.verifier is not None:
                 closing.push_async_callback(service.verifier.close)
             closing.push_async_callback(service.ready.close)
-            closing.push_async_callback(service.departure.finish)
+            closing.push_async_callback(service.shutdown.finish)
             closing.push_async_callback(end, asyncio.create_task(_look(service)))
             try:
                 yield

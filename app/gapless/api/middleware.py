@@ -105,6 +105,6 @@ def _path(scope: Scope) -> str:
 
 
 def _printable(text: str) -> str:
-    """One printable line of a bounded length: it comes from outside."""
-    text = ascii(text)[1:-1]
+    """One printable word of a bounded length: it comes from outside, and what follows it in the line is ours."""
+    text = ascii(text)[1:-1].replace(" ", "%20")
     return text if len(text) <= MOST_LOGGED else text[:MOST_LOGGED] + "…"

@@ -17,7 +17,8 @@ from pydantic_core import from_json, to_json
 from gapless.log.errors import Unprocessable
 
 # What may be written otherwise once it was read: fractions, exponents, minus zero. And what may be too large to read.
-_UNUSUAL = re.compile(rb"[0-9][.eE]|-0|[0-9]{309}")
+# Each way begins with a sign or digit, so that texts are passed over; a run of digits is counted from its first one.
+_UNUSUAL = re.compile(rb"[-0-9](?:[.eE](?<=[0-9].)|0(?<=-.)|[0-9](?<![0-9]..)(?<!-.)[0-9]{307})", re.DOTALL)
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^" \t\r\n]++')
 _BETWEEN = re.compile(r"[ \t\r\n,:]*")
 

@@ -33,11 +33,11 @@ class ServerShutdown(Exception):
     """The server has begun to stop."""
 
 
-class Gone(Exception):
+class ClientGone(Exception):
     """The client has left."""
 
 
-class Departure:
+class ShutdownWatch:
     """One look for all requests of a process. `stops` says whether the server at an address has begun to stop."""
 
     def __init__(self, stops: Callable[[Server], bool] | None = None) -> None:
@@ -49,7 +49,7 @@ class Departure:
         self._clock: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
-    def tells(self, leave: Callable[[], None], server: Server) -> Iterator[None]:
+    def on_shutdown(self, leave: Callable[[], None], server: Server) -> Iterator[None]:
         """Calls `leave` once, as soon as the server begins to stop, at once if it has; never after the block."""
         self._waiting.add(leave)
         self._nobody.clear()
@@ -65,10 +65,10 @@ class Departure:
                 self._rest()
 
     @contextlib.asynccontextmanager
-    async def unless(self, server: Server) -> AsyncIterator[None]:
-        """Raises Leaving where the server begins to stop before what is inside is done, which is then cancelled."""
+    async def cancel_on_shutdown(self, server: Server) -> AsyncIterator[None]:
+        """Cancels what is inside when the server begins to stop, and raises ServerShutdown in its place."""
         async with _interruptible(ServerShutdown) as interrupt:
-            with self.tells(interrupt, server):
+            with self.on_shutdown(interrupt, server):
                 yield
 
     async def finish(self) -> None:
@@ -97,9 +97,9 @@ class Departure:
 
 
 @contextlib.asynccontextmanager
-async def unless_gone(receive: Receive) -> AsyncIterator[None]:
-    """Raises Gone where the client leaves before what is inside is done, which is then cancelled."""
-    async with _interruptible(Gone) as interrupt:
+async def cancel_on_disconnect(receive: Receive) -> AsyncIterator[None]:
+    """Cancels what is inside when the client leaves, and raises ClientGone in its place."""
+    async with _interruptible(ClientGone) as interrupt:
         watching = asyncio.create_task(_gone(receive))
         watching.add_done_callback(lambda told: None if told.cancelled() else interrupt())
         try:

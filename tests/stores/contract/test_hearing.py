@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from gapless.log.cursor import Position
-from gapless.log.entries import format_notice
+from gapless.log.entries import Entry, format_entry, format_notice
 from gapless.log.store import NOTICE_LIMIT, Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
@@ -165,13 +166,22 @@ async def test_a_large_notice_names_only_the_newest_position(servers: Backend, s
     assert heard.told == [large[-1].position, [*small]]
 
 
+def after(entry: Entry, body: bytes) -> Entry:
+    """What follows it: where it starts takes more digits the more is before it."""
+    position = entry.position._replace(seq=entry.position.seq + 1)
+    return replace(entry, position=position, start=(entry.start or 0) + len(format_entry(entry)), body=body)
+
+
 async def test_the_limit_is_that_of_the_notice_and_not_of_a_message(servers: Backend, store: Store) -> None:
     """`format_notice` says what the script says, to the byte."""
     heard = Heard()
     await store.subscribe("c", heard)
-    _, probe = entries(await store.publish(publication("c", "", "")))
-    room = NOTICE_LIMIT - len(format_notice([probe], NOTICE_LIMIT))
-    made = [entries(await store.publish(publication("c", "x" * (room + more)))) for more in (-1, 0, 1)]
+    _, last = entries(await store.publish(publication("c", "", "")))
+    body, made = last.body, []
+    for more in (-1, 0, 1):
+        room = NOTICE_LIMIT - len(format_notice([after(last, body)], NOTICE_LIMIT))
+        made.append(entries(await store.publish(publication("c", "x" * (room + more)))))
+        [last] = made[-1]
     await hear(heard, made[-1][0].position)
     assert heard.told[1:] == [[*made[0]], [*made[1]], made[2][0].position]
     assert [format_notice(one, NOTICE_LIMIT)[:1] == b"?" for one in made] == [False, False, True]

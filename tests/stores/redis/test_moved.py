@@ -18,6 +18,7 @@ from tests.stores.contract.publications import Heard, entries, message, publicat
 from tests.testkit.alarm import auntil
 from tests.testkit.cluster import start_cluster
 from tests.testkit.fault_proxy import FaultProxy
+from tests.testkit.port import free_port
 from tests.testkit.valkey import Valkey, start_valkey
 
 LOG = "gapless:{c}:log"
@@ -162,8 +163,9 @@ async def test_a_server_becomes_a_node_of_a_cluster(tmp_path: Path) -> None:
 
 async def test_a_cluster_announces_an_address_that_leads_nowhere(tmp_path: Path) -> None:
     """As from containers: the sentence names the address and what to set."""
-    announces = ("--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.9", "--cluster-announce-port", "1")
-    with start_valkey(tmp_path, *announces, port=None, unixsocket=False) as node:
+    announces = ("--cluster-announce-ip", "127.0.0.9", "--cluster-announce-port", "1")
+    cluster = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))  # else port + 10000, free or not
+    with start_valkey(tmp_path, *cluster, *announces, port=None, unixsocket=False) as node:
         node.cli("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         await auntil(lambda: "cluster_state:ok" in node.cli("CLUSTER", "INFO"), "the cluster is well")
         async with store_at(node.port) as store:

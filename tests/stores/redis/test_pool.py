@@ -19,8 +19,8 @@ from tests.testkit.valkey import Valkey, start_valkey
 
 
 @asynccontextmanager
-async def line_to(valkey: Valkey, options: str = "") -> AsyncIterator[Standalone]:
-    line = Standalone(read_url(f"redis://127.0.0.1:{valkey.port}{options}"))
+async def line_to(valkey: Valkey, options: str = "", *, alone: bool = False) -> AsyncIterator[Standalone]:
+    line = Standalone(read_url(f"redis://127.0.0.1:{valkey.port}{options}"), alone=alone)
     try:
         yield line
     finally:
@@ -80,6 +80,26 @@ async def test_what_rests_is_given_back(tmp_path: Path, monkeypatch: pytest.Monk
             await asyncio.gather(*await busy(line, 10))
             await auntil(lambda: connections(valkey) == 0, "all were given back")
             assert await line.call(("SET", "a", 1)) == b"OK"
+
+
+def timers(loop: asyncio.AbstractEventLoop) -> list[str]:
+    pending = loop._scheduled  # type: ignore[attr-defined]  # nothing public names them
+    return [repr(timer) for timer in pending if not timer.cancelled() and "_tidy" in repr(timer)]
+
+
+async def test_a_process_that_is_frozen_after_each_request_is_left_without_a_timer(tmp_path: Path) -> None:
+    """What rests too long is given back with the next request, which is served by the one that was used last."""
+    with start_valkey(tmp_path, port=None) as valkey:
+        async with line_to(valkey, alone=True) as line, line_to(valkey) as usual:
+            await asyncio.gather(*await busy(line, 10))
+            assert timers(asyncio.get_running_loop()) == []
+            *_, newest = resting = line._pool._resting
+            line._pool._resting = [one._replace(since=one.since - redis_pool.KEPT) for one in resting]
+            assert await line.call(("SET", "a", 1)) == b"OK"
+            assert [one.connection for one in line._pool._resting] == [newest.connection]
+            await auntil(lambda: connections(valkey) == 1, "the others were given back")
+            await usual.call(("PING",))
+            assert len(timers(asyncio.get_running_loop())) == 1, "elsewhere nothing has to come for that"
 
 
 async def test_the_same_few_are_used_again(tmp_path: Path) -> None:

@@ -71,11 +71,11 @@ async def test_a_wrong_token_is_named_once_and_not_tried_again(valkey: Valkey) -
         assert armed.hits == 1
 
 
-async def test_a_read_only_token_is_found_by_the_first_ping(valkey: Valkey) -> None:
+async def test_a_read_only_token_is_found_by_the_first_check(valkey: Valkey) -> None:
     async with emulated(valkey) as (_, open_store):
         store = open_store(READ_ONLY_TOKEN)
-        for call in (store.ping(), store.ping(), store.publish(publication("c"))):
-            error = await unavailable(call)
+        for call in (store.check, store.check, lambda: store.publish(publication("c"))):
+            error = await unavailable(call())
             assert isinstance(error, PermanentError)
             assert "read-only token" in error.detail
         assert await store.tail("c", 1) == []
@@ -85,12 +85,12 @@ async def test_whether_a_token_may_write_is_asked_once(valkey: Valkey) -> None:
     async with emulated(valkey) as (emulator, open_store):
         store = open_store()
         for _ in range(3):
-            await store.ping()
+            await store.check()
         assert emulator.counts == {"UNLINK": 1}
         writer = open_store()
         await writer.publish(publication("c"))
         emulator.reset_counts()
-        await writer.ping()
+        await writer.check()
         assert emulator.counts == {}
 
 

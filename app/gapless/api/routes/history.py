@@ -27,7 +27,7 @@ from gapless.log.entries import Gap
 from gapless.log.errors import StoreUnavailable, Unprocessable
 from gapless.log.store import MOST_BYTES, NEWEST, SLICE, Room
 from gapless.platforms.remaining import remaining
-from gapless.platforms.shutdown import Gone, ServerShutdown, unless_gone
+from gapless.platforms.shutdown import ClientGone, ServerShutdown, cancel_on_disconnect
 from gapless.services import history as past
 from gapless.services.history import Page
 
@@ -100,9 +100,12 @@ async def history(
         left = remaining(request.scope, service.policy.platform, service.clock())
         until = asyncio.get_running_loop().time() + service.policy.patience(wait or 0, left)
         try:
-            async with service.departure.unless(request.scope.get("server")), unless_gone(request.receive):
+            async with (
+                service.shutdown.cancel_on_shutdown(request.scope.get("server")),
+                cancel_on_disconnect(request.receive),
+            ):
                 return _reply(channel, await _after(service, visitor, channel, after, room, until))
-        except Gone:
+        except ClientGone:
             request.scope["gapless.note"] = "left"
             return Response()
         except ServerShutdown:

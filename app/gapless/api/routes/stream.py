@@ -27,7 +27,7 @@ from gapless.delivery.session import Start, StreamLimits
 from gapless.delivery.sse import end
 from gapless.log.errors import Busy, Refused, StoreUnavailable
 from gapless.platforms.remaining import remaining
-from gapless.platforms.shutdown import Gone, ServerShutdown, unless_gone
+from gapless.platforms.shutdown import ClientGone, ServerShutdown, cancel_on_disconnect
 
 _log = logging.getLogger("gapless.problems")
 
@@ -138,17 +138,17 @@ async def _open(request: Request, service: Service, asked: Asked) -> Response:
     if service.policy.mode is Mode.STREAMING or request.method == "HEAD":
         from gapless.api.event_stream import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
-        departure = service.departure
-        return LiveResponse(service.feeds, departure, visitor, asked.channels, asked.begin, limits, request.scope)
+        shutdown = service.shutdown
+        return LiveResponse(service.feeds, shutdown, visitor, asked.channels, asked.begin, limits, request.scope)
     try:
         async with (
-            service.departure.unless(request.scope.get("server")),
-            unless_gone(request.receive),
+            service.shutdown.cancel_on_shutdown(request.scope.get("server")),
+            cancel_on_disconnect(request.receive),
             service.feeds.open(asked.channels, visitor) as feeds,
         ):
             buffered = BufferedResponse(feeds, asked.begin, limits)
             body = await buffered.collect()
-    except Gone:
+    except ClientGone:
         request.scope["gapless.note"] = "turn left"
         return _whole(b"")
     except ServerShutdown:

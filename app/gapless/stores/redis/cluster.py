@@ -50,10 +50,14 @@ class Slots(NamedTuple):
 
 
 class Cluster:
-    """Commands go to the node that holds their keys; word of what is published reaches every node."""
+    """Commands go to the node that holds their keys; word of what is published reaches every node.
 
-    def __init__(self, place: Place) -> None:
+    `alone`: see `Pool`.
+    """
+
+    def __init__(self, place: Place, *, alone: bool = False) -> None:
         self._place = place
+        self._alone = alone
         self._seed = Address(place.host, place.port)
         self._lines: dict[Address, Standalone] = {}
         self._reached: set[Address] = set()
@@ -189,7 +193,8 @@ class Cluster:
         if self._closed:
             raise StoreUnavailable(CLOSED)
         if address not in self._lines:
-            self._lines[address] = Standalone(self._place._replace(host=address.host, port=address.port))
+            place = self._place._replace(host=address.host, port=address.port)
+            self._lines[address] = Standalone(place, alone=self._alone)
         return self._lines[address]
 
 

@@ -62,11 +62,11 @@ class Line(Protocol):
 
 
 class Standalone:
-    """One server."""
+    """One server. `alone`: see `Pool`."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, alone: bool = False) -> None:
         self._connection, self._options = _recipe(place)
-        self._pool = Pool(self._make, place.most or POOL, REPLY_TIMEOUT)
+        self._pool = Pool(self._make, place.most or POOL, REPLY_TIMEOUT, alone=alone)
         self._tls: Any = None
         self._closed = False
 

@@ -34,12 +34,17 @@ class Resting(NamedTuple):
 
 
 class Pool:
-    """At most `most` connections. `make`: one that is not connected yet. `patience`: seconds that a caller waits."""
+    """At most `most` connections. `make`: one that is not connected yet. `patience`: seconds that a caller waits.
 
-    def __init__(self, make: Callable[[], Any], most: int, patience: float) -> None:
+    `alone`: the process is frozen after each request, so no timer may be left behind. What has rested for long is then
+    closed when the next connection comes back, and the one that was used last serves the next request.
+    """
+
+    def __init__(self, make: Callable[[], Any], most: int, patience: float, *, alone: bool = False) -> None:
         self._make = make
         self._maximum = most
         self._patience = patience
+        self._alone = alone
         self._resting: list[Resting] = []
         self._used: set[Any] = set()
         self._old: set[Any] = set()
@@ -174,7 +179,7 @@ class Pool:
         if self._tidying is not None:
             self._tidying.cancel()
             self._tidying = None
-        if self._resting:
+        if self._resting and not self._alone:
             self._tidying = loop.call_at(self._resting[0].since + KEPT, self._tidy)
 
     def _close_resting(self) -> None:

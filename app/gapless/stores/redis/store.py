@@ -34,16 +34,20 @@ T = TypeVar("T")
 
 
 class RedisStore:
-    """The port `Store` (`log/store.py`) at `url` (`url.py`). Connects at the first call; raises StartupRefused."""
+    """The port `Store` (`log/store.py`) at `url` (`url.py`). Connects at the first call; raises StartupRefused.
+
+    `alone`: the process is frozen after each request (`Policy.alone`), so nothing may be left behind.
+    """
 
     recheck = 15.0
     lag = 0.0
 
-    def __init__(self, url: str, layout: Callable[[int], Layout], *, page: int) -> None:
+    def __init__(self, url: str, layout: Callable[[int], Layout], *, page: int, alone: bool = False) -> None:
         self._place = read_url(url)
         self.name = self._place.name
         self.page = page
-        self._standalone = Standalone(self._place)
+        self._alone = alone
+        self._standalone = Standalone(self._place, alone=alone)
         self._line: Line | None = None
         self._finding: asyncio.Task[Line] | None = None
         self._layout = layout(self._place.database)
@@ -192,7 +196,7 @@ class RedisStore:
 
     async def _ask(self) -> Line:
         cluster = self._place.path is None and await self._standalone.is_cluster()
-        return Cluster(self._place) if cluster else self._standalone
+        return Cluster(self._place, alone=self._alone) if cluster else self._standalone
 
     def _found(self, finding: asyncio.Task[Line]) -> None:
         self._finding = None

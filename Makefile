@@ -45,7 +45,7 @@ types: dev
 contracts: dev
 	"$(bin)/lint-imports"
 
-wheel: dev ## Build the wheel, and test it where the tree cannot be seen.
+wheel: dev ## Build the wheel, leave it in dist/, and test it where the tree cannot be seen.
 	"$(bin)/python" .ci/wheel.py
 
 soak: dev ## A crowd reads and writes for a minute while everything fails. ARGS="--seconds 1200 --seed 7 --store tcp"

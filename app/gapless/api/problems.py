@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -44,11 +44,30 @@ def _title(status: int) -> str:
     return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
-def describe(status: int, meaning: str) -> dict[int | str, dict[str, Any]]:
-    """A problem reply as OpenAPI lists it."""
-    title = _title(status)
-    example = {"type": "about:blank", "title": title, "status": status, "detail": meaning}
-    return {status: {"description": meaning, "content": {"application/problem+json": {"example": example}}}}
+TOKEN_PROBLEMS = {401: "This needs a token."}
+"""What a route may answer that asks for a token."""
+READING_PROBLEMS = {**TOKEN_PROBLEMS, 403: "This token may not read 'general'."}
+"""What a route may answer that asks for a token with the right to read the channels."""
+BODY_PROBLEMS = {
+    400: "The body is not JSON.",
+    408: "The body did not arrive within 30 seconds.",
+    413: "The body is larger than GAPLESS_MAX_BODY.",
+    415: "The body is not declared as JSON.",
+}
+"""What a route may answer that takes a body."""
+STORE_PROBLEMS = {503: "The message store does not answer now."}
+"""What a route may answer that asks the store."""
+
+
+def describe(*tables: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Problem replies as OpenAPI lists them: each status with what it means. A later table wins."""
+    meanings = {status: meaning for table in tables for status, meaning in table.items()}
+    return {status: _described(status, meanings[status]) for status in sorted(meanings)}
+
+
+def _described(status: int, meaning: str) -> dict[str, Any]:
+    example = {"type": "about:blank", "title": _title(status), "status": status, "detail": meaning}
+    return {"description": meaning, "content": {"application/problem+json": {"example": example}}}
 
 
 def explaining(message: str, random: Callable[[], float]) -> ASGIApp:

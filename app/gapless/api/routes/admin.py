@@ -9,17 +9,16 @@ from starlette.responses import Response
 
 from gapless.api.authentication import WriterDep
 from gapless.api.dependencies import ChannelPath, ServiceDep
-from gapless.api.problems import describe
+from gapless.api.problems import STORE_PROBLEMS, TOKEN_PROBLEMS, describe
 from gapless.channels.frames import timestamp
 
 router = APIRouter(tags=["admin"])
 
-_REFUSED = {
-    **describe(401, "This needs a token."),
-    **describe(403, "This needs a token with the claim gapless.admin."),
-    **describe(422, "The channel's name is not one."),
-    **describe(503, "The message store does not answer now."),
-}
+_REFUSED = describe(
+    TOKEN_PROBLEMS,
+    STORE_PROBLEMS,
+    {403: "This needs a token with the claim gapless.admin.", 422: "The channel's name is not one."},
+)
 
 
 @router.delete("/channels/{channel}", status_code=204, summary="Delete a channel", responses=_REFUSED)

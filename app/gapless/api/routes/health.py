@@ -16,11 +16,11 @@ router = APIRouter(tags=["health"])
 NOT_READY = "Nothing can be published or heard now; the service's log says why."
 
 
-_REFUSED = describe(403, "This service has no keys, so it serves this machine only.")
+_REFUSED = {403: "This service has no keys, so it serves this machine only."}
 
 
 @router.head("/healthz", include_in_schema=False)
-@router.get("/healthz", summary="The process is up", responses=_REFUSED)
+@router.get("/healthz", summary="The process is up", responses=describe(_REFUSED))
 async def healthz() -> dict[str, str]:
     """Answers without asking the store."""
     return {"status": "ok"}
@@ -30,7 +30,7 @@ async def healthz() -> dict[str, str]:
 @router.get(
     "/readyz",
     summary="Messages can be published and heard",
-    responses={**_REFUSED, **describe(503, "Nothing can be published or heard now.")},
+    responses=describe(_REFUSED, {503: "Nothing can be published or heard now."}),
 )
 async def readyz(request: Request, service: ServiceDep) -> Any:
     """Whether the store can be written to and heard, as of a second ago at most.

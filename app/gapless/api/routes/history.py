@@ -14,7 +14,7 @@ from starlette.responses import Response
 from gapless.api.admission import admit
 from gapless.api.authentication import AddressDep, ReaderDep
 from gapless.api.dependencies import ChannelPath, Service, ServiceDep
-from gapless.api.problems import describe
+from gapless.api.problems import READING_PROBLEMS, STORE_PROBLEMS, describe
 from gapless.auth.rates import TRAFFIC_UNIT
 from gapless.channels.feed import Feed
 from gapless.channels.feeds import Visitor
@@ -66,11 +66,11 @@ _EXAMPLE = {
     response_class=Response,
     responses={
         200: {"description": "A page, oldest message first.", "content": {"application/json": {"example": _EXAMPLE}}},
-        **describe(401, "This needs a token."),
-        **describe(403, "This token may not read 'general'."),
-        **describe(422, "wait goes with after."),
-        **describe(429, "This user or address reads too much; wait and come back."),
-        **describe(503, "The message store does not answer now."),
+        **describe(
+            READING_PROBLEMS,
+            STORE_PROBLEMS,
+            {422: "wait goes with after.", 429: "This user or address reads too much; wait and come back."},
+        ),
     },
 )
 async def history(

@@ -12,7 +12,7 @@ from gapless.api.admission import admit_post
 from gapless.api.authentication import AddressDep, WriterDep
 from gapless.api.dependencies import BodyDep, ChannelPath, Service, ServiceDep
 from gapless.api.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
-from gapless.api.problems import describe
+from gapless.api.problems import BODY_PROBLEMS, STORE_PROBLEMS, TOKEN_PROBLEMS, describe
 from gapless.api.schemas import Message, drafts_of, read_messages
 from gapless.auth.grant import Grant
 from gapless.auth.rates import TRAFFIC_UNIT, subject_of
@@ -67,16 +67,18 @@ _REQUEST = {
             "description": "The same was published before under this localId: its first id, nothing appended.",
             "content": {"application/json": {"example": {**_SENT, "duplicate": True}}},
         },
-        **describe(400, "The body is not JSON."),
-        **describe(401, "This needs a token."),
-        **describe(403, "This token may not publish to 'general'."),
-        **describe(408, "The body did not arrive within 30 seconds."),
-        **describe(409, "This localId was used for other content."),
-        **describe(413, "The body is larger than GAPLESS_MAX_BODY, or what would be stored of it."),
-        **describe(415, "The body is not declared as JSON."),
-        **describe(422, "data: Field required."),
-        **describe(429, "Too many messages on this channel."),
-        **describe(503, "The message store does not answer now."),
+        **describe(
+            TOKEN_PROBLEMS,
+            BODY_PROBLEMS,
+            STORE_PROBLEMS,
+            {
+                403: "This token may not publish to 'general'.",
+                409: "This localId was used for other content.",
+                413: "The body is larger than GAPLESS_MAX_BODY, or what would be stored of it.",
+                422: "data: Field required.",
+                429: "Too many messages on this channel.",
+            },
+        ),
     },
 )
 async def publish(

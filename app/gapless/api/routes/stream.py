@@ -17,7 +17,7 @@ from gapless.api.admission import admit
 from gapless.api.authentication import AddressDep, ReaderDep
 from gapless.api.dependencies import ChannelPath, ChannelsDep, Service, ServiceDep, start
 from gapless.api.dependencies import service as service_of
-from gapless.api.problems import describe
+from gapless.api.problems import READING_PROBLEMS, describe
 from gapless.auth.grant import Grant
 from gapless.delivery.buffered import BufferedResponse
 from gapless.delivery.end import End
@@ -70,9 +70,7 @@ data: {"id":"t9x2k0ab-42-7qd1","channel":"general","event":"message","user":"ann
 """
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "An event stream.", "content": {"text/event-stream": {"example": _EXAMPLE}}},
-    **describe(401, "This needs a token."),
-    **describe(403, "This token may not read 'general'."),
-    **describe(422, "Name each channel once."),
+    **describe(READING_PROBLEMS, {422: "Name each channel once."}),
 }
 LastEventId = Annotated[str | None, Header(description="Where to go on; an EventSource sends it by itself.")]
 After = Annotated[str | None, Query(description="The same as Last-Event-ID, for a first request.")]

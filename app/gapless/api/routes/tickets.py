@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from gapless.api.authentication import WriterDep
 from gapless.api.dependencies import BodyDep, ServiceDep, must_be_channels
-from gapless.api.problems import describe
+from gapless.api.problems import BODY_PROBLEMS, READING_PROBLEMS, describe
 from gapless.api.schemas import CHANNEL, MOST_CHANNELS, explain, read_json
 from gapless.log.errors import Unprocessable
 
@@ -45,14 +45,11 @@ class TicketRequest(BaseModel):
             "description": "Use it as ?ticket=… on streams and history, until `expires`.",
             "content": {"application/json": {"example": {"ticket": "eyJ…", "expires": "2026-01-01T12:15:00Z"}}},
         },
-        **describe(400, "The body is not JSON."),
-        **describe(401, "This needs a token."),
-        **describe(403, "This token may not read 'general'."),
-        **describe(408, "The body did not arrive within 30 seconds."),
-        **describe(413, "The body is larger than GAPLESS_MAX_BODY."),
-        **describe(415, "The body is not declared as JSON."),
-        **describe(422, "channels: Field required."),
-        **describe(503, "The keys that verify tokens can't be fetched now."),
+        **describe(
+            READING_PROBLEMS,
+            BODY_PROBLEMS,
+            {422: "channels: Field required.", 503: "The keys that verify tokens can't be fetched now."},
+        ),
     },
 )
 async def tickets(grant: WriterDep, raw: BodyDep, service: ServiceDep) -> JSONResponse:

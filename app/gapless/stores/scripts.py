@@ -23,6 +23,10 @@ Command = Callable[[], tuple[Sequence[str], Sequence[str | bytes]]]
 """KEYS and ARGV of a script, made anew for each attempt."""
 
 
+class NoScript(Exception):
+    """The server does not know the script by its SHA-1; nothing ran."""
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """A script and the SHA-1 by which a server knows it."""

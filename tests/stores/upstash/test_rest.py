@@ -8,8 +8,9 @@ import pytest
 
 from gapless.log.errors import CorruptLog, StartupRefused, StoreUnavailable
 from gapless.stores.attempts import PermanentError
+from gapless.stores.scripts import NoScript
 from gapless.stores.upstash import rest as upstash_rest
-from gapless.stores.upstash.rest import FlagRefused, KeysRefused, NoScript, Rest, translate
+from gapless.stores.upstash.rest import FlagRefused, KeysRefused, Rest, translate
 from tests.stores.contract.publications import entries, message, publication
 from tests.stores.upstash.use import emulated
 from tests.testkit.listener import Listener
@@ -55,7 +56,7 @@ def test_a_token_that_can_never_work_is_refused(token: str) -> None:
 async def test_blanks_around_url_and_token_are_none_of_theirs(valkey: Valkey) -> None:
     async with emulated(valkey) as (emulator, _):
         rest = Rest(f" {emulator.url}/\n", f" {emulator.token}\n")
-        assert await rest.call("PING") == "PONG"
+        assert await rest.attempt("PING") == "PONG"
         await rest.close()
 
 
@@ -96,7 +97,7 @@ async def test_whether_a_token_may_write_is_asked_once(valkey: Valkey) -> None:
 
 async def test_a_url_at_which_nobody_is_says_so() -> None:
     rest = Rest(f"http://127.0.0.1:{free_port()}", "token")
-    error = await unavailable(rest.call("PING", repeatable=False))
+    error = await unavailable(rest.attempt("PING"))
     assert not error.outcome_unknown
     assert "127.0.0.1 can't be reached" in error.detail
     await rest.close()
@@ -123,7 +124,7 @@ async def test_a_url_at_which_somebody_else_is_says_so(body: bytes) -> None:
 
     async with Listener(answer) as listener:
         rest = Rest(f"http://127.0.0.1:{listener.port}", "token")
-        error = await unavailable(rest.call("PING"))
+        error = await unavailable(rest.attempt("PING"))
         assert error.outcome_unknown
         await rest.close()
     assert "check the URL" in error.detail or "gone" in error.detail

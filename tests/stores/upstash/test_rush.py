@@ -39,7 +39,7 @@ async def test_hundreds_of_commands_at_once_wait_in_line(monkeypatch: pytest.Mon
     slow = Slow()
     async with Listener(slow.answer) as listener:
         rest = Rest(f"http://127.0.0.1:{listener.port}", "token")
-        calls = [asyncio.create_task(rest.call("PING")) for _ in range(300)]
+        calls = [asyncio.create_task(rest.attempt("PING")) for _ in range(300)]
         await until(lambda: slow.asked >= AT_ONCE, "as many as may are under way")
         slow.gate.set()
         assert await asyncio.gather(*calls) == ["PONG"] * 300

@@ -7,33 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from redis import exceptions
 from redis.asyncio import Connection
 
-from gapless.log.cursor import Position
-from gapless.log.entries import Entry
 from gapless.log.errors import StoreUnavailable
 from gapless.log.publication import Outcome, Publication
-from gapless.log.store import MOST_BYTES, ChannelInfo, Listener, Slice, Subscription
+from gapless.log.store import Listener, Subscription
 from gapless.runtime.tasks import end
-from gapless.stores import keyspace
 from gapless.stores.attempts import Attempts, persist
+from gapless.stores.commands import CommandStore
 from gapless.stores.redis.check import check_all, check_writing
 from gapless.stores.redis.cluster import Cluster
 from gapless.stores.redis.lines import Line, Standalone, said
 from gapless.stores.redis.pubsub import Subscriptions
 from gapless.stores.redis.url import read_url
 from gapless.stores.refusals import Elsewhere, read_refusal
-from gapless.stores.scripts import Command, Layout, Script, load, read_entries, read_outcome, read_slice
+from gapless.stores.scripts import Layout, NoScript, load, read_outcome
 from gapless.stores.topic import CLOSED
 
 T = TypeVar("T")
 
 
-class RedisStore:
+class RedisStore(CommandStore):
     """The port `Store` (`log/store.py`) at `url` (`url.py`). Connects at the first call; raises StartupRefused.
 
     `alone`: the process is frozen after each request (`Policy.alone`), so nothing may be left behind.
@@ -44,13 +42,12 @@ class RedisStore:
 
     def __init__(self, url: str, layout: Callable[[int], Layout], *, page: int, alone: bool = False) -> None:
         self._place = read_url(url)
+        super().__init__(layout(self._place.database), page)
         self.name = self._place.name
-        self.page = page
         self._alone = alone
         self._standalone = Standalone(self._place, alone=alone)
         self._line: Line | None = None
         self._finding: asyncio.Task[Line] | None = None
-        self._layout = layout(self._place.database)
         self._subscriptions = Subscriptions(self._listen)
         self._moves = self._checked = False
         self._lacks = ""
@@ -69,50 +66,17 @@ class RedisStore:
             self._subscriptions.renew()
         return read_outcome(attempts.sent, reply)[0]
 
-    async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
-        """One LRANGE; with `most`, one EVALSHA around it."""
-        if count < 1:  # to LRANGE, 0 is the beginning
-            return []
-        if most is not None:
-            asked = self._layout.newest(channel, count, most, self.page)
-            return read_entries(await self._run(load("newest"), lambda: asked, repeatable=True))
-        count = min(count, self.page)
-        return read_entries(await self._call("LRANGE", self._layout.log(channel), -count, -1, repeatable=True))
-
-    async def slice(
-        self,
-        channel: str,
-        first: int,
-        last: int,
-        *,
-        most: int = MOST_BYTES,
-        back: bool = False,
-        beside: Position | None = None,
-    ) -> Slice:
-        """One EVALSHA around LINDEX, LINDEX, LRANGE, and LRANGE again where little was found."""
-        asked = self._layout.slice(channel, first, last, most, self.page, back, beside)
-        return read_slice(await self._run(load("slice"), lambda: asked, repeatable=True), first, last, back)
-
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         return await self._subscriptions.subscribe(self._layout.topic(channel), channel, listener)
-
-    async def forget(self, channel: str) -> None:
-        await keyspace.forget(self._repeat, self._layout, channel)
-
-    async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
-        return await keyspace.channels(self._repeat, self._scan, self._layout, cursor)
-
-    async def ping(self) -> None:
-        await self._call("PING", repeatable=True)
 
     async def check(self) -> None:
         """One SET; before that, once, all that we need, and a subscription for a moment."""
         line = self._line or await self._find_line()
         try:
             if self._checked:
-                await check_writing(self._repeat, self._layout)
+                await check_writing(self._call, self._layout)
             else:
-                self._lacks = await check_all(self._repeat, line, self._layout)
+                self._lacks = await check_all(self._call, line, self._layout)
             self._checked = True
         except StoreUnavailable:
             self._checked = False
@@ -132,36 +96,19 @@ class RedisStore:
         if self._line is not None and self._line is not self._standalone:
             await self._line.close()
 
-    async def _run(self, script: Script, command: Command, *, repeatable: bool) -> Any:
-        """A script's reply. `command`: its KEYS and ARGV, for each attempt."""
-        return await persist(lambda: self._evaluate(script, *command()), repeatable=repeatable)
-
-    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """A script by its SHA-1; with its text where the server does not know it (which ran nothing)."""
-        try:
-            return await self._attempt(("EVALSHA", script.sha, len(keys), *keys, *args))
-        except exceptions.NoScriptError:
-            return await self._attempt(("EVAL", script.text, len(keys), *keys, *args))
-
-    async def _call(self, *command: Any, repeatable: bool) -> Any:
-        return await persist(lambda: self._attempt(command), repeatable=repeatable)
-
-    async def _repeat(self, *command: Any) -> Any:
-        return await self._call(*command, repeatable=True)
-
     async def _scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
         line = self._line or await self._find_line()
         return await persist(lambda: self._understood(line.scan(cursor, pattern)), repeatable=True)
 
-    async def _attempt(self, command: tuple[Any, ...]) -> Any:
+    async def _attempt(self, *command: Any) -> Any:
         return await self._understood((self._line or await self._find_line()).call(command))
 
     async def _understood(self, asked: Awaitable[T]) -> T:
-        """The reply; a refusal in our terms. Only that a script is unknown is left as it is."""
+        """The reply; a refusal in our terms."""
         try:
             return await asked
-        except exceptions.NoScriptError:
-            raise
+        except exceptions.NoScriptError as error:
+            raise NoScript(str(error)) from None
         except exceptions.ResponseError as error:
             refusal = read_refusal(said(error))
         except Elsewhere as error:

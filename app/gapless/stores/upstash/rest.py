@@ -17,8 +17,8 @@ from upstash_redis.asyncio import Redis
 from upstash_redis.errors import UpstashError
 
 from gapless.log.errors import CorruptLog, StoreUnavailable
-from gapless.stores.attempts import persist
 from gapless.stores.refusals import PermanentError, read_refusal
+from gapless.stores.scripts import NoScript
 from gapless.stores.topic import CLOSED
 from gapless.stores.upstash.start import LOOKS, check
 
@@ -28,10 +28,6 @@ AT_ONCE = 50
 that a thousand channels that read at the same moment kept the process busy until all of them had timed out."""
 
 _FLAG_REFUSED = re.compile("unexpected flag|shebang|compiling script", re.IGNORECASE)
-
-
-class NoScript(Exception):
-    """The server does not know the script; nothing ran."""
 
 
 class FlagRefused(Exception):
@@ -53,15 +49,11 @@ class Rest:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._closed = False
 
-    async def call(self, *command: Any, repeatable: bool = True) -> Any:
-        """The reply to a command, sent again after a failure where that is harmless (`stores/attempts.py`).
+    async def attempt(self, *command: Any) -> Any:
+        """The reply to a command that is sent once, when its turn comes.
 
         Raises StoreUnavailable, CorruptLog; for scripts NoScript and FlagRefused too.
         """
-        return await persist(lambda: self.attempt(*command), repeatable=repeatable)
-
-    async def attempt(self, *command: Any) -> Any:
-        """As `call`, sent once, when its turn comes."""
         try:
             async with asyncio.timeout(REPLY_TIMEOUT):
                 await self._places.acquire()

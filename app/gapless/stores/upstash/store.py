@@ -6,18 +6,19 @@ cheapest mode first, and takes the next one at the first refusal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gapless.log.cursor import Position
 from gapless.log.entries import HINT, Entry, format_notice
 from gapless.log.errors import StoreUnavailable
 from gapless.log.publication import Accepted, Outcome, Publication, Repeated
-from gapless.log.store import MOST_BYTES, NOTICE_LIMIT, ChannelInfo, Listener, Slice, Subscription
+from gapless.log.store import NOTICE_LIMIT, Listener, Subscription
 from gapless.stores import keyspace
-from gapless.stores.attempts import Attempts, persist
-from gapless.stores.scripts import Command, Layout, Script, load, locking, read_entries, read_outcome, read_slice
-from gapless.stores.upstash.rest import FlagRefused, KeysRefused, NoScript, Rest
+from gapless.stores.attempts import Attempts
+from gapless.stores.commands import CommandStore
+from gapless.stores.scripts import Command, Layout, Script, load, locking, read_entries, read_outcome
+from gapless.stores.upstash.rest import FlagRefused, KeysRefused, Rest
 from gapless.stores.upstash.subscriptions import Subscriptions
 
 
@@ -35,17 +36,16 @@ class ScriptMode(NamedTuple):
         return ("locked" if self.locked else "plain") + ("" if self.notifies else ", told after")
 
 
-class UpstashStore:
+class UpstashStore(CommandStore):
     """The port `Store` (`log/store.py`) at a REST `url`. Nothing is connected before the first call."""
 
     recheck = 240.0
     lag = 3.0
 
     def __init__(self, url: str, token: str, layout: Callable[[int], Layout], *, page: int) -> None:
+        super().__init__(layout(0), page)
         self._rest = Rest(url, token)
         self.name = self._rest.name
-        self.page = page
-        self._layout = layout(0)
         self._subscriptions = Subscriptions(self._rest.url, self._rest.token, self._layout.pattern, self._newest)
         self._mode = ScriptMode(locked=True, notifies=True)
         self._may_lock = True
@@ -83,51 +83,15 @@ class UpstashStore:
         await self._tell(publication, outcome, notified)
         return outcome
 
-    async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
-        """One LRANGE; with `most`, one EVALSHA around it."""
-        if count < 1:  # to LRANGE, 0 is the beginning
-            return []
-        if most is not None:
-            asked = self._layout.newest(channel, count, most, self.page)
-            return read_entries(await self._run(load("newest"), lambda: asked, locked=True, repeatable=True))
-        count = min(count, self.page)
-        return read_entries(await self._rest.call("LRANGE", self._layout.log(channel), -count, -1))
-
-    async def slice(
-        self,
-        channel: str,
-        first: int,
-        last: int,
-        *,
-        most: int = MOST_BYTES,
-        back: bool = False,
-        beside: Position | None = None,
-    ) -> Slice:
-        """One EVALSHA around LINDEX, LINDEX, LRANGE, and LRANGE again where little was found."""
-        asked = self._layout.slice(channel, first, last, most, self.page, back, beside)
-        return read_slice(
-            await self._run(load("slice"), lambda: asked, locked=True, repeatable=True), first, last, back
-        )
-
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """If SUBSCRIBE is refused, the channel is polled."""
         return await self._subscriptions.subscribe(self._layout.topic(channel), channel, listener)
 
-    async def forget(self, channel: str) -> None:
-        await keyspace.forget(self._rest.call, self._layout, channel)
-
-    async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
-        return await keyspace.channels(self._rest.call, self._scan, self._layout, cursor)
-
-    async def ping(self) -> None:
-        """PING is free."""
-        await self._rest.call("PING")
-
     async def check(self) -> None:
         """PING is free; as long as nothing was written, one command more tells whether the token may."""
-        await self._rest.call("PING")
+        await self._call("PING")
         if not self._may_write:
-            await self._rest.call("UNLINK", f"{self._layout.prefix}:nothing")
+            await self._call("UNLINK", f"{self._layout.prefix}:nothing")
             self._may_write = True
 
     async def close(self) -> None:
@@ -138,24 +102,21 @@ class UpstashStore:
 
     # --- scripts
 
-    async def _run(self, script: Script, command: Command, *, locked: bool, repeatable: bool) -> Any:
+    async def _run(self, script: Script, command: Command, *, repeatable: bool, locked: bool = True) -> Any:
         """The reply of a script, which locks only its keys if it shall and may. `command`: for each attempt."""
         if locked and self._may_lock:
-            chosen = locking(script)
             try:
-                return await persist(lambda: self._evaluate(chosen, *command()), repeatable=repeatable)
+                return await super()._run(locking(script), command, repeatable=repeatable)
             except FlagRefused:
                 self._may_lock = False
                 self._step_down(self._mode, locks=False)
-        return await persist(lambda: self._evaluate(script, *command()), repeatable=repeatable)
+        return await super()._run(script, command, repeatable=repeatable)
 
-    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes]) -> Any:
-        """A script by its SHA-1; with its text where Upstash does not know it (which ran nothing)."""
-        texts = [arg.decode() if isinstance(arg, bytes) else arg for arg in args]
-        try:
-            return await self._rest.attempt("EVALSHA", script.sha, len(keys), *keys, *texts)
-        except NoScript:
-            return await self._rest.attempt("EVAL", script.text, len(keys), *keys, *texts)
+    async def _attempt(self, *command: Any) -> Any:
+        return await self._rest.attempt(*(part.decode() if isinstance(part, bytes) else part for part in command))
+
+    async def _scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
+        return keyspace.read_scan(await self._call("SCAN", cursor, "MATCH", pattern, "COUNT", keyspace.PAGE))
 
     def _step_down(self, tried: ScriptMode, *, locks: bool = True, notifies: bool = True) -> None:
         """Leave a way that was refused, unless somebody else has left it meanwhile.
@@ -185,7 +146,7 @@ class UpstashStore:
 
     async def _send(self, topic: str, notice: bytes, position: Position) -> None:
         try:
-            await self._rest.call("PUBLISH", topic, notice.decode())
+            await self._call("PUBLISH", topic, notice)
         except StoreUnavailable:
             return
         self._subscriptions.expect(topic, position)
@@ -193,10 +154,7 @@ class UpstashStore:
     async def _newest(self, channel: str, count: int) -> list[Entry]:
         """What polling reads at each tick."""
         count = min(count, self.page)
-        return read_entries(await self._rest.attempt("LRANGE", self._layout.log(channel), -count, -1))
-
-    async def _scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
-        return keyspace.read_scan(await self._rest.call("SCAN", cursor, "MATCH", pattern, "COUNT", keyspace.PAGE))
+        return read_entries(await self._attempt("LRANGE", self._layout.log(channel), -count, -1))
 
 
 def fitting(page: int) -> int:

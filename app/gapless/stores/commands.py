@@ -1,0 +1,77 @@
+"""What the stores over TCP and over REST share: the same commands and scripts, whatever carries them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from gapless.log.cursor import Position
+from gapless.log.entries import Entry
+from gapless.log.store import MOST_BYTES, ChannelInfo, Slice
+from gapless.stores import keyspace
+from gapless.stores.attempts import persist
+from gapless.stores.scripts import Command, Layout, NoScript, Script, load, read_entries, read_slice
+
+
+class CommandStore(ABC):
+    """Reads a log by commands and scripts. A subclass sends them, and publishes and subscribes in its own way."""
+
+    def __init__(self, layout: Layout, page: int) -> None:
+        self._layout = layout
+        self.page = page
+
+    async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
+        """One LRANGE; with `most`, one EVALSHA around it."""
+        if count < 1:  # to LRANGE, 0 is the beginning
+            return []
+        if most is not None:
+            asked = self._layout.newest(channel, count, most, self.page)
+            return read_entries(await self._run(load("newest"), lambda: asked, repeatable=True))
+        return read_entries(await self._call("LRANGE", self._layout.log(channel), -min(count, self.page), -1))
+
+    async def slice(
+        self,
+        channel: str,
+        first: int,
+        last: int,
+        *,
+        most: int = MOST_BYTES,
+        back: bool = False,
+        beside: Position | None = None,
+    ) -> Slice:
+        """One EVALSHA around LINDEX, LINDEX, LRANGE, and LRANGE again where little was found."""
+        asked = self._layout.slice(channel, first, last, most, self.page, back, beside)
+        return read_slice(await self._run(load("slice"), lambda: asked, repeatable=True), first, last, back)
+
+    async def forget(self, channel: str) -> None:
+        await keyspace.forget(self._call, self._layout, channel)
+
+    async def channels(self, cursor: str) -> tuple[list[ChannelInfo], str | None]:
+        return await keyspace.channels(self._call, self._scan, self._layout, cursor)
+
+    async def ping(self) -> None:
+        await self._call("PING")
+
+    async def _call(self, *command: Any) -> Any:
+        """The reply to a command that may be sent twice."""
+        return await persist(lambda: self._attempt(*command), repeatable=True)
+
+    async def _run(self, script: Script, command: Command, *, repeatable: bool) -> Any:
+        """A script's reply. `command`: its KEYS and ARGV, for each attempt."""
+        return await persist(lambda: self._evaluate(script, *command()), repeatable=repeatable)
+
+    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes]) -> Any:
+        """A script by its SHA-1; with its text where the server does not know it (which ran nothing)."""
+        try:
+            return await self._attempt("EVALSHA", script.sha, len(keys), *keys, *args)
+        except NoScript:
+            return await self._attempt("EVAL", script.text, len(keys), *keys, *args)
+
+    @abstractmethod
+    async def _attempt(self, *command: Any) -> Any:
+        """The reply to a command that is sent once. Raises StoreUnavailable; NoScript where the script is not known."""
+
+    @abstractmethod
+    async def _scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
+        """A page of the keys that match, and the next cursor; None at the end."""

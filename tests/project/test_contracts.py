@@ -1,0 +1,87 @@
+"""Each contract between the rooms is broken once, in a copy of the library, and lint-imports names it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+TREE = Path(__file__).parents[2]
+LINT = Path(sys.executable).with_name("lint-imports")
+BREACHES = {
+    "rooms": ("log/cursor.py", "gapless.delivery.mode"),
+    "root": ("log/errors.py", "gapless"),
+    "api": ("api/schemas.py", "gapless.api.factory"),
+    "routes": ("api/routes/admin.py", "gapless.api.routes.history"),
+    "delivery": ("delivery/streaming.py", "gapless.delivery.buffered"),
+    "channels": ("channels/tail.py", "gapless.channels.feed"),
+    "stores": ("stores/redis/store.py", "gapless.stores.upstash.gate"),
+    "auth": ("auth/grant.py", "gapless.auth.tokens"),
+    "config": ("config/origins.py", "gapless.config.settings"),
+    "log": ("log/cursor.py", "gapless.log.store"),
+    "pure": ("log/cursor.py", "time"),
+    "inside": ("stores/topic.py", "starlette"),
+    "made": ("channels/feed.py", "redis"),
+}
+"""An import for each contract, by its name in .importlinter, that it must refuse."""
+
+
+def contracts() -> dict[str, str]:
+    """The contracts' titles by their names."""
+    parser = ConfigParser()
+    parser.read(TREE / ".importlinter", encoding="utf-8")
+    parts = [name.split(":") for name in parser.sections()]
+    return {part[2]: parser[":".join(part)]["name"] for part in parts if part[1:2] == ["contract"]}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The library and its contracts, elsewhere."""
+    shutil.copytree(
+        TREE / "app" / "gapless", tmp_path / "app" / "gapless", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy2(TREE / ".importlinter", tmp_path)
+    return tmp_path
+
+
+def lint(copy: Path) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(copy / "app"), "COLUMNS": "250"}
+    command = [str(LINT), "--no-cache"]
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False).stdout
+
+
+def broken(said: str) -> set[str]:
+    """The titles that lint-imports says are broken."""
+    return set(re.findall(r"^(.+) BROKEN$", said, re.M))
+
+
+def test_each_contract_has_a_breach() -> None:
+    assert set(contracts()) == set(BREACHES)
+
+
+@pytest.mark.parametrize("name", BREACHES)
+def test_a_breach_of_a_contract_is_named(name: str, copy: Path) -> None:
+    path, imported = BREACHES[name]
+    module = copy / "app" / "gapless" / path
+    module.write_text(f"{module.read_text(encoding='utf-8')}\nimport {imported}  # a breach\n", encoding="utf-8")
+    said = lint(copy)
+    assert contracts()[name] in broken(said), said
+    importer = "gapless." + path.removesuffix(".py").replace("/", ".")
+    assert re.search(rf"{re.escape(importer)}\b.* -> {re.escape(imported)}\b", said), said
+
+
+def test_a_module_that_no_contract_names_is_found(copy: Path) -> None:
+    for room in ("log", "channels"):
+        (copy / "app" / "gapless" / room / "stray.py").write_text("")
+    assert "stray" in lint(copy)
+
+
+def test_the_library_as_it_is_breaks_none(copy: Path) -> None:
+    said = lint(copy)
+    assert " 0 broken" in said and not broken(said), said

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry, parse_notice
@@ -101,3 +103,94 @@ class Topic:
     def _give_up(self, renew: Callable[[], None]) -> None:
         self._doubt = None
         renew()
+
+
+class TopicSubscriptions(ABC):
+    """The topics that a process listens to, each from its first listener to its last. A subclass feeds them."""
+
+    def __init__(self) -> None:
+        self._topics: dict[bytes, Topic] = {}
+        self._closed = False
+
+    async def subscribe(self, name: str, channel: str, listener: Listener) -> TopicSubscription:
+        """Listen to a topic; returns once it hears, or raises StoreUnavailable."""
+        if self._closed:
+            raise StoreUnavailable(CLOSED)
+        key = name.encode()
+        known = self._topics.get(key)
+        topic = self._topics[key] = known or Topic(channel)
+        topic.listeners.append(listener)
+        subscription = TopicSubscription(self, key, listener)
+        try:
+            if known is None:
+                await self._begin(key, topic)
+            await topic.opened(self._patience)
+        except BaseException:
+            await subscription.close()
+            raise
+        return subscription
+
+    async def forget(self, key: bytes, listener: Listener) -> None:
+        """Call this listener no more. The last one ends its topic."""
+        topic = self._topics.get(key)
+        if topic is None or listener not in topic.listeners:
+            return
+        topic.listeners.remove(listener)
+        if topic.listeners:
+            return
+        topic.trust()
+        del self._topics[key]
+        await self._end(key)
+
+    def expect(self, key: bytes, position: Position | None = None) -> None:
+        """Something was appended that this topic, if it is listened to, must soon be told: else it is subscribed anew.
+
+        Up to `position`, where that is known: its notice may have come before the reply that says so.
+        """
+        topic = self._topics.get(key)
+        if topic is not None and (position is None or not topic.knows(position)):
+            topic.doubt(partial(self._renew, key))
+
+    async def close(self) -> None:
+        """Stop listening to everything."""
+        self._closed = True
+        for topic in self._topics.values():
+            topic.end()
+        self._topics.clear()
+        await self._stop()
+
+    @property
+    @abstractmethod
+    def _patience(self) -> float:
+        """Seconds in which a topic must hear."""
+
+    @abstractmethod
+    async def _begin(self, key: bytes, topic: Topic) -> None:
+        """Feed this topic, too: it has its first listener."""
+
+    @abstractmethod
+    async def _end(self, key: bytes) -> None:
+        """Feed this topic no more: its last listener has left."""
+
+    @abstractmethod
+    def _renew(self, key: bytes) -> None:
+        """This topic's subscription is silent although there is something to say: make a new one."""
+
+    @abstractmethod
+    async def _stop(self) -> None:
+        """Let go of all that feeds topics."""
+
+
+class TopicSubscription:
+    """One listener's subscription to a topic."""
+
+    def __init__(self, subscriptions: TopicSubscriptions, key: bytes, listener: Listener) -> None:
+        self._subscriptions = subscriptions
+        self._key = key
+        self._listener = listener
+
+    def suspect(self) -> None:
+        self._subscriptions.expect(self._key)
+
+    async def close(self) -> None:
+        await self._subscriptions.forget(self._key, self._listener)

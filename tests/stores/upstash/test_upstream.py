@@ -35,7 +35,7 @@ class Refusing:
         topic, heard = Topic(channel), Heard()
         topic.listeners.append(heard)
         self.upstreams.append(Upstream(channel, self._lines, self._newest, self.gate))
-        self.upstreams[-1].add(channel, topic)
+        self.upstreams[-1].add(channel.encode(), topic)
         return heard
 
     async def close(self) -> None:

@@ -17,10 +17,9 @@ from redis import exceptions
 from redis.asyncio import Connection
 
 from gapless.log.errors import StoreUnavailable
-from gapless.log.store import Listener
 from gapless.runtime.tasks import end
 from gapless.stores.redis.lines import said, send
-from gapless.stores.topic import CLOSED, Topic
+from gapless.stores.topic import Topic, TopicSubscriptions
 
 ACK_TIMEOUT = 3.0
 PING_EVERY = 15.0
@@ -31,67 +30,40 @@ _LOST = (exceptions.RedisError, OSError, TimeoutError, StoreUnavailable)
 _log = logging.getLogger("gapless.store")
 
 
-class Subscriptions:
-    """Subscriptions over one connection, opened with the first and closed with the last."""
+class Subscriptions(TopicSubscriptions):
+    """Subscriptions over one connection, opened with the first and closed with the last.
+
+    PING watches over the connection all the time, but not over what lies behind it: that is what `expect` is for.
+    """
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+        super().__init__()
         self._connect = connect
-        self._topics: dict[bytes, Topic] = {}
         self._session: _Session | None = None
-        self._closed = False
-
-    async def subscribe(self, name: str, channel: str, listener: Listener) -> _Subscription:
-        """Listen to a topic; returns once the server has acknowledged, or raises StoreUnavailable."""
-        if self._closed:
-            raise StoreUnavailable(CLOSED)
-        key = name.encode()
-        known = self._topics.get(key)
-        topic = self._topics[key] = known or Topic(channel)
-        topic.listeners.append(listener)
-        subscription = _Subscription(self, key, listener)
-        try:
-            if self._session is None:
-                self._session = _Session(self._connect, self._topics)
-            elif known is None:
-                await self._session.send("SUBSCRIBE", key)
-            await topic.opened(ACK_TIMEOUT)
-        except BaseException:
-            await subscription.close()
-            raise
-        return subscription
-
-    def suspect(self, key: bytes) -> None:
-        """The log held what this topic was not told: unless word of it comes soon, listen elsewhere."""
-        if (topic := self._topics.get(key)) is not None and self._session is not None:
-            topic.doubt(self._session.renew)
 
     def renew(self) -> None:
         """What we are connected to may be another server than the one that is written to: listen anew."""
         if self._session is not None:
             self._session.renew()
 
-    async def close(self) -> None:
-        """Stop listening to everything."""
-        self._closed = True
-        for topic in self._topics.values():
-            topic.end()
-        self._topics.clear()
-        await self._stop()
+    @property
+    def _patience(self) -> float:
+        return ACK_TIMEOUT
 
-    async def forget(self, key: bytes, listener: Listener) -> None:
-        """The last listener ends its topic, and the last topic the connection."""
-        topic = self._topics.get(key)
-        if topic is None or listener not in topic.listeners:
-            return
-        topic.listeners.remove(listener)
-        if topic.listeners:
-            return
-        topic.trust()
-        del self._topics[key]
+    async def _begin(self, key: bytes, topic: Topic) -> None:
+        if self._session is None:
+            self._session = _Session(self._connect, self._topics)
+        else:
+            await self._session.send("SUBSCRIBE", key)
+
+    async def _end(self, key: bytes) -> None:
         if not self._topics:
             await self._stop()
         elif self._session is not None:
             await self._session.leave(key)
+
+    def _renew(self, key: bytes) -> None:
+        self.renew()
 
     async def _stop(self) -> None:
         session, self._session = self._session, None
@@ -170,7 +142,7 @@ class _Session:
     async def _listen(self, connection: Connection) -> None:
         """Read for as long as the server shows signs of life: the acknowledgement, then one answer, at least, per PING.
 
-        A node that is cut off from its cluster answers, too, and hears nothing: see `Subscriptions.suspect`.
+        A node that is cut off from its cluster answers, too, and hears nothing: see `TopicSubscriptions.expect`.
         """
         silent = True
         while not self._over and self._limit is not None:  # a cancellation may be swallowed, what it was for is not
@@ -195,19 +167,3 @@ class _Session:
                 self._leaving[key] -= 1
             case [b"subscribe", key, _] if key in self._topics and not self._leaving[key] > 0:
                 self._topics[key].hear()  # an acknowledgement from before an UNSUBSCRIBE promises nothing
-
-
-class _Subscription:
-    """One subscription: the port `Subscription` of `log/store.py`."""
-
-    def __init__(self, subscriptions: Subscriptions, key: bytes, listener: Listener) -> None:
-        self._subscriptions = subscriptions
-        self._key = key
-        self._listener = listener
-
-    def suspect(self) -> None:
-        """PING watches over the connection all the time, but not over what lies behind it."""
-        self._subscriptions.suspect(self._key)
-
-    async def close(self) -> None:
-        await self._subscriptions.forget(self._key, self._listener)

@@ -74,7 +74,7 @@ class UpstashStore(CommandStore):
             return await self._publish(publication, attempts)
         except StoreUnavailable as error:
             if error.outcome_unknown:  # what may be in the log may be told, too
-                self._subscriptions.expect(self._layout.topic(publication.channel))
+                self._subscriptions.expect(self._layout.topic(publication.channel).encode())
             raise
         self._may_write = True
         outcome, notified = read_outcome(attempts.sent, reply)
@@ -142,14 +142,14 @@ class UpstashStore(CommandStore):
                 # An attempt that lost its reply has appended them, and perhaps not come as far as to tell.
                 await self._send(topic, HINT + "{} {} {}".format(*ids[-1]).encode(), ids[-1])
             case Accepted(entries):
-                self._subscriptions.expect(topic, entries[-1].position)
+                self._subscriptions.expect(topic.encode(), entries[-1].position)
 
     async def _send(self, topic: str, notice: bytes, position: Position) -> None:
         try:
             await self._call("PUBLISH", topic, notice)
         except StoreUnavailable:
             return
-        self._subscriptions.expect(topic, position)
+        self._subscriptions.expect(topic.encode(), position)
 
     async def _newest(self, channel: str, count: int) -> list[Entry]:
         """What polling reads at each tick."""

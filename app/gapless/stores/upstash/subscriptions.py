@@ -13,10 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from gapless.log.cursor import Position
-from gapless.log.errors import StoreUnavailable
-from gapless.log.store import Listener
-from gapless.stores.topic import CLOSED, Topic
+from gapless.stores.topic import Topic, TopicSubscriptions
 from gapless.stores.upstash.gate import Gate
 from gapless.stores.upstash.poll import Newest
 from gapless.stores.upstash.upstream import ACK_TIMEOUT, Refused, Upstream
@@ -27,10 +24,11 @@ MOST_UPSTREAMS = 50
 """Channels with a request of their own."""
 
 
-class Subscriptions:
-    """The subscriptions of a process, closed with the last of them."""
+class Subscriptions(TopicSubscriptions):
+    """Subscriptions over one request for each channel, or for all of them, closed with the last."""
 
     def __init__(self, url: str, token: str, pattern: str, newest: Newest) -> None:
+        super().__init__()
         self._url = url
         self._token = token
         self._pattern = pattern
@@ -38,69 +36,41 @@ class Subscriptions:
         self._gate = Gate()
         self._client: httpx.AsyncClient | None = None
         self._upstreams: dict[str, Upstream] = {}
-        self._topics: dict[str, tuple[Topic, Upstream]] = {}
-        self._closed = False
+        self._feeding: dict[bytes, Upstream] = {}
 
     @property
     def how(self) -> str:
         """How notices come in: `subscribe`, or `poll` where that is refused."""
         return "poll" if self._gate.refused else "subscribe"
 
-    async def subscribe(self, name: str, channel: str, listener: Listener) -> _Subscription:
-        """Listen to a topic; returns once it hears or polls, or raises StoreUnavailable."""
-        if self._closed:
-            raise StoreUnavailable(CLOSED)
-        topic, _ = self._topics.get(name) or self._begin(name, channel)
-        topic.listeners.append(listener)
-        subscription = _Subscription(self, name, listener)
-        try:
-            await topic.opened(OPEN_TIMEOUT)
-        except BaseException:
-            await subscription.close()
-            raise
-        return subscription
+    @property
+    def _patience(self) -> float:
+        return OPEN_TIMEOUT
 
-    def _begin(self, name: str, channel: str) -> tuple[Topic, Upstream]:
+    async def _begin(self, key: bytes, topic: Topic) -> None:
         wide = len(self._upstreams) >= MOST_UPSTREAMS
-        key, kind = (self._pattern, "psubscribe") if wide else (name, "subscribe")
-        upstream = self._upstreams.get(key)
+        name, kind = (self._pattern, "psubscribe") if wide else (key.decode(), "subscribe")
+        upstream = self._upstreams.get(name)
         if upstream is None:
-            upstream = self._upstreams[key] = Upstream(key, lambda: self._lines(kind, key), self._newest, self._gate)
-        topic = Topic(channel)
-        upstream.add(name, topic)
-        self._topics[name] = topic, upstream
-        return topic, upstream
+            upstream = Upstream(name, lambda: self._lines(kind, name), self._newest, self._gate)
+            self._upstreams[name] = upstream
+        upstream.add(key, topic)
+        self._feeding[key] = upstream
 
-    def expect(self, name: str, position: Position | None = None) -> None:
-        """Something was appended that this topic, if it is listened to, must soon be told: else it is silent.
-
-        Up to `position`, where that is known: its notice may have come before the reply that says so.
-        """
-        topic, upstream = self._topics.get(name, (None, None))
-        if topic is None or upstream is None or (position is not None and topic.knows(position)):
-            return
-        topic.doubt(upstream.renew)
-
-    async def forget(self, name: str, listener: Listener) -> None:
-        """The last listener ends its topic, and the last topic its upstream."""
-        topic, upstream = self._topics.get(name, (None, None))
-        if topic is None or upstream is None or listener not in topic.listeners:
-            return
-        topic.listeners.remove(listener)
-        if topic.listeners:
-            return
-        del self._topics[name]
-        await upstream.remove(name)
+    async def _end(self, key: bytes) -> None:
+        """The last topic ends its upstream."""
+        upstream = self._feeding.pop(key)
+        await upstream.remove(key)
         if not upstream.topics:
-            self._upstreams = {key: one for key, one in self._upstreams.items() if one is not upstream}
+            self._upstreams = {name: one for name, one in self._upstreams.items() if one is not upstream}
             await upstream.close()
 
-    async def close(self) -> None:
-        """Stop listening to everything."""
-        self._closed = True
-        for topic, _ in self._topics.values():
-            topic.end()
-        upstreams, self._upstreams, self._topics = list(self._upstreams.values()), {}, {}
+    def _renew(self, key: bytes) -> None:
+        self._feeding[key].renew()
+
+    async def _stop(self) -> None:
+        upstreams, self._upstreams = list(self._upstreams.values()), {}
+        self._feeding.clear()
         for upstream in upstreams:
             await upstream.close()
         client, self._client = self._client, None
@@ -130,21 +100,6 @@ class Subscriptions:
             transport = httpx.AsyncHTTPTransport(limits=limits, socket_options=_keepalive())
             self._client = httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(ACK_TIMEOUT, read=None))
         return self._client
-
-
-class _Subscription:
-    """One subscription: the port `Subscription` of `log/store.py`."""
-
-    def __init__(self, subscriptions: Subscriptions, name: str, listener: Listener) -> None:
-        self._subscriptions = subscriptions
-        self._name = name
-        self._listener = listener
-
-    def suspect(self) -> None:
-        self._subscriptions.expect(self._name)
-
-    async def close(self) -> None:
-        await self._subscriptions.forget(self._name, self._listener)
 
 
 def _keepalive() -> list[tuple[int, int, int]]:

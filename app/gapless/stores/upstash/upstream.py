@@ -47,19 +47,17 @@ class Upstream:
         self._limit: asyncio.Timeout | None = None
         self._task = asyncio.create_task(self._run(), name=f"gapless upstream {name}")
 
-    def add(self, name: str, topic: Topic) -> None:
+    def add(self, key: bytes, topic: Topic) -> None:
         """Feed this topic too."""
-        key = name.encode()
         self.topics[key] = topic
         if self._hears:
             topic.hear()
         elif self._polls:
             self._pollers[key] = Poller(topic, self._newest)
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, key: bytes) -> None:
         """Feed this topic no more."""
-        key = name.encode()
-        self.topics.pop(key).trust()
+        del self.topics[key]
         if (poller := self._pollers.pop(key, None)) is not None:
             await poller.close()
 

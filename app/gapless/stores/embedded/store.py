@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gapless.stores.embedded.keeper import Keeper
+from gapless.stores.embedded.reaper import Reaper
 from gapless.stores.embedded.valkey import EmbeddedValkey
 from gapless.stores.redis.store import RedisStore
 from gapless.stores.scripts import Layout
@@ -20,6 +21,7 @@ class LocalStore(RedisStore):
         self._valkey = EmbeddedValkey.start(Path(folder))
         self._keeper = Keeper(self._valkey)
         self._keeper.start()
+        self._reaper = Reaper(self._valkey.folder)
         atexit.register(self._stop)  # an app that is mounted in another is never told that it ends
         super().__init__(self._valkey.url, layout, page=page)
         self.name = f"embedded Valkey in {self._valkey.folder}"
@@ -34,3 +36,4 @@ class LocalStore(RedisStore):
     def _stop(self) -> None:
         self._keeper.end()
         self._valkey.stop()
+        self._reaper.dismiss()

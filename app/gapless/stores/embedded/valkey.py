@@ -89,6 +89,13 @@ class EmbeddedValkey:
             raise
         return use
 
+    @classmethod
+    def of_last_user(cls, folder: Path, users: int) -> EmbeddedValkey:
+        """The use of somebody who has ended. `users`: the open lock of the folder's users, held alone."""
+        use = cls(folder)
+        use._users = users
+        return use
+
     def alive(self) -> bool:
         """Whether the server runs. Costs a few system calls."""
         return held(self.folder / "server.lock") or answer_of(self.folder) is not None

@@ -19,7 +19,7 @@ from gapless.stores.upstash import rest as upstash_rest
 from tests.api import test_authentication, test_schemas, test_unread
 from tests.api.routes import test_health, test_posts_in_vain
 from tests.auth import test_key_set, test_verifier
-from tests.channels import test_feed, test_tail
+from tests.channels import test_feed, test_tail_changes
 from tests.cli import test_address, test_head, test_protocol
 from tests.delivery import test_streaming
 from tests.front import bounds, test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
@@ -63,7 +63,7 @@ tried_elsewhere(
 tried_elsewhere(
     "a feed's memory",
     {"512": tail.MOST_FRAMES, "256 KiB": tail.MOST_BYTES},
-    test_tail.test_a_tail_stays_small_keeps_its_newest_and_its_chain,
+    test_tail_changes.test_a_tail_stays_small_keeps_its_newest_and_its_chain,
 )
 tried_elsewhere(
     "a reader's memory",

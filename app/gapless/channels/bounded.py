@@ -1,6 +1,6 @@
-"""Puts a time limit on everything that a feed asks of its store, whatever happens below.
+"""Notices that a question of a feed to its store has outlived the store's own deadline (`log/store.py`).
 
-A store's own time limits rely on cancellation, and libraries lose cancellations now and then: before Python 3.12
+That deadline relies on cancellation, and libraries lose cancellations now and then: before Python 3.12
 `wait_for` swallows some, and others reach the wrong task. If the one task of a feed waited for ever, the feed would
 receive nothing and report nothing.
 """
@@ -18,11 +18,12 @@ from gapless.channels.paying import charge
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
 from gapless.log.errors import StoreUnavailable
-from gapless.log.store import MOST_BYTES, NEWEST, SLICE, TAIL, Listener, Slice, Store, Subscription
+from gapless.log.store import DEADLINE, MOST_BYTES, NEWEST, SLICE, TAIL, Listener, Slice, Store, Subscription
 from gapless.runtime.tasks import end
 
-LIMIT = 20.0
-"""Seconds for one question: more than a store takes for all its attempts."""
+LIMIT = 2 * DEADLINE
+"""Seconds after which the store's deadline has been lost: a defect, which the log is told of. Twice as long, so that a
+process that was held up is not taken for one."""
 
 T = TypeVar("T")
 _log = logging.getLogger("gapless.store")

@@ -1,8 +1,8 @@
 """The port: what the service asks of a store, and what every store promises. Pure.
 
 A store holds one log per channel: a list of entries whose newest one says which number comes next. Every method raises
-StoreUnavailable when the store does not answer in time, and CorruptLog when something else wrote under our keys.
-`tests/stores/contract/` holds every store to each sentence here.
+StoreUnavailable when the store does not answer in time (DEADLINE), and CorruptLog when something else wrote under our
+keys. `tests/stores/contract/` holds every store to each sentence here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,15 @@ from typing import NamedTuple, Protocol
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry, Link
 from gapless.log.publication import Outcome, Publication
+
+DEADLINE = 9.0
+"""Seconds for one question to a store, with all its attempts and whatever they wait for. A server that is told to stop
+gives requests ten, and answers those that are left with a 500.
+
+This is the only deadline of a question, and `stores/attempts.py` keeps it. What ends a single attempt is in the
+transports (`REPLY_TIMEOUT`): sooner, so that there is time for a second one. What notices that the deadline itself was
+lost is in `channels/bounded.py`: later, so that it never decides while the deadline holds.
+"""
 
 NOTICE_LIMIT = 65_536
 """Bytes above which a notice names only the newest position and costs each process one read."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from gapless.log.errors import CorruptLog, StoreUnavailable
 from gapless.log.publication import Publication
+from gapless.log.store import DEADLINE
 from gapless.stores.refusals import Later, PermanentError
 
 PAUSES = (0.1,)
@@ -16,10 +17,6 @@ PAUSES = (0.1,)
 
 LATER = (0.1, 0.2, 0.4, 0.8, 1.0)
 """The same where the server has said that it can't serve now: a failover, or a start, takes seconds."""
-
-PATIENCE = 9.0
-"""Seconds for all attempts, and whatever they wait for. A server that is told to stop gives requests ten, and answers
-those that are left with a 500."""
 
 T = TypeVar("T")
 
@@ -40,19 +37,22 @@ class Attempts:
 
 
 async def persist(attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
-    """Try, and try again after StoreUnavailable where that is harmless, for PATIENCE seconds in all.
+    """Try, and try again after StoreUnavailable where that is harmless, for DEADLINE seconds in all.
+
+    The limit is a cancellation and no task of its own, which would make each publish dearer (17 µs); what becomes of a
+    feed when a library swallows the cancellation is seen to in `channels/bounded.py`.
 
     A read is harmless, and so is a write whose every message has an idempotency key. Any other write is repeated only
     where nothing was sent. `outcome_unknown` of the error that is raised in the end says whether anything may have been
     written: once one attempt's outcome is unknown, it stays so.
     """
     try:
-        async with asyncio.timeout(PATIENCE) as limit:
+        async with asyncio.timeout(DEADLINE) as limit:
             return await _persist(attempt, repeatable=repeatable)
     except TimeoutError:
         if not limit.expired():
             raise
-        raise StoreUnavailable(f"the store has not answered for {PATIENCE:g} s", outcome_unknown=True) from None
+        raise StoreUnavailable(f"the store has not answered for {DEADLINE:g} s", outcome_unknown=True) from None
 
 
 async def _persist(attempt: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:

@@ -67,14 +67,14 @@ def _nobody() -> Unauthorized:
 
 
 def _must_be_our_page(request: Request, service: Service) -> None:
-    """A browser sends cookies for any page that asks; only our own, or one of an allowed origin, may write."""
+    """A browser sends cookies for every page. Only our own page, or one of an allowed origin, may write."""
     origin, host = request.headers.get("origin", ""), request.headers.get("host")
     if not is_own(origin, host) and not service.origins.names(origin):
         raise Forbidden("A cookie may write only from an allowed origin; add this page's to GAPLESS_ORIGINS.")
 
 
 def address(scope: MutableMapping[str, Any], platform: str, proxies: int) -> str | None:
-    """The client's address as far as the platform vouches for it. A header that anyone can send is never believed."""
+    """The client's address, if the platform guarantees it. A header that anyone can send is never believed."""
     forwarded = [part.strip() for value in _values(scope, b"x-forwarded-for") for part in value.split(",")]
     peer = _peer(scope, forwarded)
     context = (scope.get("aws.event") or {}).get("requestContext") or {}

@@ -109,7 +109,7 @@ async def channels(
 
 
 def must_be_channels(named: list[str]) -> list[str]:
-    """These channels; raises Unprocessable unless they are 1 to 16 good names, each once."""
+    """Returns the channels; raises Unprocessable unless they are 1 to 16 valid names, each once."""
     if not 1 <= len(named) <= MOST_CHANNELS:
         raise Unprocessable(
             f"Name 1 to {MOST_CHANNELS} channels, such as ?channel=a&channel=b; {len(named)} were named."

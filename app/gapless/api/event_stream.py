@@ -90,7 +90,7 @@ class LiveResponse(EventSourceResponse):
         return End(ended)
 
     async def _refuse(self, send: Send) -> End:
-        """No room: a status would stop an EventSource for ever, an event does not."""
+        """Say that there is no room, in an event: a status would stop an EventSource for ever."""
         self._scope["gapless.note"] = f"end={End.BUSY} messages=0"
         body = sse.end(End.BUSY, retry=jittered(RETRY_UNAVAILABLE, self._limits.random))
         await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -65,7 +65,7 @@ def create_app(
     open_store: Callable[[], Store] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
-    """The service as an ASGI app. Nothing is opened before it starts or, without lifespan, is first asked."""
+    """The service as an ASGI app. It opens its store at the start of the lifespan, else at the first request."""
     wiring = _Wiring(settings, policy, open_store or (lambda: make_store(settings, policy)), clock)
     parts = (publish, stream, history, tickets, admin, health, page)
     routes = [route for part in parts for route in part.router.routes]
@@ -125,7 +125,7 @@ def serve_or_explain(policy: Policy) -> ASGIApp:
 
 
 def refuse_unsafe(settings: Settings, policy: Policy) -> None:
-    """On a platform the service is reachable by everybody and keeps nothing itself; raises StartupRefused."""
+    """Raises StartupRefused on a platform without keys or store: there everybody reaches it, and no disk stays."""
     if policy is SERVER:
         return
     if settings.upstash_url is None and settings.redis_url is None:
@@ -141,7 +141,7 @@ def refuse_unsafe(settings: Settings, policy: Policy) -> None:
 
 
 def refuse_upstash(settings: Settings) -> None:
-    """What can never work with Upstash, said before the first request; raises StartupRefused."""
+    """Raises StartupRefused for settings that can never work with Upstash."""
     if settings.upstash_url is None:
         return
     token = settings.upstash_token.get_secret_value() if settings.upstash_token else ""
@@ -169,7 +169,7 @@ def make_store(settings: Settings, policy: Policy = SERVER) -> Store:
 
 
 def make_verifier(settings: Settings, clock: Callable[[], float]) -> TokenVerifier | None:
-    """What verifies tokens; None for a service that asks for none."""
+    """The verifier of tokens; None if the service asks for none."""
     if not settings.keyed:
         return None
     from gapless.auth.verifier import TokenVerifier  # noqa: PLC0415 - with an HTTP client, which only services with keys pay for
@@ -201,7 +201,7 @@ def layout(settings: Settings, database: int) -> Layout:
 
 
 class _Wiring:
-    """Makes the service once, when it is first needed, and takes it apart at the end."""
+    """Makes the service when it is first needed, once, and closes it at the end."""
 
     def __init__(
         self, settings: Settings, policy: Policy, open_store: Callable[[], Store], clock: Callable[[], float]

@@ -32,7 +32,7 @@ _access = logging.getLogger("gapless.access")
 
 
 class LoopbackOnly:
-    """A service without keys serves loopback only, unless GAPLESS_PUBLIC says that the world may come in."""
+    """A service without keys answers this machine only, unless GAPLESS_PUBLIC opens it to everybody."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -92,7 +92,7 @@ def _guarded(start: Message) -> Message:
 
 
 def _refused(scope: Scope, origins: Origins) -> str:
-    """What the line says of an origin that may not even read; empty where there is none."""
+    """What the log line says about a refused origin; empty if the origin may read."""
     headers = Headers(scope=scope)
     origin = headers.get("origin")
     if not origin or origins.admits(origin, headers.get("host")):

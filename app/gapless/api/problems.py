@@ -170,7 +170,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """Every method that some route takes on this path; Starlette names those of the first route only."""
+    """All methods of this path. Starlette names only those of the first route that matches."""
     found: set[str] = set()
     # A mount that was tried has moved the path's beginning to the root, and would not match any more.
     scope = {**request.scope, "root_path": request.scope.get("gapless.root", request.scope["root_path"])}

@@ -11,7 +11,7 @@ from gapless.log.entries import Gap
 
 
 class Reader(Protocol):
-    """One who reads live. All three are called on the event loop and must not block or raise."""
+    """A live reader. All three methods are called on the event loop and must not block or raise."""
 
     position: Position
 
@@ -43,13 +43,13 @@ class Audience:
         self._readers.pop(reader, None)
 
     def push(self, frames: Sequence[Frame], now: float) -> None:
-        """Encoded once, written to everyone."""
+        """Encode the frames once, and hand them to every reader."""
         block = frames[0].block if len(frames) == 1 else b"".join([frame.block for frame in frames])
         for reader in tuple(self._readers):
             reader.push(frames, block, now)
 
     def wake(self) -> None:
-        """Everyone finds out for itself."""
+        """Each reader asks the feed by itself."""
         for reader in tuple(self._readers):
             reader.wake()
 

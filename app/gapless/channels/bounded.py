@@ -38,7 +38,6 @@ class BoundedStore:
         self._store = store
 
     async def tail(self, channel: str, count: int, most: int | None = None) -> list[Entry]:
-        """See Store."""
         charge(TAIL if most is None else NEWEST)
         entries = await bounded(self._store.tail(channel, count, most))
         charge(sum(len(entry.body) for entry in entries) // TRAFFIC_UNIT)
@@ -54,14 +53,13 @@ class BoundedStore:
         back: bool = False,
         beside: Position | None = None,
     ) -> Slice:
-        """See Store."""
         charge(SLICE)
         found = await bounded(self._store.slice(channel, first, last, most=most, back=back, beside=beside))
         charge(sum(len(entry.body) for entry in found.entries) // TRAFFIC_UNIT)
         return found
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
-        """See Store, whose own limit holds: it waits for an acknowledgement, and for no library."""
+        """The store's own limit holds here: it waits for an acknowledgement, and for no library."""
         return await self._store.subscribe(channel, listener)
 
 

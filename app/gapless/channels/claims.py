@@ -18,7 +18,7 @@ MOST_CLAIMS = 256
 
 
 class Claims:
-    """Entries that wait for the log's word; the oldest are dropped where there are too many."""
+    """Entries that the log has not confirmed yet; if there are too many, the oldest are dropped."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[float, int, Entry]] = []

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class Feed:
-    """A channel as this process hears it. `clock` tells Unix seconds."""
+    """One channel in this process. `clock`: Unix seconds."""
 
     def __init__(self, channel: str, store: Store, settings: FeedSettings, clock: Callable[[], float]) -> None:
         self.channel = channel
@@ -46,7 +46,7 @@ class Feed:
 
     @property
     def failure(self) -> StoreUnavailable | None:
-        """Why it no longer hears, where it does not: it never will again."""
+        """Why this feed has failed; None if it has not. A failed feed never works again."""
         return self._follower.failure
 
     @property

@@ -46,14 +46,14 @@ LEAST = 16
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who opens a reader, and pays for what it makes the store be asked."""
+    """The user and address of a reader, which pay for its reads of the store."""
 
     who: Who
     pay: Pay
 
 
 class Feeds:
-    """Hands out feeds. `clock` tells Unix seconds."""
+    """Opens, shares and closes the feeds of a process. `clock`: Unix seconds."""
 
     def __init__(
         self, store: Store, settings: FeedSettings, clock: Callable[[], float], capacity: Capacity | None = None

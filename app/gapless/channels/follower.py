@@ -39,7 +39,7 @@ _log = logging.getLogger("gapless.feed")
 
 
 class Follower:
-    """What this process knows of a channel, and how. A Listener of its store; `clock` tells Unix seconds."""
+    """Keeps one channel's tail. It is the Listener of its subscription. `clock`: Unix seconds."""
 
     def __init__(
         self, channel: str, store: BoundedStore, settings: FeedSettings, clock: Callable[[], float], audience: Audience
@@ -85,7 +85,7 @@ class Follower:
     # --- what the store tells (Listener)
 
     def notice(self, told: Sequence[Entry] | Position) -> None:
-        """Messages were appended, somebody says."""
+        """A notice has come: it says that messages were appended."""
         if not isinstance(told, Position):
             self.take(told)
             if told and self.tail.is_older(told[-1].position) and told[-1].position != self.tail.base:

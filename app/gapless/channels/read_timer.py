@@ -12,7 +12,7 @@ EARLY = 1e-6
 
 
 class ReadTimer:
-    """One task sleeps here (`due`); everybody else may wake it. `recheck` in seconds."""
+    """One task sleeps in `due`; other tasks may wake it. `recheck`: seconds."""
 
     def __init__(self, recheck: float) -> None:
         self._loop = asyncio.get_running_loop()

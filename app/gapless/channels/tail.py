@@ -186,7 +186,7 @@ def resolve_position(channel: str, position: Position, cut: Slice, retention: fl
 
 
 def reset(cut: Slice, resume: Position, reason: GapReason = GapReason.RESET) -> Gap:
-    """Nobody can know what was missed: go on from the oldest message kept (or from `resume`, where there is none)."""
+    """The gap `reset`: go on from the oldest message that is kept, or from `resume` if there is none."""
     if cut.oldest is None or cut.latest is None:
         return Gap(reason, resume, None, None)
     return Gap(reason, cut.oldest.before, cut.oldest.position, cut.latest.position)

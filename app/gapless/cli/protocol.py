@@ -45,7 +45,7 @@ class BoundedHttp(HttpToolsProtocol):
     _alarm: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection that never asks for anything is not kept."""
+        """Begin the timer that closes a connection without a request."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
         self._set_alarm()
@@ -145,7 +145,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._set_alarm()
 
     def on_url(self, url: bytes) -> None:
-        """It comes in parts."""
+        """A part of the URL has come."""
         self._count(len(url))
         super().on_url(url)
 

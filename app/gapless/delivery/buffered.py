@@ -42,7 +42,7 @@ class BufferedResponse(StreamSession):
         self._size = 0
 
     async def collect(self) -> bytes:
-        """The whole body: hello, what there is, and a short retry; or only `end` where the store can't be reached."""
+        """The whole body: hello, the messages, and a short retry; or only `end` if the store can't be reached."""
         reason = End.DEADLINE
         try:
             async with asyncio.timeout(self._limits.lifetime):
@@ -59,11 +59,10 @@ class BufferedResponse(StreamSession):
         return b"".join([*self._body, sse.end(reason, retry=jittered(RETRY, self._limits.random))])
 
     def deliver(self, cursor: ChannelCursor, new: Sequence[Frame], block: bytes, now: float) -> None:
-        """Something has come: gather it."""
+        """Wake the turn: there is something to collect."""
         self._bell.set()
 
     def fall_behind(self) -> None:
-        """See FrameSink."""
         self._bell.set()
 
     async def _gather(self) -> None:

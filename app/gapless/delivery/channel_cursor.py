@@ -12,13 +12,13 @@ from gapless.log.entries import Gap
 
 
 class FrameSink(Protocol):
-    """What takes a cursor's news. Both are called on the event loop and must not block or raise."""
+    """Gets what is new on a cursor. Both methods are called on the event loop and must not block or raise."""
 
     def deliver(self, cursor: ChannelCursor, new: Sequence[Frame], block: bytes, now: float) -> None:
         """These frames come next on this cursor; `block` is all of them, encoded for a reader of this channel alone."""
 
     def fall_behind(self) -> None:
-        """Something other than the next frames has come up: go and ask the feed."""
+        """Something else than the next frames has come: ask the feed."""
 
 
 class ChannelCursor:
@@ -33,16 +33,13 @@ class ChannelCursor:
         self.gap: Gap | None = None
 
     def push(self, new: Sequence[Frame], block: bytes, now: float) -> None:
-        """See Reader."""
         self.sink.deliver(self, new, block, now)
 
     def rewind(self, gap: Gap) -> None:
-        """See Reader."""
         self.gap = gap
         self.sink.fall_behind()
 
     def wake(self) -> None:
-        """See Reader."""
         self.sink.fall_behind()
 
     def level(self) -> bool:

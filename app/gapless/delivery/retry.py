@@ -7,5 +7,5 @@ RETRY_UNAVAILABLE = 5000
 
 
 def jittered(milliseconds: int, random: float) -> int:
-    """A retry that is spread over its second half again, so that a herd comes back as a trickle; never 0."""
+    """A retry of the given length to half as much again, so that clients do not come back all at once; never 0."""
     return max(1, round(milliseconds * (1 + random / 2)))

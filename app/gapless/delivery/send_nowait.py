@@ -12,7 +12,7 @@ from typing import Any
 if sys.version_info >= (3, 12):
 
     def send_nowait(sending: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None] | None:
-        """Run a send at once. None: it is through; else a task, where the client does not keep up."""
+        """Run a send at once. Returns None if it is done, else a task: the client does not keep up."""
         task = asyncio.Task(sending, loop=loop, eager_start=True)
         return None if task.done() and task.exception() is None else task
 

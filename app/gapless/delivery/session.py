@@ -21,7 +21,7 @@ from gapless.log.store import Room
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """What a reader is held to: seconds from its start, and what its client is told."""
+    """The limits of one reader, in seconds from its start, and what its client is told about them."""
 
     lifetime: float
     heartbeat: float
@@ -55,11 +55,9 @@ class StreamSession:
         self._alone = len(self._cursors) == 1
 
     def deliver(self, cursor: ChannelCursor, new: Sequence[Frame], block: bytes, now: float) -> None:
-        """See FrameSink."""
         raise NotImplementedError
 
     def fall_behind(self) -> None:
-        """See FrameSink."""
         raise NotImplementedError
 
     async def _write(self, block: bytes) -> None:

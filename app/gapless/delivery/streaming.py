@@ -93,7 +93,6 @@ class Stream(StreamSession):
             self._bell.set()
 
     def fall_behind(self) -> None:
-        """See FrameSink."""
         self._live = False
         self._bell.set()
 
@@ -134,7 +133,7 @@ class Stream(StreamSession):
         return reason
 
     def abandon(self) -> None:
-        """Let go of a send that nobody waits for any more."""
+        """Cancel a send that no task waits for any more."""
         if self._sending is not None:
             self._sending.cancel()
 
@@ -186,7 +185,7 @@ class Stream(StreamSession):
         self._sent_at = self._loop.time()
 
     async def _say_goodbye(self, reason: End) -> None:
-        """The last block, as best it can. After a shutdown or a failure the clients come back spread out."""
+        """Send the last block if the client takes it. After a shutdown or a failure its retry is random."""
         retry = None
         if reason in (End.UNAVAILABLE, End.BUSY):
             retry = jittered(RETRY_UNAVAILABLE, self._limits.random)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 
 class GaplessError(Exception):
-    """Whatever the service raises on purpose."""
+    """The base of all errors that the service raises on purpose."""
 
 
 class StartupRefused(GaplessError):
@@ -109,7 +109,7 @@ class TooMany(Refused):
 
 
 class Busy(TooMany):
-    """This process serves as many as it may. A stream says so in an `end`, and not by a status."""
+    """This process has no room for another reader. A stream says so in an `end` event, not by a status."""
 
     title = "Busy"
 
@@ -132,4 +132,4 @@ class CorruptLog(StoreUnavailable):
 
 
 class KeysUnavailable(StoreUnavailable):
-    """The published keys can't be fetched, so nobody can be told apart. Nothing was written."""
+    """The published keys can't be fetched, so no token can be verified. Nothing was written."""

@@ -45,7 +45,7 @@ class ChannelInfo:
 
 
 class Room(NamedTuple):
-    """How much of a channel somebody can take: messages, and bytes, of which one message may have more."""
+    """How much of a channel a reader can take: messages, and bytes; a single message may have more bytes."""
 
     messages: int
     size: int
@@ -61,20 +61,20 @@ class Slice:
 
 
 class Listener(Protocol):
-    """Who subscribes. Called on the event loop; must not block and must not raise."""
+    """Gets the notices of one subscription. Called on the event loop; must not block and must not raise."""
 
     def notice(self, entries: Sequence[Entry] | Position) -> None:
         """Messages were appended (or, too large to travel: up to this position). May be lost, late, foreign."""
 
     def lost(self) -> None:
-        """The subscription no longer hears. The store goes on trying."""
+        """The subscription is lost. The store tries to open it again."""
 
     def heard(self) -> None:
-        """It hears again, acknowledged; anything may have been missed meanwhile."""
+        """The subscription is acknowledged again. Any notice may have been missed meanwhile."""
 
 
 class Subscription(Protocol):
-    """A channel being listened to."""
+    """One subscription to one channel."""
 
     def suspect(self) -> None:
         """The log held what no notice has told: make sure that this still hears, by a new subscription if need be."""
@@ -84,7 +84,7 @@ class Subscription(Protocol):
 
 
 class Store(Protocol):
-    """A log per channel, and word of what is appended."""
+    """One log per channel, and notices of what is appended."""
 
     name: str
     """What it is and where, for people; without secrets."""
@@ -158,4 +158,4 @@ class Store(Protocol):
         """
 
     async def close(self) -> None:
-        """Let go of every connection and task."""
+        """Close every connection and end every task."""

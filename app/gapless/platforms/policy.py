@@ -60,7 +60,7 @@ VERCEL = Policy("vercel", Mode.STREAMING, reserve=3.0, freezes=True)
 
 
 def choose(environ: Mapping[str, str]) -> Policy:
-    """Where a server runs, by what the platform itself has put into the environment.
+    """The policy of the platform that this process runs on, by variables that the platform itself sets.
 
     On Lambda a server has the Web Adapter before it, whether it came as a zip with a wrapper or as an image; Mangum has
     an entry of its own, which needs no choice (app/gapless/aws.py).

@@ -38,7 +38,7 @@ class ClientGone(Exception):
 
 
 class ShutdownWatch:
-    """One look for all requests of a process. `stops` says whether the server at an address has begun to stop."""
+    """Tells all waiting requests of a process that the server stops. `stops`: whether the server at an address does."""
 
     def __init__(self, stops: Callable[[Server], bool] | None = None) -> None:
         self._stops = stops or Listening().is_over
@@ -109,7 +109,7 @@ async def cancel_on_disconnect(receive: Receive) -> AsyncIterator[None]:
 
 
 async def _gone(receive: Receive) -> None:
-    """Return when the client has left. What it may still send of a body is nobody's."""
+    """Return when the client has left. The rest of its body is dropped."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -14,7 +14,7 @@ AGAIN = 1.0
 
 
 async def end(task: asyncio.Task[Any]) -> None:
-    """Cancel it until it has ended. Raises what it raised instead.
+    """Cancel the task, again and again, until it has ended. Raises what the task raised instead.
 
     A caller that is cancelled while it waits here is cancelled afterwards: nobody else would see to the task's end.
     """

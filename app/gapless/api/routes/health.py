@@ -49,7 +49,7 @@ async def readyz(request: Request, service: ServiceDep) -> Any:
 
 
 async def _may_know(request: Request, service: Service) -> bool:
-    """Where the store is, and how it does, is nobody else's business."""
+    """Whether this client may see where the store is and how it works."""
     if service.verifier is None:
         return why_not_local(request.scope, service.origins) is None
     scheme, _, token = request.headers.get("authorization", "").partition(" ")

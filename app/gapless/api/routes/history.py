@@ -123,7 +123,7 @@ async def history(
 
 
 async def _newest(service: Service, visitor: Visitor, channel: str, room: Room) -> Page:
-    """From a warm feed for nothing, else from the log."""
+    """The newest page: from an open feed without a command, else from the log."""
     feed = service.feeds.warm(channel)
     held = None if feed is None else feed.newest(room.messages)
     if feed is not None and held is not None:
@@ -164,7 +164,7 @@ def _page(found: Sequence[Frame], room: Room, position: Position, gap: Gap | Non
 
 
 class _Waiter:
-    """A reader that only wants to know that there is something."""
+    """A reader that only waits until there is something to read."""
 
     def __init__(self, position: Position) -> None:
         self.position = position

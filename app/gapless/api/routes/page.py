@@ -46,7 +46,7 @@ def mount(app: FastAPI) -> None:
 
 
 class _Files(StaticFiles):
-    """Files that may be cached, unlike any other reply."""
+    """Files that browsers may cache; no other reply may be cached."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         """As Starlette's; a 304 says so too."""

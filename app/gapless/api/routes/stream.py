@@ -33,7 +33,7 @@ _log = logging.getLogger("gapless.problems")
 
 
 class StreamRoute(APIRoute):
-    """A route that never answers 5xx or 429, not even before its stream begins: an EventSource would stop for ever."""
+    """A route that never answers 5xx or 429, because an EventSource would then stop for ever."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """As any route's, but what comes and goes becomes an `end`."""
@@ -168,7 +168,7 @@ def _limits(request: Request, service: Service, grant: Grant) -> StreamLimits:
 
 
 def _ended(reason: End, random: float) -> Response:
-    """A stream that says only why there is none now, and when to come back."""
+    """A stream with one `end` event: why there is no stream now, and when to come back."""
     return _whole(end(reason, retry=jittered(RETRY_UNAVAILABLE, random)))
 
 

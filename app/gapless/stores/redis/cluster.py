@@ -69,7 +69,7 @@ class Cluster:
         self._closed = False
 
     async def call(self, command: tuple[Any, ...]) -> Any:
-        """See Line. A node that redirects has done nothing."""
+        """A node that redirects has done nothing."""
         address = await self._find(command)
         asking = False
         for _ in range(REDIRECTIONS):
@@ -103,7 +103,7 @@ class Cluster:
         )
 
     async def scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
-        """See Line. One primary after the other; the cursor holds which, and where in it."""
+        """One primary after the other; the cursor holds which, and where in it."""
         primaries = await self._primaries()
         place, turn = divmod(int(cursor), len(primaries))
         node = self._at(primaries[turn])
@@ -113,13 +113,12 @@ class Cluster:
         return keys, str(turn + 1) if turn + 1 < len(primaries) else None
 
     async def listen(self) -> Connection:
-        """See Line. Another node at each turn, so that a dead one is left behind."""
+        """Another node at each turn, so that a dead one is left behind."""
         await self._ready()
         nodes = self._nodes()
         return await self._at(nodes[next(self._turns) % len(nodes)]).listen()
 
     async def close(self) -> None:
-        """See Line."""
         self._closed = True
         if self._looking is not None:
             await end(self._looking)

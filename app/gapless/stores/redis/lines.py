@@ -77,7 +77,7 @@ class Standalone:
         return connection
 
     async def call(self, command: tuple[Any, ...], *, asking: bool = False) -> Any:
-        """See Line. What can't be sent was not sent; what was sent and not answered has an unknown outcome.
+        """What can't be sent was not sent; what was sent and not answered has an unknown outcome.
 
         `asking`: says ASKING first, to a cluster's node that is about to take over the key.
         """
@@ -134,7 +134,6 @@ class Standalone:
             self._pool.renew()
 
     async def scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
-        """See Line."""
         return read_scan(await self.call(("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)))
 
     async def is_cluster(self) -> bool:
@@ -146,7 +145,6 @@ class Standalone:
         return b"cluster_enabled:1" in info
 
     async def listen(self) -> Connection:
-        """See Line."""
         self._require_open()
         connection: Connection = self._make()
         connection.health_check_interval = 0  # a reply would come among the notices
@@ -163,7 +161,6 @@ class Standalone:
             raise exceptions.ConnectionError(CLOSED)
 
     async def close(self) -> None:
-        """See Line."""
         self._closed = True
         await self._pool.close()
 

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         default=10.0, ge=0, le=300, description="seconds for which a feed stays warm after its last reader"
     )
 
-    # The door.
+    # Limits, and who may connect.
     max_body: int = Field(default=131_072, ge=1024, le=4_194_304, description="bytes of a publish request")
     rate: float = Field(
         default=200.0, ge=0, le=1_000_000, description="messages a second, per channel and user; 0 = off"

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
-from tests.faults.inject import Injection
 from tests.faults.stage import Scene
 from tests.testkit.alarm import auntil
+from tests.testkit.injection import Injection
 
 if TYPE_CHECKING:
     from tests.testkit.upstash import EmulatorProcess

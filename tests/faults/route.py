@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.inject import Injection, lasts
 from tests.faults.stage import Scene
 from tests.testkit.fault_proxy import Blackhole, DropReply, Fault, Freeze, Jitter, MidFrame, Refuse
+from tests.testkit.injection import Injection, lasts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ async def refuse(scene: Scene) -> int:
     try:
         scene.pair.route.cut_all()
         await armed.fired(2, alarm=30)
-        await lasts(scene, 0.1, 1.5)
+        await lasts(scene.dice, 0.1, 1.5)
     finally:
         armed.disarm()
     return armed.hits
@@ -43,7 +43,7 @@ def while_armed(fault: Callable[[Scene], Fault], low: float, high: float, connec
         armed = scene.pair.route.arm(fault(scene), connections=connections)
         try:
             await armed.fired(alarm=30)
-            await lasts(scene, low, high)
+            await lasts(scene.dice, low, high)
         finally:
             armed.disarm()
         return armed.hits

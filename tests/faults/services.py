@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.faults.inject import Injection, lasts
 from tests.faults.stage import Scene
+from tests.testkit.injection import Injection, lasts
 
 
 async def kill(scene: Scene) -> int:
@@ -19,7 +19,7 @@ async def freeze(scene: Scene) -> int:
     service = scene.dice.choice(scene.stage.services)
     service.pause()
     try:
-        await lasts(scene, 0.5, 4)
+        await lasts(scene.dice, 0.5, 4)
     finally:
         service.resume()
     return 1

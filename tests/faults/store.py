@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from anyio import to_thread
 
-from tests.faults.inject import Injection, lasts
 from tests.faults.stage import Scene
 from tests.testkit.alarm import auntil
+from tests.testkit.injection import Injection, lasts
 
 RESET = frozenset({"reset"})
 
@@ -15,7 +15,7 @@ async def restart(scene: Scene) -> int:
     """SIGKILL, gone for a while, and back with all that it has on its disk."""
     store = scene.pair.primary
     await to_thread.run_sync(store.kill)
-    await lasts(scene, 0.3, 2)
+    await lasts(scene.dice, 0.3, 2)
     await to_thread.run_sync(store.start)
     return 1
 
@@ -25,7 +25,7 @@ async def freeze(scene: Scene) -> int:
     store = scene.pair.primary
     store.pause()
     try:
-        await lasts(scene, 0.5, 5)
+        await lasts(scene.dice, 0.5, 5)
     finally:
         store.resume()
     return 1
@@ -43,7 +43,7 @@ async def fill(scene: Scene) -> int:
     pair.primary.cli("CONFIG", "SET", "maxmemory", "1")
     try:
         await _counted(scene, "errorstat_OOM", before + 5)
-        await lasts(scene, 0.1, 1)
+        await lasts(scene.dice, 0.1, 1)
     finally:
         pair.primary.cli("CONFIG", "SET", "maxmemory", "0")
     return pair.count("errorstats", "errorstat_OOM") - before

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.faults.inject import Injection
+    from tests.testkit.injection import Injection
 
 pytestmark = [pytest.mark.real(seconds=6), pytest.mark.timeout(180)]
 
@@ -36,7 +36,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         yield stage
 
 
-@pytest.mark.parametrize("blow", [*SERVICES, *STORE], ids=lambda injection: injection.name)
+@pytest.mark.parametrize("injection", [*SERVICES, *STORE], ids=lambda injection: injection.name)
 async def test_a_fault_alone(injection: Injection, stage: Stage, client: httpx.AsyncClient) -> None:
     await strike([injection], stage, client)
 

@@ -22,8 +22,8 @@ from random import SystemRandom
 from time import monotonic, strftime
 from typing import Any
 
-from tests.soak.pace import Pace
 from tests.soak.world import World, traces
+from tests.testkit.pace import Pace
 from tests.testkit.process import Process
 
 LONG = 300.0

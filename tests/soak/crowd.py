@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.faults.stage import Scene
-    from tests.soak.pace import Pace
+    from tests.testkit.pace import Pace
 
 Reader = EventSourceReader | LongPoller | RoamingClient
 SHARES = {"stream": 0.3, "rotating": 0.3, "many": 0.1, "buffered": 0.07, "poll": 0.13, "wanderer": 0.1}

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from anyio import to_thread
 
-from tests.faults.inject import Injection
 from tests.faults.rest import REST
 from tests.faults.route import ROUTE
 from tests.faults.services import SERVICES
@@ -21,9 +20,10 @@ from tests.faults.store import STORE
 from tests.real.load_publisher import Publisher
 from tests.real.wire import Wire
 from tests.soak.crowd import Crowd
-from tests.soak.fault_injector import FaultInjector
 from tests.testkit.alarm import Alarm, auntil
 from tests.testkit.checker import Minimum, Verdict, check
+from tests.testkit.fault_injector import FaultInjector
+from tests.testkit.injection import Injection
 from tests.testkit.process import Process
 from tests.testkit.service import Service
 from tests.testkit.variant import Variant
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.soak.pace import Pace
+    from tests.testkit.pace import Pace
 
 CAP = 400
 FLOOD = 6

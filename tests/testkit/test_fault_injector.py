@@ -1,4 +1,4 @@
-"""A hand strikes with each of its blows, until time is over and each has hit."""
+"""Each fault is played until time is over and each has hit."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.faults.inject import Injection
-from tests.soak.fault_injector import FaultInjector
 from tests.testkit.alarm import Alarm
+from tests.testkit.fault_injector import FaultInjector
+from tests.testkit.injection import Injection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

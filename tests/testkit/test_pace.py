@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.soak.pace import LATE, LONGEST, Pace
+from tests.testkit.pace import LATE, LONGEST, Pace
 
 
 def test_it_slows_down_at_once_where_the_loop_is_late_and_speeds_up_little_by_little() -> None:

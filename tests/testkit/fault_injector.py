@@ -1,28 +1,29 @@
-"""A hand that strikes: one blow after the other, each once in every round, in an order drawn anew."""
+"""Plays faults one after the other, each once in every round, in an order drawn anew."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tests.testkit.alarm import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.faults.inject import Injection
-    from tests.faults.stage import Scene
+    from tests.testkit.injection import Injection
+
+S = TypeVar("S")
 
 
-class FaultInjector:
-    """`hits` counts by name what was hit, `missed` when nothing was. `tell`: of each blow, when it is over."""
+class FaultInjector(Generic[S]):
+    """`hits` counts by name what a fault hit, `missed` how often it hit nothing. `tell`: called after each fault."""
 
     def __init__(
         self,
-        injections: Sequence[Injection],
-        scene: Scene,
+        injections: Sequence[Injection[S]],
+        scene: S,
         dice: Random,
         pause: tuple[float, float],
         tell: Callable[[str], None],
@@ -33,7 +34,7 @@ class FaultInjector:
 
     @property
     def idle(self) -> list[str]:
-        """The names of blows that have not hit yet."""
+        """The names of faults that have not hit yet."""
         return [injection.name for injection in self.injections if not self.hits[injection.name]]
 
     async def play(self, over: Callable[[], bool], patience: Callable[[], bool]) -> None:
@@ -47,7 +48,7 @@ class FaultInjector:
                 await asyncio.sleep(self._dice.uniform(*self._pause))
                 await self._strike(injection)
 
-    async def _strike(self, injection: Injection) -> None:
+    async def _strike(self, injection: Injection[S]) -> None:
         try:
             hits = await injection.strike(self._scene)
         except Alarm:

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,6 +77,23 @@ def _clean_slate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for name in left:
             del os.environ[name]
         pytest.fail(f"the test left {left} in the environment; use monkeypatch.setenv", pytrace=False)
+
+
+_DATA = Path(__file__).resolve().parent.parent / ".gapless"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _data_before() -> bool:
+    """True where somebody has run the service in this tree before."""
+    return _DATA.exists()
+
+
+@pytest.fixture(autouse=True)
+def _no_data_here(_data_before: bool) -> Iterator[None]:
+    """No test starts the embedded Valkey in the tree, where it would outlive the test."""
+    yield
+    if not _data_before and _DATA.exists():
+        pytest.fail(f"{_DATA} was made by this test or by one beside it; set GAPLESS_DATA_DIR", pytrace=False)
 
 
 # --- nothing is swallowed

@@ -44,20 +44,22 @@ STARTS: dict[str, tuple[dict[str, str], list[Policy]]] = {
 }
 
 
-async def ask(policy: Policy, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[httpx.Response]:
-    """What the service answers to a few routes, a stream among them; none of them needs the store."""
+async def ask(
+    policy: Policy, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, *paths: str
+) -> list[httpx.Response]:
+    """What the service answers to these routes."""
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     transport = httpx.ASGITransport(serve_or_explain(policy))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
-        return [await http.get(path) for path in ("/healthz", "/channels/+/stream")]
+        return [await http.get(path) for path in paths]
 
 
 @pytest.mark.parametrize("why", REFUSED)
 async def test_on_a_platform_every_reply_names_the_setting(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, words, platforms = REFUSED[why]
     for policy in platforms:
-        reply, stream = await ask(policy, settings, monkeypatch)
+        reply, stream = await ask(policy, settings, monkeypatch, "/healthz", "/channels/+/stream")
         assert reply.status_code == 503
         assert reply.headers["content-type"] == "application/problem+json"
         assert reply.json()["title"] == "Service not configured"
@@ -80,7 +82,7 @@ async def test_what_is_not_installed_is_said_by_every_reply(
     """The first request of a stream got a 500, which stops an EventSource for ever."""
     monkeypatch.setitem(sys.modules, package, None)
     for policy in PLATFORMS:
-        reply, stream = await ask(policy, settings, monkeypatch)
+        reply, stream = await ask(policy, settings, monkeypatch, "/healthz", "/channels/+/stream")
         assert (reply.status_code, stream.status_code) == (503, 200)
         assert "pip install 'gapless[" in reply.json()["detail"] and "pip install 'gapless[" in stream.text
 
@@ -110,7 +112,8 @@ async def test_pages_of_other_origins_may_read_why_or_their_streams_would_stop_f
 async def test_what_is_safe_starts(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, platforms = STARTS[why]
     for policy in platforms:
-        assert (await ask(policy, settings, monkeypatch))[0].status_code == 200
+        [reply] = await ask(policy, settings, monkeypatch, "/healthz")
+        assert reply.status_code == 200
 
 
 def test_a_server_ends_with_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ bin := $(VENV)/bin
 pytest = "$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test faults harness check lint types contracts wheel soak mutants lambda bench lock clean
+.PHONY: help setup dev run test docs faults harness check lint types contracts wheel soak mutants lambda bench lock clean
 
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
@@ -25,7 +25,10 @@ run: setup ## Start the service on 127.0.0.1:8000. HOST=… and PORT=… move it
 	@exec "$(bin)/gapless" serve $(ARGS)
 
 test: dev ## Run the product's tests. ARGS="-k cursor" is handed to pytest.
-	$(pytest) --ignore=tests/testkit --ignore=tests/faults --ignore=tests/model --ignore=tests/scale $(ARGS)
+	$(pytest) $(foreach part,docs faults model scale testkit,--ignore=tests/$(part)) $(ARGS)
+
+docs: dev ## Run every block of README.md, CONTRIBUTING.md and docs/, as a reader would, in fresh clones.
+	$(pytest) tests/docs $(ARGS)
 
 faults: dev ## Run each fault of processes, stores and ways alone; random histories on every store; crowds of thousands.
 	$(pytest) tests/faults tests/model tests/scale $(ARGS)
@@ -33,7 +36,7 @@ faults: dev ## Run each fault of processes, stores and ways alone; random histor
 harness: dev ## Run the tests of the tests' own tools: checker, fault proxy, emulator, platforms.
 	$(pytest) tests/testkit $(ARGS)
 
-check: lint types contracts test faults harness wheel ## All that has to be right before a commit.
+check: lint types contracts test docs faults harness wheel ## All that has to be right before a commit.
 
 lint: dev
 	"$(bin)/ruff" check .

@@ -2,7 +2,10 @@
 
 The public API. What a name needs is imported when it is first used: `import gapless` alone costs nothing.
 
-    app.mount("/live", gapless.create_app(gapless.Settings()))
+    live = gapless.create_app(gapless.Settings())
+    app.mount("/live", live)
+    ...
+    await live.publish("general", {"text": "hi"})
 """
 
 from __future__ import annotations
@@ -14,16 +17,30 @@ if __name__ != "gapless":  # as `app.gapless` every class would be there twice, 
     raise ImportError(f"import this as `gapless`, and not as `{__name__}`: put its parent folder on sys.path")
 
 if TYPE_CHECKING:
+    from gapless.api.app import GaplessApp, Sent
     from gapless.api.factory import create_app
     from gapless.config.settings import Settings
-    from gapless.log.errors import GaplessError, StartupRefused, StoreUnavailable
+    from gapless.log.errors import GaplessError, Refused, StartupRefused, StoreUnavailable
     from gapless.runtime.version import __version__
 
-__all__ = ["GaplessError", "Settings", "StartupRefused", "StoreUnavailable", "__version__", "create_app"]
+__all__ = [
+    "GaplessApp",
+    "GaplessError",
+    "Refused",
+    "Sent",
+    "Settings",
+    "StartupRefused",
+    "StoreUnavailable",
+    "__version__",
+    "create_app",
+]
 
 _HOMES = {
     "create_app": "gapless.api.factory",
+    "GaplessApp": "gapless.api.app",
+    "Sent": "gapless.api.app",
     "GaplessError": "gapless.log.errors",
+    "Refused": "gapless.log.errors",
     "StartupRefused": "gapless.log.errors",
     "StoreUnavailable": "gapless.log.errors",
     "Settings": "gapless.config.settings",

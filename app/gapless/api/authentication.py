@@ -11,7 +11,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
 
-from gapless.api.dependencies import Service, ServiceDep
+from gapless.api.dependencies import ServiceDep
+from gapless.api.service import Service
 from gapless.auth.grant import EVERYBODY, Grant
 from gapless.auth.tickets import Tickets
 from gapless.config.origins import is_own

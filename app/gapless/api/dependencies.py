@@ -5,57 +5,20 @@ from __future__ import annotations
 import asyncio
 import codecs
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
 from gapless.api.schemas import CHANNEL, MOST_CHANNELS
-from gapless.auth.rates import CommandBudget, OpenRate
-from gapless.auth.tickets import Tickets
-from gapless.channels.feeds import Feeds
-from gapless.config.origins import Origins
-from gapless.config.settings import Settings
+from gapless.api.service import Service
 from gapless.delivery.session import Start
 from gapless.log.cursor import parse_cursor
 from gapless.log.errors import TimedOut, TooLarge, Unprocessable, UnsupportedMedia
-from gapless.log.store import Store
-from gapless.platforms.policy import Policy
-from gapless.platforms.shutdown import ShutdownWatch
-from gapless.services.readiness import Readiness
-
-if TYPE_CHECKING:
-    from gapless.auth.verifier import TokenVerifier  # a cold start without keys need not pay for an HTTP client
 
 BODY_SECONDS = 30.0
 """Seconds for a body to arrive: a client that sends slower holds a connection for nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """The parts that `factory.create_app` has joined. Time and chance are parts too.
-
-    `budget`: for reading. `unwritten`: for posts that write nothing.
-    `clock`: Unix seconds. `random`: 0…1. `token`: so many random base-36 digits.
-    """
-
-    settings: Settings
-    policy: Policy
-    store: Store
-    ready: Readiness
-    feeds: Feeds
-    verifier: TokenVerifier | None
-    tickets: Tickets | None
-    opened: OpenRate
-    budget: CommandBudget
-    unwritten: CommandBudget
-    origins: Origins
-    shutdown: ShutdownWatch
-    clock: Callable[[], float]
-    random: Callable[[], float]
-    token: Callable[[int], str]
 
 
 def service(request: Request) -> Service:

@@ -14,8 +14,11 @@ from pydantic_settings import SettingsError
 from gapless.config.misspelt import blank, misspelt, misspelt_store, surrounded
 from gapless.config.settings import Settings
 from gapless.log.errors import StartupRefused
+from gapless.platforms.policy import SERVER, Policy
 from gapless.stores.redis.url import read_url
+from gapless.stores.upstash.start import LARGEST_BODY, check
 
+NO_STORE = "No message store is configured. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL."
 _log = logging.getLogger("gapless.startup")
 
 _KEEP_OUT = {f"GAPLESS_{field.upper()}": field for field in ("jwt_secret", "jwks_url", "jwt_audience", "jwt_issuer")}
@@ -63,6 +66,32 @@ def must_work(settings: Settings) -> None:
         raise StartupRefused("REDIS_URL needs the package redis: pip install 'gapless[redis]'.")
     if settings.jwks_url is not None and find_spec("cryptography") is None:
         raise StartupRefused("GAPLESS_JWKS_URL needs the package cryptography: pip install 'gapless[jwks]'.")
+
+
+def refuse_unsafe(settings: Settings, policy: Policy) -> None:
+    """Raises StartupRefused on a platform without keys or store: there everybody reaches it, and no disk stays."""
+    if policy is SERVER:
+        return
+    if settings.upstash_url is None and settings.redis_url is None:
+        raise StartupRefused(NO_STORE)
+    if not settings.public and not settings.keyed:
+        raise StartupRefused(
+            "This service has no keys and everybody can reach it. Set GAPLESS_PUBLIC=true if that is what you want."
+        )
+    if policy.largest is not None and settings.max_body > policy.largest:
+        raise StartupRefused(
+            f"GAPLESS_MAX_BODY can be at most {policy.largest} here, where replies are handed over whole."
+        )
+
+
+def refuse_upstash(settings: Settings) -> None:
+    """Raises StartupRefused for settings that can never work with Upstash."""
+    if settings.upstash_url is None:
+        return
+    token = settings.upstash_token.get_secret_value() if settings.upstash_token else ""
+    check(settings.upstash_url.strip(), token.strip())
+    if settings.max_body > LARGEST_BODY:
+        raise StartupRefused(f"GAPLESS_MAX_BODY can be at most {LARGEST_BODY} with Upstash, whose replies hold 10 MB.")
 
 
 def warn(environ: Mapping[str, str]) -> None:

@@ -1,44 +1,89 @@
-"""Pages of older messages, read straight from the log. A page waits for nothing."""
+"""History: the newest messages of a channel, those before one, and those after a position, which may be waited for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Sequence
 
-from gapless.channels.frames import Frame, last_that_fit
-from gapless.channels.tail import reset
-from gapless.log.cursor import Position, no_log
-from gapless.log.entries import Entry, Gap
-from gapless.log.store import Room, Store
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Messages, oldest first; `cursor` is the position after the newest, None where the page looks back."""
-
-    frames: Sequence[Frame]
-    cursor: Position | None
-    gap: Gap | None = None
+from gapless.auth.rates import TRAFFIC_UNIT
+from gapless.channels.feed import Feed
+from gapless.channels.feeds import Feeds, Visitor
+from gapless.channels.frames import Frame, first_that_fit, last_that_fit
+from gapless.log.cursor import Position
+from gapless.log.entries import Gap
+from gapless.log.store import NEWEST, SLICE, Room, Store
+from gapless.services import pages
+from gapless.services.pages import Page
+from gapless.services.waiting import news
 
 
-async def newest(store: Store, channel: str, room: Room, now: float) -> Page:
-    """The newest messages of a channel. One read."""
-    entries = await store.tail(channel, room.messages, room.size)
-    return Page(_encode(channel, entries, room), entries[-1].position if entries else no_log(now))
+class History:
+    """Reads any channel in pages of at most `size` bytes, but at least one message. `clock` tells Unix seconds.
+
+    Who reads pays for the commands and bytes; None: the process's own code. Every method raises StoreUnavailable.
+    """
+
+    def __init__(self, store: Store, feeds: Feeds, clock: Callable[[], float], size: int) -> None:
+        self._store = store
+        self._feeds = feeds
+        self._clock = clock
+        self._size = size
+
+    async def newest(self, channel: str, limit: int, visitor: Visitor | None = None) -> Page:
+        """The newest `limit` messages: from a feed that is open for nothing, else from the log."""
+        room = Room(limit, self._size)
+        page = self._held(channel, room)
+        if page is None:
+            _charge(visitor, NEWEST)
+            page = await pages.newest(self._store, channel, room, self._clock())
+        return _charged(visitor, page)
+
+    async def before(self, channel: str, position: Position, limit: int, visitor: Visitor | None = None) -> Page:
+        """At most `limit` messages just before the one at `position`; a gap where that one's history is gone."""
+        _charge(visitor, SLICE)
+        page = await pages.before(self._store, channel, position, Room(limit, self._size), self._clock())
+        return _charged(visitor, page)
+
+    async def after(
+        self, channel: str, position: Position | None, limit: int, patience: float = 0, visitor: Visitor | None = None
+    ) -> Page:
+        """At most `limit` messages after `position`, as a stream would send them; None: a cursor that says nothing.
+
+        Where there is nothing yet it is waited for, for `patience` seconds. Raises Busy where too many read.
+        """
+        room, until = Room(limit, self._size), asyncio.get_running_loop().time() + patience
+        async with self._feeds.open([channel], visitor) as [feed]:
+            if position is None:
+                return await _after_gap(feed, await feed.unknown(), room)
+            result = await feed.after(position, room)
+            if not result.frames and result.gap is None:
+                await news(feed, position, until)
+                result = await feed.after(position, room)
+            if result.gap is not None:
+                return await _after_gap(feed, result.gap, room)
+            return _page(result.frames, room, position)
+
+    def _held(self, channel: str, room: Room) -> Page | None:
+        feed = self._feeds.warm(channel)
+        held = None if feed is None else feed.newest(room.messages)
+        return None if feed is None or held is None else Page(last_that_fit(held, room), feed.head)
 
 
-async def before(store: Store, channel: str, position: Position, room: Room, now: float) -> Page:
-    """The messages just before the one at `position`; a gap where that message's history is gone. One read."""
-    first, last = max(1, position.seq - room.messages), position.seq - 1
-    cut = await store.slice(channel, first, last, most=room.size, back=True, beside=position)
-    if cut.oldest is None or position.epoch != cut.oldest.position.epoch:
-        return Page([], None, reset(cut, no_log(now)))
-    if position.seq < cut.oldest.position.seq or position == cut.oldest.position:
-        return Page([], None)
-    if not cut.entries:
-        return Page([], None, reset(cut, no_log(now)))
-    return Page(_encode(channel, cut.entries, room), None)
+async def _after_gap(feed: Feed, gap: Gap, room: Room) -> Page:
+    result = await feed.after(gap.resume, room)
+    return _page(result.frames, room, gap.resume, gap)
 
 
-def _encode(channel: str, entries: Sequence[Entry], room: Room) -> Sequence[Frame]:
-    return last_that_fit([Frame(channel, entry) for entry in entries], room)
+def _page(found: Sequence[Frame], room: Room, position: Position, gap: Gap | None = None) -> Page:
+    chosen = first_that_fit(found, room)
+    return Page(chosen, chosen[-1].position if chosen else position, gap)
+
+
+def _charged(visitor: Visitor | None, page: Page) -> Page:
+    _charge(visitor, sum(frame.size for frame in page.frames) // TRAFFIC_UNIT)
+    return page
+
+
+def _charge(visitor: Visitor | None, commands: float) -> None:
+    if visitor is not None:
+        visitor.pay(commands)

@@ -6,9 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from gapless.api.dependencies import Service, ServiceDep
+from gapless.api.dependencies import ServiceDep
 from gapless.api.loopback import why_not_local
 from gapless.api.problems import RETRY_AFTER, describe, problem
+from gapless.api.service import Service
 from gapless.log.errors import Refused, StoreMisconfigured, StoreUnavailable
 
 router = APIRouter(tags=["health"])

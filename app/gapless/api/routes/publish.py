@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
 from starlette.responses import JSONResponse
 
-from gapless.api.admission import admit_post
 from gapless.api.authentication import AddressDep, WriterDep
-from gapless.api.dependencies import BodyDep, ChannelPath, Service, ServiceDep
+from gapless.api.dependencies import BodyDep, ChannelPath, ServiceDep
 from gapless.api.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
 from gapless.api.problems import BODY_PROBLEMS, STORE_PROBLEMS, TOKEN_PROBLEMS, describe
 from gapless.api.schemas import Message, drafts_of, read_messages
-from gapless.auth.grant import Grant
-from gapless.auth.rates import TRAFFIC_UNIT, subject_of
 from gapless.channels.frames import timestamp
-from gapless.log.cursor import new_epoch
-from gapless.log.entries import Draft
-from gapless.log.errors import Conflict, TooMany, Unprocessable
-from gapless.log.publication import Accepted, KeyConflict, Limited, Outcome, Publication, Rate, Repeated
+from gapless.log.cursor import Position
+from gapless.services.publishing import Published
 
 router = APIRouter(tags=["messages"])
 
@@ -97,18 +91,16 @@ async def publish(
 ) -> JSONResponse:
     """Append messages to a channel. When 201 is returned they are in the log, numbered and told to every reader."""
     grant.must_publish(channel)
-    pay = admit_post(service, grant, address)
+    sender = service.admission.sender(grant.user, address)
     key = read_key(idempotency_key)
     messages, batch = _messages(raw, service.settings.cap, grant.user, key)
     drafts = drafts_of(messages, service.settings.max_body)
-    rate = _rate(service, grant, address, drafts)
-    publication = _publication(service, channel, drafts, batch_key(messages, key) if batch else None, rate)
-    outcome = await service.store.publish(publication)
-    if isinstance(outcome, Accepted):
-        service.feeds.offer(channel, outcome.entries)
-    else:
-        pay(1 + sum(len(draft.body) for draft in drafts) // TRAFFIC_UNIT)
-    return _answer(outcome, publication, messages, batch)
+    whole = batch_key(messages, key) if batch else None
+    published = await service.publishing.publish(channel, drafts, key=whole, sender=sender)
+    told = [
+        _told(channel, message, position, published) for message, position in zip(messages, published.ids, strict=True)
+    ]
+    return JSONResponse(told if batch else told[0], 200 if published.duplicate else 201)
 
 
 def _messages(raw: bytes, cap: int, user: str | None, key: HeaderKey | None) -> tuple[list[Message], bool]:
@@ -119,76 +111,13 @@ def _messages(raw: bytes, cap: int, user: str | None, key: HeaderKey | None) -> 
     return (messages, True) if batch else ([keyed(messages[0], key)], False)
 
 
-def _rate(service: Service, grant: Grant, address: str | None, drafts: Sequence[Draft]) -> Rate | None:
-    """The limit that these messages count towards: the token's subject's, else the address's.
-
-    Raises Unprocessable for what would never pass, however long one waits.
-    """
-    settings, count, size = service.settings, len(drafts), sum(len(draft.body) for draft in drafts)
-    if not settings.rate:
-        return None
-    if count > settings.burst:
-        most = f"at most {settings.burst} messages here (GAPLESS_BURST)"
-        raise Unprocessable(f"A batch holds {most}; this one holds {count}.")
-    if settings.rate_bytes and size > settings.burst_bytes:
-        most = f"at most {settings.burst_bytes} bytes are taken at once here (GAPLESS_BURST_BYTES)"
-        raise Unprocessable(f"This would be stored in {size} bytes; {most}.")
-    byte_interval = 1000 / settings.rate_bytes if settings.rate_bytes else 0
-    subject = subject_of(grant.user, address)
-    return Rate(subject, 1000 / settings.rate, settings.burst, byte_interval, settings.burst_bytes)
-
-
-def _publication(
-    service: Service, channel: str, drafts: tuple[Draft, ...], key: str | None, rate: Rate | None
-) -> Publication:
-    """The messages with what only the service can give: time and chance."""
-    now = service.clock()
-    return Publication(
-        channel,
-        drafts,
-        tuple(service.token(4) for _ in drafts),
-        new_epoch(now, service.token(2)),
-        int(now * 1000),
-        key,
-        rate,
-    )
-
-
-def _answer(outcome: Outcome, sent: Publication, messages: list[Message], batch: bool) -> JSONResponse:
-    """201 for what is new, 200 for what was known; raises Conflict and TooMany."""
-    match outcome:
-        case Accepted(entries):
-            ids, time, duplicate = tuple(entry.position for entry in entries), sent.now, False
-        case Repeated(ids, time):
-            # Its own ids: it is this very request, whose first reply we have not had.
-            duplicate = not sent.owns(ids)
-        case KeyConflict(known, same):
-            raise Conflict(_conflict(known, same))
-        case Limited(wait):
-            raise TooMany(
-                "Too many messages on this channel, or too many bytes; wait and send again.",
-                wait / 1000,
-                retryAfterMs=wait,
-            )
-    told = [
-        _told(sent.channel, message, str(position), time) | ({"duplicate": True} if duplicate else {})
-        for message, position in zip(messages, ids, strict=True)
-    ]
-    return JSONResponse(told if batch else told[0], 200 if duplicate else 201)
-
-
-def _told(channel: str, message: Message, position: str, time: int) -> dict[str, Any]:
+def _told(channel: str, message: Message, position: Position, published: Published) -> dict[str, Any]:
     return {
-        "id": position,
+        "id": str(position),
         "channel": channel,
         "event": message.event,
         "user": message.user,
         "localId": message.localId,
-        "timestamp": timestamp(time),
+        "timestamp": timestamp(published.time),
+        **({"duplicate": True} if published.duplicate else {}),
     }
-
-
-def _conflict(known: int, same: int) -> str:
-    if known == same:
-        return "Part of this batch was published before; repeat the same batch, or send only what is new."
-    return "This localId was used for other content in the last ten minutes; give a new message a new localId."

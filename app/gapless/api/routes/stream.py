@@ -13,11 +13,11 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from gapless.api.admission import admit
 from gapless.api.authentication import AddressDep, ReaderDep
-from gapless.api.dependencies import ChannelPath, ChannelsDep, Service, ServiceDep, start
+from gapless.api.dependencies import ChannelPath, ChannelsDep, ServiceDep, start
 from gapless.api.dependencies import service as service_of
 from gapless.api.problems import READING_PROBLEMS, describe
+from gapless.api.service import Service
 from gapless.auth.grant import Grant
 from gapless.delivery.buffered import BufferedResponse
 from gapless.delivery.end import End
@@ -132,8 +132,9 @@ async def _open(request: Request, service: Service, asked: Asked) -> Response:
     """A stream that lives as long as platform and token let it; where bodies are handed over whole, one turn."""
     asked.grant.must_subscribe(asked.channels)
     limits = _limits(request, service, asked.grant)
-    visitor = None if request.method == "HEAD" else admit(service, asked.grant, asked.address, opens=True)
-    if service.policy.mode is Mode.STREAMING or request.method == "HEAD":
+    head = request.method == "HEAD"
+    visitor = None if head else service.admission.visitor(asked.grant.user, asked.address, opens=True)
+    if service.policy.mode is Mode.STREAMING or head:
         from gapless.api.event_stream import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
         shutdown = service.shutdown

@@ -1,0 +1,45 @@
+"""The parts of one running service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gapless.auth.tickets import Tickets
+from gapless.channels.feeds import Feeds
+from gapless.config.origins import Origins
+from gapless.config.settings import Settings
+from gapless.log.store import Store
+from gapless.platforms.policy import Policy
+from gapless.platforms.shutdown import ShutdownWatch
+from gapless.services.admission import Admission
+from gapless.services.history import History
+from gapless.services.publishing import Publishing
+from gapless.services.readiness import Readiness
+
+if TYPE_CHECKING:
+    from gapless.auth.verifier import TokenVerifier  # a cold start without keys need not pay for an HTTP client
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What routes ask, joined by `wiring.Wiring`. Time and chance are parts too.
+
+    `clock`: Unix seconds. `random`: 0…1.
+    """
+
+    settings: Settings
+    policy: Policy
+    store: Store
+    feeds: Feeds
+    ready: Readiness
+    admission: Admission
+    publishing: Publishing
+    history: History
+    verifier: TokenVerifier | None
+    tickets: Tickets | None
+    origins: Origins
+    shutdown: ShutdownWatch
+    clock: Callable[[], float]
+    random: Callable[[], float]

@@ -29,7 +29,7 @@ _log = logging.getLogger("gapless.watchdog")
 
 
 class Watchdog:
-    """A thread that asks the running loop, again and again, whether it turns. Made on the loop; ends with it."""
+    """A thread that checks, again and again, that the running loop turns. Made on the loop; ends with it."""
 
     def __init__(self, still: float = STILL) -> None:
         self._loop = asyncio.get_running_loop()

@@ -21,7 +21,7 @@ class Answer(NamedTuple):
 
 
 class Readiness:
-    """One check at a time. `close` ends it."""
+    """Runs one check at a time, for all who ask. `close` ends it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -30,7 +30,7 @@ class Readiness:
         self._checking: asyncio.Task[Answer] | None = None
 
     async def ask(self) -> Answer:
-        """The last answer while it holds, else that of the check which is under way or begins now."""
+        """The last answer while it is fresh, else the answer of the check that runs now."""
         loop = asyncio.get_running_loop()
         if self._answer is not None and loop.time() < self._until:
             return self._answer

@@ -42,7 +42,7 @@ class Elsewhere(Later):
 
 
 class Unauthenticated(Elsewhere, StoreMisconfigured):
-    """It wants a password that the connection has not given."""
+    """The server wants a password that the connection has not given."""
 
 
 def read_refusal(text: str, *, who: str = "Redis") -> StoreUnavailable:
@@ -66,7 +66,7 @@ def read_refusal(text: str, *, who: str = "Redis") -> StoreUnavailable:
 
 
 def leads_elsewhere(text: str) -> bool:
-    """Where the connection itself is what is wrong: a new one may lead to a server that can."""
+    """Whether the connection itself is wrong: a new one may lead to a server that can serve."""
     return text.startswith(("READONLY", "MASTERDOWN", "LOADING")) or _wants_a_password(text)
 
 

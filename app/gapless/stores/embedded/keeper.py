@@ -26,7 +26,7 @@ class Keeper(threading.Thread):
         self._said = ""
 
     def run(self) -> None:
-        """Look, and look again."""
+        """Look at the server again and again."""
         pause = LOOK
         while not self._over.wait(pause):
             pause = LOOK if self._use.alive() or self._revived() else PAUSE

@@ -33,7 +33,7 @@ class Reaper:
         )
 
     def dismiss(self) -> None:
-        """There is nothing left for it to do. Idempotent."""
+        """End the process: nothing is left to do. Idempotent."""
         self._process.kill()
         self._process.communicate()
 

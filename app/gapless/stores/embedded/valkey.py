@@ -55,7 +55,7 @@ class EmbeddedValkey:
     joined: bool
 
     def __init__(self, folder: Path) -> None:
-        """Nothing happens here; `start` is the way in."""
+        """Starts nothing; call `start`."""
         self.folder = folder
         self._users: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -124,7 +124,7 @@ class EmbeddedValkey:
 
     @contextlib.contextmanager
     def _sentences(self) -> Iterator[None]:
-        """What the system refuses, said so that one knows what to do."""
+        """Turns an OSError into an EmbeddedUnavailable that says what to do."""
         try:
             yield
         except OSError as error:

@@ -78,7 +78,7 @@ class Pool:
                 return given
 
     async def give(self, connection: Any) -> None:
-        """Back, for others; one that is broken or led to the wrong server is closed."""
+        """Give a connection back for others. One that is broken or led to the wrong server is closed."""
         self._used.discard(connection)
         good = connection.is_connected and connection not in self._old and not self._closed
         self._old.discard(connection)

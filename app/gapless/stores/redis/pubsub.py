@@ -94,7 +94,7 @@ class _Session:
                 await send(self._connection, *command)
 
     async def leave(self, key: bytes) -> None:
-        """Hear no more of a topic."""
+        """Unsubscribe from a topic."""
         if self._connection is not None:
             self._leaving[key] += 1
             await self.send("UNSUBSCRIBE", key)
@@ -107,7 +107,7 @@ class _Session:
             limit.reschedule(asyncio.get_running_loop().time())
 
     async def end(self) -> None:
-        """Hear nothing more, and close the connection."""
+        """End the subscriptions, and close the connection."""
         self._over = True
         await end(self._task)
 

@@ -22,7 +22,7 @@ _NOT_BEGUN = re.compile(
 _ELSEWHERE = re.compile("READONLY|MASTERDOWN|LOADING|CLUSTERDOWN|MOVED|ASK")
 _LATER = re.compile("BUSY|TRYAGAIN")
 _FORBIDDEN = re.compile("NOPERM|ERR ACL failure in script|ERR The user executing the script can't run this command")
-_AFTER_A_WRITE = re.compile("'(ltrim|pexpire)'", re.IGNORECASE)
+_AFTER_A_WRITE = re.compile("'(ltrim|pexpire|set)'", re.IGNORECASE)
 
 
 class PermanentError(StoreMisconfigured):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from gapless.api.schemas import Message
 from gapless.log.publication import Limited, Outcome, Rate, Repeated
 from gapless.log.store import Store
 from tests.stores.contract.backend import Backend
@@ -112,6 +113,21 @@ async def test_the_rate_costs_two_and_a_refusal_three_at_most(servers: Backend, 
     assert isinstance(await post("first"), Repeated)
     assert (await cost(servers, post("first"))).total() <= 5
     assert entries(first)
+
+
+async def test_a_refusal_costs_no_more_because_many_keys_are_known(servers: Backend, store: Store) -> None:
+    """Over his rate, somebody could else have a hundred keys looked up by each post, for nothing."""
+    ids = [message(1, f"id{number}") for number in range(100)]
+
+    def post(*messages: Message) -> Awaitable[Outcome]:
+        return store.publish(publication("c", *messages, rate=RATE))
+
+    await post(*ids)
+    await post(*range(100))
+    assert isinstance(await post(1), Limited)
+    assert (await cost(servers, post(*ids))).total() <= 5, "a repeat, which is never refused"
+    assert (await cost(servers, post(*ids[1:], message(1, "new")))).total() == 3
+    assert (await cost(servers, post(message(2, "id1"), *ids[2:]))).total() <= 5, "other content"
 
 
 async def test_a_read_costs_one_and_a_slice_four(servers: Backend, store: Store) -> None:

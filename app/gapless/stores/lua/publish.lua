@@ -19,13 +19,15 @@
 local log, rate_key = KEYS[1], KEYS[2]
 local now, new_epoch, keep, slack, retention = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local topic, notice_limit, interval, burst = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local byte_interval, byte_burst, cap_bytes, n = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
+local byte_interval, byte_burst = tonumber(ARGV[10]), tonumber(ARGV[11])
+local cap_bytes, n = tonumber(ARGV[12]), tonumber(ARGV[13])
 local function mark(i) return ARGV[13 + i] end
 local function body(i) return ARGV[13 + n + i] end
 local keys = #KEYS - 2
 local function key_field(k, field) return ARGV[13 + 2 * n + 4 * (k - 1) + field] end
 
--- When a bucket is empty again that was to be so at `due` and takes `count` more, and how long these would have to wait.
+-- When a bucket is empty again that was to be so at `due` and takes `count` more, and how long these would have to
+-- wait.
 local function fill(due, count, each, most)
     local at = tonumber(now)
     -- One instance's clock may be ahead of another's: nobody waits for longer than a full burst.
@@ -33,9 +35,10 @@ local function fill(due, count, each, most)
     return due, due - each * most - at
 end
 
--- The rate first: a refused post costs two commands here, or three with a key, which is asked so that a repeat is never refused.
--- Messages and their bytes have a bucket each, in one key: `messages bytes`, when each is empty again.
+-- The rate first: a refused post costs two commands, or three with keys, which are asked so that a repeat is never
+-- refused. Messages and their bytes have a bucket each, in one key: `messages bytes`, when each is empty again.
 local arrival, bytes_arrival, refused
+local found -- what each idempotency key remembers, once they were asked
 if interval > 0 then
     local size = 0
     for i = 1, n do size = size + #body(i) end
@@ -46,11 +49,11 @@ if interval > 0 then
     wait = math.max(wait, bytes_wait)
     if wait > 0 then
         refused = {'limited', tostring(math.ceil(wait))}
-        local known = keys > 0
+        if keys == 0 then return refused end
+        found = redis.call('MGET', unpack(KEYS, 3))
         for k = 1, keys do
-            known = known and redis.call('GET', KEYS[2 + k])
+            if not found[k] then return refused end
         end
-        if not known then return refused end
     end
 end
 
@@ -92,17 +95,17 @@ local function meet(k, value)
     if string.match(value, '^%w+') == key_field(k, 1) then same = same + 1 end
     values[#values + 1] = value
 end
-if keys == 1 then
+if keys == 1 and not found then
     local value = redis.pcall('SET', KEYS[3], remembered(1), 'PX', key_field(1, 4), 'NX', 'GET')
     if type(value) == 'table' and value.err then -- a store without SET NX GET
         value = redis.call('GET', KEYS[3])
         if not value then redis.call('SET', KEYS[3], remembered(1), 'PX', key_field(1, 4)) end
     end
-    meet(1, value)
-elseif keys > 1 then
-    local found = redis.call('MGET', unpack(KEYS, 3))
-    for k = 1, keys do meet(k, found[k]) end
+    found = {value}
+elseif keys > 1 and not found then
+    found = redis.call('MGET', unpack(KEYS, 3))
 end
+for k = 1, keys do meet(k, found[k]) end
 if known > 0 then
     if known == keys and same == keys then return values end
     return {'conflict', known, same}

@@ -26,6 +26,7 @@ BREACHES = {
     "config": ("config/origins.py", "gapless.config.settings"),
     "log": ("log/cursor.py", "gapless.log.store"),
     "pure": ("log/cursor.py", "time"),
+    "services": ("services/pages.py", "gapless.services.history"),
     "inside": ("stores/topic.py", "starlette"),
     "made": ("channels/feed.py", "redis"),
 }

@@ -35,10 +35,9 @@ async def test_it_can_be_written_to_and_heard(served: RunningApp, valkey: Valkey
 async def test_a_hundred_who_ask_cost_what_one_does(
     served: RunningApp, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(readiness, "KEPT", 0.0)
     await served.client.get("/readyz")
     monkeypatch.setattr(readiness, "KEPT", 3600.0)
-    service = served.app.state.wiring.service
-    service.ready._until = 0.0
     with valkey.count_commands() as counted:
         replies = await asyncio.gather(*(served.client.get("/readyz") for _ in range(100)))
         replies += [await served.client.get("/readyz") for _ in range(20)]
@@ -46,10 +45,10 @@ async def test_a_hundred_who_ask_cost_what_one_does(
     assert counted == {"set": 1}
 
 
-async def test_one_who_leaves_takes_no_answer_with_him(valkey: Valkey) -> None:
+async def test_one_who_leaves_takes_no_answer_with_him(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "KEPT", 0.0)
     async with running_app(valkey.url) as found:
         ready = found.app.state.wiring.service.ready
-        ready._until = 0.0
         first, second = asyncio.create_task(ready.ask()), asyncio.create_task(ready.ask())
         await asyncio.sleep(0)
         first.cancel()

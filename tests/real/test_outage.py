@@ -128,6 +128,7 @@ async def seconds(duration: float) -> None:
 async def assert_away(service: Service, client: httpx.AsyncClient) -> None:
     """Everything says so in its own way, and soon."""
     assert (await client.get(f"{service.url}/healthz")).status_code == 200
+    await auntil(lambda: said_ready(service, client, 503), "what was said a second ago to hold no more")
     stream = assert_stream_sends_away(service, client)
     paths = ("/readyz", f"/channels/{UNREAD}/messages", f"/channels/{UNREAD}/messages?after=t9x2k0ab-1-abcd&wait=1")
     _, *replies = await asyncio.gather(stream, *(client.get(f"{service.url}{path}", timeout=15) for path in paths))
@@ -145,11 +146,11 @@ async def assert_stream_sends_away(service: Service, client: httpx.AsyncClient) 
     assert visited.whole
 
 
+async def said_ready(service: Service, client: httpx.AsyncClient, status: int) -> bool:
+    return (await client.get(f"{service.url}/readyz", timeout=15)).status_code == status
+
+
 async def assert_back(service: Service, client: httpx.AsyncClient) -> None:
-
-    async def ready() -> bool:
-        return (await client.get(f"{service.url}/readyz")).status_code == 200
-
-    await auntil(ready, "it is said to be ready")
+    await auntil(lambda: said_ready(service, client, 200), "it is said to be ready")
     async with visit(f"{service.url}/channels/{UNREAD}/stream", client=client) as visited:
         await visited.next("hello")

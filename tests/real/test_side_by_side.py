@@ -14,6 +14,8 @@ import httpx
 import pytest
 from httpx_sse import aconnect_sse
 
+from gapless.stores.embedded.reaper import end_unused
+from gapless.stores.embedded.valkey import EmbeddedValkey
 from tests.real.cutter import BACKLOG, Cutter
 from tests.real.load_publisher import Publisher
 from tests.real.upstash.place import upstash
@@ -50,7 +52,12 @@ def rest(folder: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def embedded(folder: Path) -> Iterator[dict[str, str]]:
-    yield {"GAPLESS_DATA_DIR": str(folder / "data")}
+    data = folder / "data"
+    try:
+        yield {"GAPLESS_DATA_DIR": str(data)}
+    finally:
+        end_unused(str(data))  # the service is killed, and does not end its Valkey then
+        assert not EmbeddedValkey(data).alive(), "the embedded Valkey outlives its test"
 
 
 class HttpxSse(Sight):

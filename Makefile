@@ -8,11 +8,9 @@ export PYTHONDONTWRITEBYTECODE =
 
 bin := $(VENV)/bin
 pytest = "$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal
-# Without the pages, the faults and crowds, and the tests' own tools.
-product := $(foreach part,docs faults model scale testkit,--ignore=tests/$(part))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test real docs faults harness check lint types contracts wheel soak mutants lambda bench lock clean
+.PHONY: help setup dev run test docs faults harness check lint types contracts wheel soak mutants lambda bench lock clean
 
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
@@ -26,11 +24,8 @@ dev: ## Install what tests and checks need, too.
 run: setup ## Start the service on 127.0.0.1:8000. HOST=… and PORT=… move it; ARGS="--workers 2" is handed on.
 	@exec "$(bin)/gapless" serve $(ARGS)
 
-test: dev ## Run the product's quick tests. ARGS="-k cursor" is handed to pytest.
-	$(pytest) $(product) -m "not real" $(ARGS)
-
-real: dev ## Run those with real servers, browsers, platform runtimes and cut networks: minutes.
-	$(pytest) $(product) -m real $(ARGS)
+test: dev ## Run the product's tests. ARGS="-k cursor" is handed to pytest.
+	$(pytest) $(foreach part,docs faults model scale testkit,--ignore=tests/$(part)) $(ARGS)
 
 docs: dev ## Run every block of README.md, CONTRIBUTING.md and docs/, as a reader would, in fresh clones.
 	$(pytest) tests/docs $(ARGS)
@@ -41,7 +36,7 @@ faults: dev ## Run each fault of processes, stores and ways alone; random histor
 harness: dev ## Run the tests of the tests' own tools: checker, fault proxy, emulator, platforms.
 	$(pytest) tests/testkit $(ARGS)
 
-check: lint types contracts test real docs faults harness wheel ## All that has to be right before a commit.
+check: lint types contracts test docs faults harness wheel ## All that has to be right before a commit.
 
 lint: dev
 	"$(bin)/ruff" check .

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from redis import exceptions
 
 from gapless.log.errors import StoreUnavailable
 from gapless.stores.redis import pool as redis_pool
@@ -47,6 +48,39 @@ async def test_a_refused_connection_shadows_none_that_works(tmp_path: Path) -> N
             for number in range(20):
                 assert await line.call(("SET", "a", number)) == b"OK"
             assert len(line._pool._resting) <= 4
+
+
+class _OnceOpen:
+    """Connections of a server, or of a proxy before it, that takes one and refuses every other at the connect."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        type(self).made += 1
+        self._first = self.made == 1
+        self.is_connected = False
+
+    async def connect(self) -> None:
+        if not self._first:
+            raise exceptions.ConnectionError("Connection refused.")
+        self.is_connected = True
+
+    async def disconnect(self, *, nowait: bool = False) -> None:
+        self.is_connected = False
+
+
+async def test_who_is_refused_at_the_connect_waits_for_one_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full server refuses in its first reply; one whose connections are counted elsewhere, at the connect."""
+    monkeypatch.setattr(_OnceOpen, "made", 0)
+    pool = redis_pool.Pool(_OnceOpen, 8, patience=5.0)
+    try:
+        first = await pool.take()
+        second = asyncio.create_task(pool.take())
+        await auntil(lambda: _OnceOpen.made == 2 and pool._waiting, "it was refused, and waits")
+        await pool.give(first)
+        assert await second is first
+    finally:
+        await pool.close()
 
 
 async def test_without_any_it_is_said_at_once_and_nothing_was_sent(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ async def test_whoever_comes_after_this_process_own_first_message_begins_there(s
 
 
 async def test_a_read_that_never_comes_back_ends_the_feed(store: ModelStore) -> None:
-    """Whatever is the matter below: silence over a deaf feed is the worst failure there is."""
+    """Whatever fails below: a stream that stays open over a feed that hears nothing is the worst failure there is."""
     feed = await open_feed(store)
     ear = Ear(feed)
     store.stuck = True

@@ -14,7 +14,7 @@ from tests.testkit.model_store import ModelStore
 pytestmark = pytest.mark.virtual_time
 
 
-async def test_a_deaf_feed_fails(store: ModelStore) -> None:
+async def test_a_silent_feed_fails(store: ModelStore) -> None:
     feed = await open_feed(store)
     ear = Ear(feed)
     store.each_ear("c", lambda listener: listener.lost())
@@ -26,7 +26,7 @@ async def test_a_deaf_feed_fails(store: ModelStore) -> None:
     await feed.close()
 
 
-async def test_a_deaf_feed_fails_in_time_whatever_it_reads_meanwhile(store: ModelStore) -> None:
+async def test_a_silent_feed_fails_in_time_whatever_it_reads_meanwhile(store: ModelStore) -> None:
     feed = await open_feed(store)
     await advance(SETTINGS.recheck - 1)
     store.each_ear("c", lambda listener: listener.lost())

@@ -30,7 +30,7 @@ def test_without_keys_only_this_machine_may_come_in() -> None:
         (LOOPBACK, Settings(), "this machine only, without keys"),
         (LOOPBACK, Settings(public=True), "everybody who can reach it, without keys (GAPLESS_PUBLIC=true)"),
         (WORLD, Settings(public=True), "everybody who can reach it, without keys (GAPLESS_PUBLIC=true)"),
-        (WORLD, KEYED, "whoever has a token"),
+        (WORLD, KEYED, "clients that have a token"),
     ],
 )
 def test_it_says_where_it_is_and_for_whom(

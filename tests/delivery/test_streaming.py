@@ -254,7 +254,7 @@ async def test_an_unreachable_store_says_only_goodbye(store: ModelStore) -> None
         assert block == {"retry": "6250", "event": "end", "data": '{"reason":"unavailable"}'}
 
 
-async def test_a_deaf_feed_ends_its_streams(store: ModelStore) -> None:
+async def test_a_silent_feed_ends_its_streams(store: ModelStore) -> None:
     async with reading(store) as session:
         store.each_ear("c", lambda listener: listener.lost())
         await advance(3.1)

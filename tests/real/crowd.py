@@ -57,8 +57,8 @@ class Crowd:
                         self.changed.clear()
                         await self.changed.wait()
         except TimeoutError:
-            deaf = sum(ear.heard.count(what) < times for ear in self._ears)
-            raise Alarm(f"{deaf} of {len(self._ears)} did not hear {what!r} {times} times in {alarm:g} s") from None
+            silent = sum(ear.heard.count(what) < times for ear in self._ears)
+            raise Alarm(f"{silent} of {len(self._ears)} did not hear {what!r} {times} times in {alarm:g} s") from None
 
     async def leave(self) -> None:
         """All cut their connections."""

@@ -86,15 +86,15 @@ class RawLog:
             ],
         )
 
-    def rewrite(self, take: int | None, put: Sequence[Raw] = (), *, told: bool = False, deaf: bool = False) -> int:
+    def rewrite(self, take: int | None, put: Sequence[Raw] = (), *, told: bool = False, silent: bool = False) -> int:
         """Take the newest `take` entries away (None: all) and append `put`, in one step.
 
-        `told`: with the notice that a publish would have sent. `deaf`: likewise, but every subscription is cut in the
+        `told`: with the notice that a publish would have sent. `silent`: likewise, but every subscription is cut in the
         same step, so that nobody hears it. Returns how many heard; -1 where there was no notice.
         """
-        args = ["all" if take is None else str(take), self._topic if told or deaf else "", *map(str, put)]
+        args = ["all" if take is None else str(take), self._topic if told or silent else "", *map(str, put)]
         with Redis.from_url(self._valkey.url) as redis, redis.pipeline(transaction=True) as step:
-            if deaf:
+            if silent:
                 step.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
             step.eval(_REWRITE, 1, self.key, *args)
             heard: int = step.execute()[-1]

@@ -49,7 +49,7 @@ class Rewriting:
     take: int | None
     put: Callable[[list[Raw]], list[Raw]]
     told: bool = False
-    deaf: bool = False
+    silent: bool = False
     posted: int = 0
     """So many messages are then posted at once, before anybody was told."""
 
@@ -58,8 +58,8 @@ class Rewriting:
         old = room.log.entries()
         left = old[: -self.take] if self.take else []
         put = self.put(old)
-        told_to = room.log.rewrite(self.take, put, told=self.told, deaf=self.deaf)
-        assert (told_to > 0, told_to == 0) == (self.told, self.deaf and bool(put)), f"{told_to} processes heard"
+        told_to = room.log.rewrite(self.take, put, told=self.told, silent=self.silent)
+        assert (told_to > 0, told_to == 0) == (self.told, self.silent and bool(put)), f"{told_to} processes heard"
         gone = [raw.id for raw in old[len(left) :]]
         room.history.rewritten(room.channel, gone)
         for raw in put:
@@ -209,4 +209,4 @@ async def test_entries_replaced(
 async def test_entries_replaced_while_the_subscription_is_cut(
     put: Callable[[list[Raw]], list[Raw]], services: Services, client: httpx.AsyncClient
 ) -> None:
-    await rewrite_before_readers(Rewriting(TAKEN if put is others else None, put, deaf=True), services, client)
+    await rewrite_before_readers(Rewriting(TAKEN if put is others else None, put, silent=True), services, client)

@@ -192,7 +192,7 @@ async def test_blackhole_swallows_and_stays_open(valkey: Valkey) -> None:
         assert proxy.hits == {"blackhole": 2}
 
 
-async def test_a_subscription_goes_deaf(valkey: Valkey) -> None:
+async def test_a_subscription_falls_silent(valkey: Valkey) -> None:
     async with FaultProxy(valkey.socket) as proxy, connected(proxy) as client:
         await client.ask(b"SUBSCRIBE news\r\n", len(b"*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n"))
         hole = proxy.arm(Blackhole(), direction="down")

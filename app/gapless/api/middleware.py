@@ -18,7 +18,7 @@ MOST_LOGGED = 200
 
 UNKEYED = (
     "no keys, so this machine only. A proxy on it that adds no header (nginx's bare proxy_pass) or a tunnel would let "
-    "in whoever reaches it: before you run one, set GAPLESS_JWT_SECRET"
+    "in every client that reaches it: before you run one, set GAPLESS_JWT_SECRET"
 )
 # No reply is anything but what it says it is, is a frame, runs anything, or tells another site where one came from.
 # None is kept by a cache, on the way or in a browser, unless it says so itself: what one may read, others may not.

@@ -1,4 +1,4 @@
-"""Deals with a request's body that nobody has read when its answer begins.
+"""Deals with a request's body that is not read when its answer begins.
 
 The rest of such a body (a refused POST, a GET with a body) must not keep the connection open, and must not be taken for
 the next request. Some servers keep the connection open for as long as the client goes on sending. So the rest is read

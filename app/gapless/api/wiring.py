@@ -91,7 +91,7 @@ class Wiring:
 
 
 async def _look(service: Service) -> None:
-    """Ask the store at the start, so that what is set up wrongly is in the log before anybody asks."""
+    """Ask the store at the start, so that a wrong setup is in the log before the first request."""
     answer = await service.ready.ask()
     if answer.error is not None:
         _log.error("%s", answer.error.detail)

@@ -32,7 +32,7 @@ class Claims:
         return max((entry.position for _, _, entry in self._waiting), default=None)
 
     def add(self, now: float, reads: int, entries: Iterable[Entry]) -> None:
-        """Somebody claims these entries, after so many reads were begun: only a later one is sure to see them."""
+        """These entries are claimed after so many reads were begun: only a later read is sure to see them."""
         self._waiting = [*self._waiting, *((now, reads, entry) for entry in entries)][-MOST_CLAIMS:]
 
     def settle(self, now: float, reads: int, newest: Position | None, tail: Tail) -> list[Entry]:

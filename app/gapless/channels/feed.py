@@ -89,7 +89,7 @@ class Feed:
     async def after(self, position: Position, room: Room) -> ReadResult:
         """What comes after `position`: from the tail if it reaches back, else from the log, else a gap.
 
-        From the log come as many messages as fit `room`, but one, and nothing else travels. While somebody claims
+        From the log come as many messages as fit `room`, but one, and nothing else travels. While there are claims of
         messages that are not proven yet (this process's own first one, say), the log is asked. A position past the
         log's end is read for once a second, by one read for all of them; if it still is after 3 s, its history is
         gone: `reset`. So is one at the log's end that the tail does not know: it holds another history, and has yet to

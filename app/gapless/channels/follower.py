@@ -33,7 +33,7 @@ from gapless.runtime.tasks import end
 RETRY = 0.5
 """Seconds before a read that failed is tried again."""
 DEEP = 65_536
-"""Bytes that are read so that a tail reaches further back, where somebody needs that."""
+"""Bytes that are read so that a tail reaches further back, where a reader needs that."""
 
 _log = logging.getLogger("gapless.feed")
 
@@ -65,7 +65,7 @@ class Follower:
         self._task = asyncio.create_task(self._run(), name=f"gapless feed {channel}", context=Context())
 
     def want(self, count: int) -> None:
-        """Somebody will ask for the newest `count` messages: where nothing was read yet, the first read brings them."""
+        """A reader will ask for the newest `count` messages: where nothing was read yet, the first read brings them."""
         self._wanted = max(self._wanted, count)
 
     async def deepen(self) -> None:
@@ -95,7 +95,7 @@ class Follower:
         self.timer.noticed()
 
     def _look(self, told: Position | None) -> None:
-        """Read the log for what is not known here, up to where somebody was told it goes."""
+        """Read the log for what is not known here, up to the last position that a notice or a reader named."""
         if told is not None and (self._told is None or told[:2] > self._told[:2]):
             self._told = told
         self._suspects = True
@@ -140,7 +140,7 @@ class Follower:
             _log.exception("the feed of %s broke", self._channel)
             self._fail(StoreUnavailable(f"the feed broke: {error}"))
         except asyncio.CancelledError:
-            if not self._closed:  # somebody's mistake, which must not leave one behind either
+            if not self._closed:  # cancelled from outside by mistake: that must not leave a task behind either
                 self._fail(StoreUnavailable("the feed was broken off"))
             raise
         finally:
@@ -225,7 +225,7 @@ class Follower:
         return newest
 
     async def _newest(self, count: int) -> list[Entry]:
-        """The log's end. At the beginning as much of it as somebody waits for, or a glance."""
+        """The log's end. At the beginning as much of it as a reader waits for, or a glance."""
         if not self.fresh.is_set() and self.tail.base.nowhere and self._wanted > count:
             return await self._store.tail(self._channel, self._settings.page, DEEP)
         return await self._store.tail(self._channel, count)

@@ -21,7 +21,7 @@ _EVENT_OPENS = b'{"event":"'
 class Frame:
     """One message, encoded: `block` is the whole event of a stream of this one channel, id line included.
 
-    The block is all that is kept: the entry is made of it again where somebody wants it.
+    The block is all that is kept: the entry is made of it again where a caller wants it.
     """
 
     __slots__ = ("_json_at", "_members", "_rest_at", "block", "position", "prev", "time")

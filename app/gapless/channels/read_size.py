@@ -10,8 +10,8 @@ from gapless.log.cursor import Position
 from gapless.log.entries import Entry
 
 LOOK = 2
-"""Entries that the first read of a channel brings, whose size nobody knows: one command, and 256 KiB at the most by the
-default GAPLESS_MAX_BODY."""
+"""Entries that the first read of a channel brings, whose size is not known yet: one command, and at most 256 KiB by
+the default GAPLESS_MAX_BODY."""
 
 
 def expected(tail: Tail, claims: Claims, told: Position | None, page: int) -> int:

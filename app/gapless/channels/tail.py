@@ -74,7 +74,7 @@ class Tail:
         return 0 if known else None
 
     def is_behind(self, position: Position) -> bool:
-        """True where `position` lies past the head, or in a younger epoch: somebody saw more than this tail has."""
+        """True where `position` lies past the head, or in a younger epoch: its reader saw more than this tail has."""
         if position.nowhere:
             return False
         if self.base.nowhere:

@@ -122,8 +122,8 @@ class BoundedHttp(HttpToolsProtocol):
     def _ignore_upgrade(self) -> None:
         """Read the request again as if it had not offered another protocol, which nobody has to accept (RFC 9110, 7.8).
 
-        The parser takes the body of such a request for the other protocol and then for a second request: whoever writes
-        a body could speak through a proxy in another's name.
+        The parser takes the body of such a request for the other protocol and then for a second request: the writer
+        of a body could speak through a proxy in another's name.
         """
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":

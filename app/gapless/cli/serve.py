@@ -107,7 +107,7 @@ def _announce(address: Address, store: str, settings: Settings, env_file: EnvFil
 
 def _whom(address: Address, settings: Settings) -> str:
     if settings.keyed:
-        return "whoever has a token"
+        return "clients that have a token"
     if settings.public:
         return "everybody who can reach it, without keys (GAPLESS_PUBLIC=true)"
     return "this machine only, without keys" if address.loopback else "nobody"

@@ -54,7 +54,7 @@ LOGGING: dict[str, Any] = {
 
 
 def configure(workers: int = 1) -> uvicorn.Config:
-    """The configuration of one server. A forwarding header is believed by nobody: anyone can send one."""
+    """The configuration of one server. Forwarding headers are not believed: any client can send one."""
     return uvicorn.Config(
         APP,
         workers=workers,

@@ -43,7 +43,7 @@ def misspelt_store(environ: Mapping[str, str], stores: Iterable[str]) -> list[Mi
 
 
 def surrounded(environ: Mapping[str, str], names: Iterable[str]) -> list[str]:
-    """A sentence for each variable whose value has quotes or blanks around it, which hardly anybody means."""
+    """A sentence for each variable whose value has quotes or blanks around it, which is hardly ever meant."""
     found = []
     for name in names:
         value = environ.get(name, "")

@@ -103,7 +103,7 @@ def warn(environ: Mapping[str, str]) -> None:
 
 
 def _exposed(environ: Mapping[str, str]) -> list[str]:
-    """Keys that come over a network in plain text can be exchanged on their way, and then anybody signs tokens."""
+    """Keys that come over a network in plain text can be exchanged on their way, and then an attacker signs tokens."""
     parts = urlsplit(environ.get("GAPLESS_JWKS_URL", ""))
     if parts.scheme != "http" or parts.hostname in ("localhost", "127.0.0.1", "::1"):
         return []

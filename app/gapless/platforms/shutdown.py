@@ -20,7 +20,7 @@ from starlette.types import Receive
 from gapless.runtime.tasks import end
 
 LOOK = 0.25
-"""Seconds between two looks while anybody waits: with the server's own clock, a stop is known in half a second."""
+"""Seconds between two looks while a request waits: with the server's own clock, a stop is known in half a second."""
 
 GOODBYE = 1.0
 """Seconds for goodbyes where it is lifespan that ends first."""

@@ -1,4 +1,4 @@
-"""Whether somebody may read or publish now: what is opened, read and published in vain is counted in the process."""
+"""Whether a client may read or publish now: what is opened, read and published in vain is counted in the process."""
 
 from __future__ import annotations
 

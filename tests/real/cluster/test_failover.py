@@ -168,7 +168,7 @@ def tell(cluster: Cluster, name: str, load: Load) -> None:
         load.history.rewritten(name, lost)
 
 
-async def test_a_node_that_has_left_the_cluster_is_deaf_and_left_behind(
+async def test_a_node_that_has_left_the_cluster_is_silent_and_left_behind(
     tmp_path: Path, client: httpx.AsyncClient
 ) -> None:
     """It answers PING and hears nothing: found by what the log holds, and another node is listened to."""
@@ -184,17 +184,17 @@ async def test_a_node_that_has_left_the_cluster_is_deaf_and_left_behind(
             for reader in readers.values():
                 await stack.enter_async_context(reader)
                 await reader.until(lambda r: r.opened, "hello")
-            [deaf] = [node for node in owners if listeners(node)]
-            node = next(node for node in owners if node is not deaf)
+            [silent] = [node for node in owners if listeners(node)]
+            node = next(node for node in owners if node is not silent)
             ann = Publisher(history, client, there.url, owners[node])
             await ann.publish_many(3)
             await readers[node].until_messages(3)
 
-            deaf.cli("CLUSTER", "RESET", "SOFT")
-            assert listeners(deaf) == 1, "nothing was cut"
+            silent.cli("CLUSTER", "RESET", "SOFT")
+            assert listeners(silent) == 1, "nothing was cut"
             await ann.publish_many(3)
             await readers[node].until_messages(6, alarm=30)
-            await auntil(lambda: not listeners(deaf), "the deaf one is left", alarm=30)
+            await auntil(lambda: not listeners(silent), "the silent one is left", alarm=30)
             await auntil(lambda: sum(map(listeners, owners)) == 1, "another is listened to", alarm=30)
             await ann.publish_many(3)
             await readers[node].until_messages(9)

@@ -64,7 +64,7 @@ class Backend(Protocol):
     def lossy(self, losses: Losses) -> AbstractAsyncContextManager[Backend]:
         """The same servers by a way on which replies are lost: executed, but never answered."""
 
-    def deafen(self) -> int:
+    def silence(self) -> int:
         """Cut every subscription on the server's side; how many there were."""
 
     def hurry(self, patch: pytest.MonkeyPatch, seconds: float) -> None:

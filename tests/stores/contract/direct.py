@@ -40,7 +40,7 @@ class Direct:
         async with Listener(relay.answer) as listener:
             yield Direct(self.valkey, f"redis://127.0.0.1:{listener.port}")
 
-    def deafen(self) -> int:
+    def silence(self) -> int:
         return int(self.valkey.cli("CLIENT", "KILL", "TYPE", "pubsub"))
 
     def hurry(self, patch: pytest.MonkeyPatch, seconds: float) -> None:

@@ -81,7 +81,7 @@ async def test_after_close_nobody_is_called(servers: Backend, open_store: Open) 
     await subscription.close()
     await post(there, "c", 3)
     await hear(open_, *await post(there, "d"))
-    servers.deafen()
+    servers.silence()
     await auntil(lambda: "heard" in open_.calls, "the other hears again")
     assert closed.calls == ["notice"]
 
@@ -124,7 +124,7 @@ async def test_a_subscription_that_is_given_up_harms_nobody(open_store: Open) ->
     assert len(heard.told) == 1
 
 
-async def test_who_is_suspected_of_being_deaf_hears_on(open_store: Open) -> None:
+async def test_who_is_suspected_of_silence_hears_on(open_store: Open) -> None:
     here, there = open_store(), open_store()
     heard = Heard()
     subscription = await here.subscribe("c", heard)
@@ -134,7 +134,7 @@ async def test_who_is_suspected_of_being_deaf_hears_on(open_store: Open) -> None
     await hear(heard, *await post(there, "c"))
 
 
-async def test_a_listener_that_breaks_deafens_nobody_else(servers: Backend, open_store: Open) -> None:
+async def test_a_listener_that_breaks_silences_no_other(servers: Backend, open_store: Open) -> None:
     """No listener may raise; one that does all the same must not end everybody's hearing."""
 
     class Broken(Heard):
@@ -214,7 +214,7 @@ async def test_a_service_of_another_prefix_is_another_service(servers: Backend, 
     assert await ours.tail("c", 10) != await theirs.tail("c", 10)
 
 
-# --- deaf, and again not
+# --- silent, and again not
 
 
 async def test_a_loss_is_told_and_all_after_it_is_heard_again(servers: Backend, open_store: Open) -> None:
@@ -223,7 +223,7 @@ async def test_a_loss_is_told_and_all_after_it_is_heard_again(servers: Backend, 
     for channel, heard in heards.items():
         await here.subscribe(channel, heard)
         await hear(heard, *await post(there, channel))
-    assert servers.deafen() > 0
+    assert servers.silence() > 0
     for channel, heard in heards.items():
         await auntil(lambda: "heard" in heard.calls, "it hears again")  # noqa: B023
         after = await post(there, channel)
@@ -253,7 +253,7 @@ async def test_between_loss_and_hearing_nothing_is_told_of_as_heard(servers: Bac
     await here.subscribe("c", Marking())
     posting = asyncio.create_task(go_on())
     for turn in range(1, 6):
-        assert servers.deafen() > 0
+        assert servers.silence() > 0
         await auntil(lambda: len(marks) >= turn, f"heard again, time {turn}")  # noqa: B023
         # One more than was posted then: the one that was under way.
         sure = marks[-1] + 1
@@ -263,11 +263,11 @@ async def test_between_loss_and_hearing_nothing_is_told_of_as_heard(servers: Bac
     await posting
 
 
-async def test_who_subscribes_while_deaf_hears_or_is_told_of_the_loss(servers: Backend, open_store: Open) -> None:
+async def test_who_subscribes_in_a_silence_hears_or_is_told_of_the_loss(servers: Backend, open_store: Open) -> None:
     here, there = open_store(), open_store()
     first, second = Heard(), Heard()
     await here.subscribe("c", first)
-    assert servers.deafen() > 0
+    assert servers.silence() > 0
     await here.subscribe("c", second)
     posted = await post(there, "c")
     await auntil(lambda: set(posted) <= set(second.positions) or "heard" in second.calls, "the second hears")

@@ -142,7 +142,7 @@ async def test_a_silent_server_is_given_up_in_time(
     del made["subscribe"]
     errors = dict(zip(made, await asyncio.gather(*map(unavailable, made.values())), strict=True))
     assert errors["publish"].outcome_unknown
-    await auntil(lambda: "lost" in heard.calls, "a deaf subscription is noticed")
+    await auntil(lambda: "lost" in heard.calls, "a silent subscription is noticed")
     for valkey in fragile.valkeys:
         valkey.resume()
     await auntil(lambda: works(store), "it works again")

@@ -31,7 +31,7 @@ class Connection:
         self.words: asyncio.Queue[object] = asyncio.Queue()
         self.sent: list[tuple[Any, ...]] = []
         self.open = True
-        self.deafens = False
+        self.silences = False
         """It swallows the next cancellation."""
 
     @property
@@ -54,9 +54,9 @@ class Connection:
         except TimeoutError:
             return None
         except asyncio.CancelledError:
-            if not self.deafens:
+            if not self.silences:
                 raise
-            self.deafens = False
+            self.silences = False
             return None
         if isinstance(word, Exception):
             raise word
@@ -327,11 +327,11 @@ async def test_an_attempt_to_connect_that_outlives_its_readers_is_nobody_elses(
     assert heard.calls == []
 
 
-async def test_what_is_found_deaf_is_left_though_nothing_interrupts_it(
+async def test_what_is_found_silent_is_left_though_nothing_interrupts_it(
     server: Server, subscriptions: Subscriptions
 ) -> None:
     ear = await subscriptions.subscribe("t", "c", heard := Heard())
-    server.connections[0].deafens = True
+    server.connections[0].silences = True
     ear.suspect()
     await advance(sum(DOUBT) + PING_EVERY)
     assert len(server.connections) == 2

@@ -302,7 +302,7 @@ async def test_who_leaves_while_in_doubt_is_forgotten(valkey: Valkey) -> None:
         subscription = await store.subscribe("c", heard)
         emulator.faults.arm("freeze", times=1)
         await post(store)
-        await until(lambda: emulator.faults.hits["freeze"], "it is deaf")
+        await until(lambda: emulator.faults.hits["freeze"], "it is silent")
         await subscription.close()
         other = Heard()
         await store.subscribe("c", other)

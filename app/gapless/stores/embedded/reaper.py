@@ -20,7 +20,7 @@ _WAIT = (
 
 
 class Reaper:
-    """Waits for the end of this process, and then ends the Valkey of `folder` unless somebody else uses it."""
+    """Waits for the end of this process, and then ends the Valkey of `folder` unless another process uses it."""
 
     def __init__(self, folder: Path) -> None:
         library = str(Path(__file__).resolve().parents[3])

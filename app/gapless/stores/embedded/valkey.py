@@ -91,7 +91,7 @@ class EmbeddedValkey:
 
     @classmethod
     def of_last_user(cls, folder: Path, users: int) -> EmbeddedValkey:
-        """The use of somebody who has ended. `users`: the open lock of the folder's users, held alone."""
+        """The use of a process that has ended. `users`: the open lock of the folder's users, held alone."""
         use = cls(folder)
         use._users = users
         return use
@@ -199,7 +199,7 @@ class EmbeddedValkey:
     def _ask_to_end(self, users: int) -> str:
         """Ask, also one that has just been started and does not listen yet; what it says if it refuses."""
         try:
-            # If the folder was deleted and made anew, the server at its socket is somebody else's.
+            # If the folder was deleted and made anew, the server at its socket belongs to another user.
             if self._is_ours(users):
                 return ask(socket_of(self.folder), "SHUTDOWN", timeout=_STOP_LIMIT)
         except (OSError, ValueError):

@@ -55,7 +55,7 @@ class Pool:
         self._closed = False
 
     async def take(self) -> Any:
-        """A connection that answers: one that rests, else a new one, else the next that somebody gives back.
+        """A connection that answers: one that rests, else a new one, else the next that is given back.
 
         Raises what redis-py does. A refusal of a new one counts only where there is no other to wait for.
         """
@@ -155,7 +155,7 @@ class Pool:
         return False
 
     async def _next(self, end: float, refusal: Exception) -> Any:
-        """What somebody gives back: a connection, or None, which is room for a new one."""
+        """What is given back: a connection, or None, which is room for a new one."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:

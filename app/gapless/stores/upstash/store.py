@@ -119,7 +119,7 @@ class UpstashStore(CommandStore):
         return keyspace.read_scan(await self._call("SCAN", cursor, "MATCH", pattern, "COUNT", keyspace.PAGE))
 
     def _step_down(self, tried: ScriptMode, *, locks: bool = True, notifies: bool = True) -> None:
-        """Leave a way that was refused, unless somebody else has left it meanwhile.
+        """Leave a way that was refused, unless another caller has left it meanwhile.
 
         A refused PUBLISH may be allowed where nothing is locked; only then is it sent after the script.
         """

@@ -90,7 +90,7 @@ class Upstream:
                 else:
                     await asyncio.sleep(min(BACKOFF[0] * 2**failures, BACKOFF[1]))
         finally:
-            if not self._closed:  # broken off by somebody's mistake, of which the topics must know
+            if not self._closed:  # cancelled from outside by mistake: the topics must know
                 self._lose()
 
     async def _try(self, failures: int) -> int:

@@ -51,7 +51,7 @@ class Clustered:
                 ways[node.port] = listener.port
             yield Clustered(self._cluster, ways)
 
-    def deafen(self) -> int:
+    def silence(self) -> int:
         return sum(int(node.cli("CLIENT", "KILL", "TYPE", "pubsub")) for node in self._cluster.nodes)
 
     def hurry(self, patch: pytest.MonkeyPatch, seconds: float) -> None:

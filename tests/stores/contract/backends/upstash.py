@@ -85,7 +85,7 @@ class Upstash:
         async with Listener(relay.answer) as listener:
             yield Upstash(self._valkey, self._emulator, f"http://127.0.0.1:{listener.port}")
 
-    def deafen(self) -> int:
+    def silence(self) -> int:
         return self._emulator.cut(how="reset")
 
     def hurry(self, patch: pytest.MonkeyPatch, seconds: float) -> None:

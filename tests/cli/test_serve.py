@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
 
+from gapless.cli import server
 from gapless.cli.address import Address
-from gapless.cli.serve import _announce, _store, refuse_open_world
+from gapless.cli.serve import _announce, _leave, _run, _store, refuse_open_world
 from gapless.config.settings import Settings
 from gapless.log.errors import StartupRefused
+from gapless.stores.embedded.valkey import EmbeddedValkey
+from tests.stores.embedded.use import private_folder, servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOOPBACK = Address(socket.AF_INET, "127.0.0.1", 8000)
 WORLD = Address(socket.AF_INET, "0.0.0.0", 8000)
@@ -56,3 +64,40 @@ def test_upstash_wins_and_that_is_said() -> None:
         assert described == "Upstash at https://u.example.com"
     with _store(Settings(**upstash, redis_url="redis://localhost")) as described:
         assert described == "Upstash at https://u.example.com (REDIS_URL is set too, and not used)"
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Those that end the command, as the command hears them before the server runs; afterwards as they were."""
+    before = {number: signal.signal(number, _leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("code", [0, 143], ids=["after it served", "before it served"])
+def test_a_second_signal_does_not_break_off_the_putting_away(
+    code: int, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when `make run` and the service are ended by one signal to their group: make hands its own on."""
+
+    def run(*_: object) -> int:
+        if code:
+            signal.raise_signal(signal.SIGTERM)
+        return code
+
+    def stop(use: EmbeddedValkey) -> None:
+        signal.raise_signal(number)
+        put_away(use)
+
+    put_away = EmbeddedValkey.stop
+    monkeypatch.setattr(EmbeddedValkey, "stop", stop)
+    monkeypatch.setattr(server, "run_here", run)
+    monkeypatch.setenv("REDIS_URL", "")  # is set by the command, and so taken back
+    with private_folder() as folder, socket.socket() as listening:
+        with pytest.raises(SystemExit) as ended, _store(Settings(data_dir=str(folder), redis_url=None)):
+            assert len(servers(folder)) == 1
+            raise SystemExit(_run(listening, lambda: None, 1))
+        assert (ended.value.code, servers(folder)) == (code, [])

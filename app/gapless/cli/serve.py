@@ -59,13 +59,21 @@ def _run(listening: socket.socket, ready: Callable[[], None], workers: int) -> i
     try:
         return run_here(listening, ready) if workers == 1 else run_workers(listening, ready, workers)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _leave)
+        _hear_no_more()
 
 
 def _leave(number: int, _: FrameType | None) -> None:
-    """Before and after the server runs, a signal ends us where we stand, with everything put away."""
+    """Before the server runs, a signal ends us where we stand, with everything put away."""
+    _hear_no_more()
     sys.exit(128 + number)
+
+
+def _hear_no_more() -> None:
+    """What is left to do ends by itself, within seconds; broken off by a second signal, it would leave the Valkey.
+
+    A second one is usual: what a process group is sent, `make` hands on once more."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -121,6 +121,24 @@ def test_the_second_user_joins_and_the_last_one_stops_it(folder: Path) -> None:
     assert servers(folder) == []
 
 
+def test_who_started_it_reaps_it_whenever_others_end_it(folder: Path) -> None:
+    first = EmbeddedValkey.start(folder)
+    second = EmbeddedValkey.start(folder)
+    first.stop()
+    second.stop()
+    until(lambda: not Path(f"/proc/{second.pid}").exists(), "no zombie is left")
+
+
+def test_who_started_it_may_end_before_it_without_a_warning(folder: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from gapless.stores.embedded.valkey import EmbeddedValkey\n"
+        "first, second = [EmbeddedValkey.start(Path(sys.argv[1])) for _ in range(2)]; first.stop()"
+    )
+    done = subprocess.run([sys.executable, "-Wd", "-c", code, folder], capture_output=True, text=True, check=True)
+    assert len(servers(folder)) == 1
+    assert done.stderr == ""
+
+
 def test_data_outlive_the_server(folder: Path) -> None:
     use = EmbeddedValkey.start(folder)
     command(folder, "SET", "kept", "yes")
@@ -184,7 +202,6 @@ def test_a_start_that_is_broken_off_leaves_nothing_behind(folder: Path, monkeypa
     def spawn_and_break_off(*args: object) -> None:
         process = spawn(*args)  # type: ignore[arg-type]
         spawned.append(process.pid)
-        embedded._left.append(process)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(embedded, "spawn", spawn_and_break_off)

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import threading
 from importlib import import_module
 from pathlib import Path
 
@@ -30,7 +31,10 @@ def binary() -> Path:
 
 
 def spawn(folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
-    """A server in a session of its own (Ctrl-C in our terminal does not reach it) that inherits the open `lock`."""
+    """A server in a session of its own (Ctrl-C in our terminal does not reach it) that inherits the open `lock`.
+
+    It is reaped whenever it ends: others may use it when whoever started it here does so no longer.
+    """
     log = folder / LOG_NAME
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > _LOG_LIMIT:
@@ -40,7 +44,7 @@ def spawn(folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
     kept = {name: os.environ[name] for name in ("TZ", "LD_LIBRARY_PATH") if name in os.environ}
     with log.open("ab") as output:
         try:
-            return subprocess.Popen(  # noqa: S603  # our own program and words, no shell
+            process = subprocess.Popen(  # noqa: S603  # our own program and words, no shell
                 [program, *_options(folder, socket)],
                 cwd=folder,
                 env=kept,
@@ -54,6 +58,8 @@ def spawn(folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
         except OSError as error:
             # Alpine has another loader; what is mounted noexec can't be run.
             raise _nowhere(f"{program} can't be run: {error.strerror}") from error
+    threading.Thread(target=process.wait, name="end of the embedded Valkey", daemon=True).start()
+    return process
 
 
 def last_words(folder: Path) -> str:

@@ -41,9 +41,6 @@ _STOP_LIMIT = 10.0
 _LOOK = 0.01
 """Seconds between two looks at a lock or socket: neither can be waited for with a time limit."""
 
-_left: list[subprocess.Popen[bytes]] = []
-"""Servers that this process started and others still use: kept so that they are reaped when they end."""
-
 
 class EmbeddedValkey:
     """One use of the Valkey of one folder. Begun by `start`, ended by `stop`; every use counts for itself.
@@ -120,7 +117,7 @@ class EmbeddedValkey:
                     self._shut_down(users)
             finally:
                 os.close(users)
-                self._let_go()
+                self._process = None
 
     @contextlib.contextmanager
     def _sentences(self) -> Iterator[None]:
@@ -168,7 +165,6 @@ class EmbeddedValkey:
         try:
             if again and self._process is not None:
                 raise EmbeddedUnavailable(self._death(self._process.wait()))
-            self._let_go()
             socket = self._known or socket_path(self.folder)  # its clients go on calling where it was
             os.ftruncate(lock, 0)
             os.pwrite(lock, os.fsencode(socket), 0)
@@ -210,13 +206,6 @@ class EmbeddedValkey:
 
     def _is_ours(self, users: int) -> bool:
         return is_at(users, self.folder / "users.lock")
-
-    def _let_go(self) -> None:
-        """Reap, later, a process that ends later."""
-        if self._process is not None:
-            _left.append(self._process)
-            self._process = None
-        _left[:] = [process for process in _left if process.poll() is None]
 
     def _silence(self, deadline: float, launched: bool) -> str:
         if launched:

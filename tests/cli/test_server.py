@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import pickle
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from gapless.cli.protocol import BoundedHttp
-from gapless.cli.server import Sentences, _is_up, configure, end_with_parent, look_about
+from gapless.cli.server import YOUNG, Sentences, _is_up, collect_rarely, configure, end_with_parent, look_about
 from gapless.log.errors import StartupRefused
 
 
@@ -45,6 +46,21 @@ def test_a_refusal_in_a_traceback_is_logged_as_its_sentence() -> None:
     other = logging.makeLogRecord({"msg": "%d requests", "args": (3,)})
     assert Sentences().filter(other)
     assert other.getMessage() == "3 requests"
+
+
+async def test_a_process_that_serves_collects_rarely_and_never_what_its_start_has_made() -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    collect_rarely.cache_clear()
+    try:
+        await look_about()
+        assert gc.get_threshold() == (YOUNG, *before[1:])
+        assert gc.get_freeze_count() > frozen
+        gc.set_threshold(*before)
+        await look_about()
+        assert gc.get_threshold() == before, "once is enough"
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize("alive", [True, False])

@@ -3,6 +3,9 @@
 sse-starlette encodes and sends each event for each client, and starts several tasks per stream: one pings, one listens,
 one waits. Here a feed writes the same bytes to every stream from one place, and one timer for the whole process sees
 that the server stops.
+
+A route answers with the head alone and returns. The body is written from outside of it (`AccessLog`), so that nothing
+that FastAPI keeps for a request is kept for as long as a stream is open.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, MutableMapping, Sequence
-from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from sse_starlette import EventSourceResponse
@@ -30,7 +33,23 @@ _HEADERS = {"Cache-Control": "no-store, no-transform"}
 
 
 class LiveResponse(EventSourceResponse):
-    """Serves one stream. Writes how it ended into the request's scope, for the log."""
+    """Answers a request for a stream with its head, and leaves `body` in the scope for `AccessLog`."""
+
+    def __init__(self, body: LiveBody) -> None:
+        super().__init__(_nothing(), headers=_HEADERS, ping=0)
+        del self.headers["Connection"]  # HTTP/1.1 keeps it anyway, HTTP/2 forbids the header, HTTP/1.0 ends by closing
+        self._body = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            await super().__call__(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        scope["gapless.body"] = self._body
+
+
+class LiveBody:
+    """One stream. Writes how it ended into the request's scope, for the log."""
 
     def __init__(
         self,
@@ -40,27 +59,19 @@ class LiveResponse(EventSourceResponse):
         channels: Sequence[str],
         begin: Start,
         limits: StreamLimits,
-        scope: MutableMapping[str, Any],
     ) -> None:
-        super().__init__(_nothing(), headers=_HEADERS, ping=0)
-        del self.headers["Connection"]  # HTTP/1.1 keeps it anyway, HTTP/2 forbids the header, HTTP/1.0 ends by closing
         self._feeds = feeds
         self._shutdown = shutdown
         self._visitor = visitor
         self._channels = channels
         self._begin = begin
         self._limits = limits
-        self._scope = scope
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, and stay until the stream ends or its client leaves."""
-        if scope["method"] == "HEAD":
-            await super().__call__(scope, receive, send)
-            return
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Stay until the stream ends or its client leaves."""
         try:
             async with cancel_on_disconnect(receive):
-                ended = await self._serve(send)
+                ended = await self._serve(scope, send)
         except (ClientGone, OSError):  # servers say it in one way or the other
             return
         if ended is not End.SLOW:
@@ -68,33 +79,31 @@ class LiveResponse(EventSourceResponse):
                 async with asyncio.timeout(1.0):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _serve(self, send: Send) -> End:
-        async with AsyncExitStack() as stack:
-            try:
-                feeds = await stack.enter_async_context(self._feeds.open(self._channels, self._visitor))
-            except Busy:
-                return await self._refuse(send)
-            stream = Stream(feeds, self._begin, self._limits)
-            stack.enter_context(
-                self._shutdown.on_shutdown(lambda: stream.stop(End.SHUTDOWN), self._scope.get("server"))
-            )
-            return await self._run(stream, send)
-
-    async def _run(self, stream: Stream, send: Send) -> End:
-        ended = "disconnect"
+    async def _serve(self, scope: MutableMapping[str, Any], send: Send) -> End:
         try:
-            ended = await stream.run(send, _direct_write(self._scope))  # type: ignore[arg-type]
-        finally:
-            stream.abandon()
-            self._scope["gapless.note"] = f"end={ended} messages={stream.messages}"
-        return End(ended)
+            async with self._feeds.open(self._channels, self._visitor) as feeds:
+                stream = Stream(feeds, self._begin, self._limits)
+                with self._shutdown.on_shutdown(partial(stream.stop, End.SHUTDOWN), scope.get("server")):
+                    return await _run(stream, scope, send)
+        except Busy:
+            return await self._refuse(scope, send)
 
-    async def _refuse(self, send: Send) -> End:
+    async def _refuse(self, scope: MutableMapping[str, Any], send: Send) -> End:
         """Say that there is no room, in an event: a status would stop an EventSource for ever."""
-        self._scope["gapless.note"] = f"end={End.BUSY} messages=0"
+        scope["gapless.note"] = f"end={End.BUSY} messages=0"
         body = sse.end(End.BUSY, retry=jittered(RETRY_UNAVAILABLE, self._limits.random))
         await send({"type": "http.response.body", "body": body, "more_body": True})
         return End.BUSY
+
+
+async def _run(stream: Stream, scope: MutableMapping[str, Any], send: Send) -> End:
+    ended = "disconnect"
+    try:
+        ended = await stream.run(send, _direct_write(scope))  # type: ignore[arg-type]
+    finally:
+        stream.abandon()
+        scope["gapless.note"] = f"end={ended} messages={stream.messages}"
+    return End(ended)
 
 
 def _direct_write(scope: MutableMapping[str, Any]) -> DirectWrite | None:

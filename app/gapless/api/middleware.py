@@ -57,6 +57,8 @@ class AccessLog:
 
     It sees every reply begin, so it also adds what browsers and caches are told of each: `SECURITY_HEADERS`, where the
     reply says nothing. A page whose origin is refused sees no reason in its browser; the line names it.
+
+    A stream's body is written from here, when the request was answered with its head: see `LiveResponse`.
     """
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
@@ -79,6 +81,8 @@ class AccessLog:
 
         try:
             await self._app(scope, receive, watched)
+            if (body := scope.pop("gapless.body", None)) is not None:
+                await body(scope, receive, send)
         finally:
             note, status = scope.get("gapless.note", ""), scope.get("gapless.status", 0)
             seconds = perf_counter() - began

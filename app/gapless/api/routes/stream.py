@@ -135,10 +135,9 @@ async def _open(request: Request, service: Service, asked: Asked) -> Response:
     head = request.method == "HEAD"
     visitor = None if head else service.admission.visitor(asked.grant.user, asked.address, opens=True)
     if service.policy.mode is Mode.STREAMING or head:
-        from gapless.api.event_stream import LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
+        from gapless.api.event_stream import LiveBody, LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
-        shutdown = service.shutdown
-        return LiveResponse(service.feeds, shutdown, visitor, asked.channels, asked.begin, limits, request.scope)
+        return LiveResponse(LiveBody(service.feeds, service.shutdown, visitor, asked.channels, asked.begin, limits))
     try:
         async with (
             service.shutdown.cancel_on_shutdown(request.scope.get("server")),

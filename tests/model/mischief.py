@@ -53,6 +53,14 @@ class Mischief(Life):
         await self.store.forget(truth.channel)
         truth.forget()
 
+    @rule(number=channels)
+    def silence(self, number: int) -> None:
+        """Subscriptions are lost, and come back: no stream ends for it."""
+        self.run(self._silence(self.truths[number]))
+
+    async def _silence(self, truth: Truth) -> None:
+        self.place.hands.silence(truth.channel)
+
     @precondition(lambda self: self.late)
     @rule(pick=st.integers(0, 50))
     def tell_late(self, pick: int) -> None:

@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from tests.testkit.valkey import Valkey
+    from tests.stores.contract.backend import Backend
 
 KEEP = Keep(cap=CAP, page=8)
 KINDS = ["model", *sorted(kinds().keys() - {"tls"})]
 """`unix` is the embedded Valkey's way; TLS has nothing of its own to say here."""
-# What real time is too slow for. Everything else is as it is in production.
+# What real time is too slow for. Everything else is as it is in production: so is CONFIRM where it says for how long a
+# subscription may be lost, and reads may fail. Nobody waits for that here, and to subscribe again takes its own time.
 FAST = {"CONFIRM": 0.15, "REREAD": 0.05, "QUIET_AFTER": 0.1, "QUIET_EVERY": 0.5, "RETRY": 0.03}
+PATIENT = {"gapless.channels.follower": "CONFIRM"}
 SETTINGS: dict[str, Any] = {"cap": CAP, "retention": KEEP.retention, "rate": 0, "stream_rate": 0, "read_rate": 0}
 SETTINGS |= {"lifetime": 80_000}
 
@@ -53,6 +55,9 @@ class Hands(Protocol):
 
     def tell(self, channel: str, entries: Sequence[Entry]) -> None:
         """The notice of these, true or not."""
+
+    def silence(self, channel: str) -> None:
+        """Every subscription to it is lost."""
 
 
 @dataclass
@@ -76,14 +81,17 @@ class Place:
 class RealHands:
     """At the server that holds the channel."""
 
-    keeper: Callable[[str], Valkey]
+    backend: Backend
 
     def rewrite(self, channel: str, take: int, put: Sequence[Entry]) -> None:
         log = KEEP.layout(0).log(channel)
-        self.keeper(channel).cli("EVAL", _REWRITE, 1, log, take, *(format_entry(entry) for entry in put))
+        self.backend.keeper(channel).cli("EVAL", _REWRITE, 1, log, take, *(format_entry(entry) for entry in put))
 
     def tell(self, channel: str, entries: Sequence[Entry]) -> None:
-        self.keeper(channel).cli("PUBLISH", KEEP.layout(0).topic(channel), format_notice(entries, NOTICE_LIMIT))
+        self.backend.keeper(channel).cli("PUBLISH", KEEP.layout(0).topic(channel), format_notice(entries, NOTICE_LIMIT))
+
+    def silence(self, channel: str) -> None:
+        self.backend.silence()
 
 
 @dataclass
@@ -98,6 +106,11 @@ class ModelHands:
 
     def tell(self, channel: str, entries: Sequence[Entry]) -> None:
         self.store.tell(channel, entries)
+
+    def silence(self, channel: str) -> None:
+        """It is heard again at once."""
+        self.store.each_ear(channel, lambda listener: listener.lost())
+        self.store.each_ear(channel, lambda listener: listener.heard())
 
 
 @contextmanager
@@ -122,8 +135,10 @@ def open_place(kind: str, folder: Path) -> Iterator[Place]:
 def hurry(patch: pytest.MonkeyPatch) -> None:
     """Shorten what is waited for, wherever a module of the app has it."""
     missing = set(FAST)
-    for module in [module for name, module in sys.modules.items() if name.startswith("gapless.")]:
-        for name in FAST.keys() & vars(module).keys():
+    for place, module in [*sys.modules.items()]:
+        if not place.startswith("gapless."):
+            continue
+        for name in FAST.keys() & vars(module).keys() - {PATIENT.get(place)}:
             if isinstance(getattr(module, name), float):
                 patch.setattr(module, name, FAST[name])
                 missing.discard(name)
@@ -140,7 +155,7 @@ async def _real(kind: str, folder: Path, runner: asyncio.Runner) -> AsyncIterato
             return store
 
         async with _apps(open_store, time.time, recheck=0.3, linger=0.2) as apps:
-            yield Place(runner, apps, open_store, RealHands(backend.keeper), time.time, virtual=False)
+            yield Place(runner, apps, open_store, RealHands(backend), time.time, virtual=False)
 
 
 @asynccontextmanager

@@ -70,6 +70,8 @@ def test_everything_occurs_in_one_history(place: Place) -> None:
         for number, untold in ((0, 5), (1, 0), (0, 1)):
             history.fail_over(number, 2, 3, untold)
             history.settle()
+        history.silence(0)
+        history.settle()
         history.tell_late(0)
         history.tell_foreign(0, 0, 2)
         history.settle()

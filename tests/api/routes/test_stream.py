@@ -8,14 +8,25 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from gapless.api.factory import create_app
+from gapless.config.settings import Settings
+from gapless.platforms.policy import SERVER
 from tests.api.problem import assert_problem
 from tests.front.app_fixture import RunningApp, events, of_kind, running_app
+from tests.testkit.clock import VirtualClock, running_loop
 from tests.testkit.event_stream import Event
+from tests.testkit.model_store import ModelStore
 from tests.testkit.valkey import Valkey
 
 ONE, MANY = "/channels/a/stream", "/stream?channel=a"
 BOTH = pytest.mark.parametrize("path", [ONE, MANY], ids=["one channel", "by query"])
+
+
+def _client(app: FastAPI) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, client=("127.0.0.1", 4711))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def publish(served: RunningApp, *data: Any, channel: str = "a") -> list[str]:
@@ -85,12 +96,18 @@ async def test_headers(path: str, method: str, served: RunningApp) -> None:
     assert bool(reply.content) == (method == "GET")
 
 
-async def test_heartbeats_are_a_comment_and_nothing_more(valkey: Valkey) -> None:
-    async with running_app(valkey.url, heartbeat=0.05, lifetime=0.5) as served:
-        content = (await ask(served, ONE)).content
+@pytest.mark.virtual_time
+async def test_heartbeats_are_a_comment_and_nothing_more() -> None:
+    clock = VirtualClock()
+    settings = Settings(heartbeat=15, lifetime=100)
+    app = create_app(settings, SERVER, lambda: ModelStore(clock, cap=20, page=8), clock.now)
+    async with app.router.lifespan_context(app), _client(app) as client:
+        began = running_loop().time()
+        content = (await client.get(ONE)).content
+        lived = running_loop().time() - began
     body = content.partition(b"\n\n")[2].partition(b"event: end")[0]
-    assert body == b":\n" * (len(body) // 2)
-    assert len(body) >= 2
+    assert body == b":\n" * int(lived / 15)
+    assert 80 <= lived <= 100
 
 
 async def test_settings_of_a_stream(valkey: Valkey) -> None:

@@ -86,7 +86,7 @@ def test_nothing_of_a_secret_is_told_anywhere(up: EmulatorProcess, server: Serve
     jwt_secret, ticket_secret = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     env = {"UPSTASH_REDIS_REST_URL": up.url, "UPSTASH_REDIS_REST_TOKEN": up.token, "GAPLESS_LIFETIME": "0.2"}
     env |= {"GAPLESS_JWT_SECRET": jwt_secret, "GAPLESS_TICKET_SECRET": ticket_secret}
-    with Service(env, server=server) as service, closing(Visit(service, jwt_secret)) as visit:
+    with Service(env, server=server, fork=False) as service, closing(Visit(service, jwt_secret)) as visit:
         visit.make_ticket()
         visit.ask_in_every_way()
         for fault in ("html", "unauthorized"):

@@ -7,10 +7,12 @@ import re
 import signal
 import subprocess
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from tests.testkit import guardian
 from tests.testkit.alarm import Alarm
+from tests.testkit.forked import Forked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,22 +37,17 @@ class Process:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         inherit: tuple[int, ...] = (),
+        function: str | None = None,
     ) -> None:
-        """Start `argv`. `env` replaces the whole environment; `inherit` are descriptors it may keep."""
+        """Start `argv`. `env` replaces the whole environment; `inherit` are descriptors it may keep.
+
+        `function`: run this one ("module:name") with `argv` in a fork of a process that has imported the product.
+        """
         self.name = name
         self._lines: list[str] = []
         self._ended = False
         self._changed = threading.Condition()
-        self._popen = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=None if env is None else dict(env),
-            cwd=cwd,
-            pass_fds=inherit,
-            start_new_session=True,
-        )
+        self._popen = Forked(function, argv, env=env, cwd=cwd) if function else _spawn(argv, env, cwd, inherit)
         guardian.born(self.pid)
         self._reader = threading.Thread(target=self._read, name=f"output of {name}", daemon=True)
         self._reader.start()
@@ -123,7 +120,8 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and all it started in its session; nothing if it is gone."""
         if self._popen.poll() is None:
-            os.killpg(self.pid, number)
+            with suppress(ProcessLookupError):  # a fork is buried by its server, not by us
+                os.killpg(self.pid, number)
 
     def pause(self) -> None:
         """SIGSTOP: it keeps its sockets and answers nothing."""
@@ -163,3 +161,18 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+def _spawn(
+    argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None, inherit: tuple[int, ...]
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=None if env is None else dict(env),
+        cwd=cwd,
+        pass_fds=inherit,
+        start_new_session=True,
+    )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-import httpx
 from anyio import to_thread
 
 from tests.testkit.alarm import Alarm, until
+from tests.testkit.forked import AVAILABLE
 from tests.testkit.isolation import isolated
 from tests.testkit.port import free_port
 from tests.testkit.process import Process
@@ -29,7 +30,9 @@ class Service:
     `env`: its settings, as `{"REDIS_URL": valkey.url, "GAPLESS_LIFETIME": "1.2"}`; of this process's
     environment it gets what is not the product's. `server`: `gapless serve`, or `uvicorn
     gapless.asgi:app`. `args`: further options, as `("--workers", "2")`. The port is chosen at
-    the first start and kept, so that clients find it again after `restart`.
+    the first start and kept, so that clients find it again after `restart`. `gapless serve` without
+    further options is a fork of a process that has imported it already (`tests/testkit/forked.py`),
+    unless `fork=False`.
     The plain methods block for as long as a start takes; those that begin with `a` do not block the loop.
     """
 
@@ -41,12 +44,14 @@ class Service:
         server: Server = "gapless",
         port: int | None = None,
         cwd: Path | None = None,
+        fork: bool = True,
     ) -> None:
         self.env = dict(env or {})
         self.port = port
         self._args = args
         self._server = server
         self._cwd = cwd
+        self._fork = fork
         self._process: Process | None = None
 
     @property
@@ -91,7 +96,8 @@ class Service:
 
     def _start_on(self, port: int, alarm: float) -> None:
         env = isolated(os.environ) | self.env
-        self._process = process = Process(f"service {port}", self._argv(port), env=env, cwd=self._cwd)
+        argv, function = self._argv(port), self._function()
+        self._process = process = Process(f"service {port}", argv, env=env, cwd=self._cwd, function=function)
         process.wait_for_line(rf"http://127\.0\.0\.1:{port}\b", alarm=alarm)
         until(self._healthy, f"{self.url}/healthz says 200", alarm=alarm)
 
@@ -101,13 +107,22 @@ class Service:
             return [sys.executable, "-m", "uvicorn", "gapless.asgi:app", *where]
         return [str(Path(sys.executable).with_name("gapless")), "serve", *where]
 
+    def _function(self) -> str | None:
+        """What a fork is to run, or None where the command itself is needed: for workers, or Python set otherwise."""
+        by_itself = self._args or self._server != "gapless" or any(name.startswith("PYTHON") for name in self.env)
+        return "gapless.cli:main" if AVAILABLE and self._fork and not by_itself else None
+
     def _healthy(self) -> bool:
         if not self.alive:
             raise Alarm(f"the service ended while it started:\n{self.log}")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)  # httpx reads certificates for this
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=5, trust_env=False).status_code == 200
-        except httpx.TransportError:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
             return False
+        finally:
+            connection.close()
 
     def kill(self) -> None:
         """SIGKILL, workers too."""

@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from tests.testkit.forked import AVAILABLE
 from tests.testkit.service import Service
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ class Variant(Service):
     def _argv(self, port: int) -> list[str]:
         where = ["--port", str(port), "--ahead", str(self._ahead)]
         return [sys.executable, "-m", "tests.testkit.variant", *where, *(["--buffered"] if self._buffered else [])]
+
+    def _function(self) -> str | None:
+        return "tests.testkit.variant:main" if AVAILABLE else None
 
 
 def main() -> None:

@@ -47,5 +47,10 @@ async def _serve(options: argparse.Namespace) -> None:
         await stop.wait()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve until told to stop."""
     asyncio.run(_serve(_arguments()))
+
+
+if __name__ == "__main__":
+    main()

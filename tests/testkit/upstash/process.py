@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from tests.testkit.forked import AVAILABLE
 from tests.testkit.process import Process
 from tests.testkit.upstash.emulator import READ_ONLY_TOKEN, TOKEN
 
@@ -31,7 +32,8 @@ class EmulatorProcess:
         self._argv = [sys.executable, "-m", "tests.testkit.upstash", "--redis", valkey, *arguments]
 
     def __enter__(self) -> Self:
-        self.process = Process("upstash emulator", self._argv)
+        function = "tests.testkit.upstash.__main__:main" if AVAILABLE else None
+        self.process = Process("upstash emulator", self._argv, function=function)
         try:
             self.url = self.process.wait_for_line(r"^http://\S+$")[0]
         except BaseException:

@@ -1,0 +1,101 @@
+"""Starts of the product at a tenth of their price: forks of a process that has imported it already.
+
+What a test sees of such a process is that of one started by itself: a session, output, environment, folder, signals and
+exit code of its own. Not shown is the import, and what the command line of the process looks like from outside.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import IO
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+AVAILABLE = sys.platform == "linux"
+"""Elsewhere, libraries that were imported before a fork may not work after it."""
+
+_one_at_a_time = threading.Lock()
+
+
+class Forked:
+    """A child of the fork server: what `Process` uses of a `subprocess.Popen`."""
+
+    def __init__(
+        self, function: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> None:
+        """Run `function` ("module:name"), whose result is the exit code as `sys.exit` takes it, with that `sys.argv`.
+
+        `env` replaces the whole environment.
+        """
+        order = {"function": function, "argv": list(argv), "env": dict(os.environ if env is None else env)}
+        order["cwd"] = str(cwd or Path.cwd())
+        self._told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        end, output = os.pipe()
+        self.stdout: IO[bytes] | None = os.fdopen(end, "rb")
+        with telling:
+            try:
+                with _one_at_a_time:
+                    socket.send_fds(_server(), [json.dumps(order).encode()], [output, telling.fileno()])
+            finally:
+                os.close(output)
+        told = self._told.recv(32)
+        assert told, "the fork server has ended; the output of the test run says why"
+        self.pid = int(told)
+        self.returncode: int | None = None
+        self._looking = threading.Lock()
+
+    def poll(self) -> int | None:
+        """As Popen's: the exit code, -N for death by signal N, None while it runs."""
+        with self._looking:
+            if self.returncode is None and _readable(self._told, 0):
+                told = self._told.recv(32)
+                self.returncode = int(told) if told else -9  # with its server, whose end nobody tells
+                self._told.close()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """As Popen's; subprocess.TimeoutExpired after `timeout` seconds."""
+        while self.poll() is None:
+            if not _readable(self._told, timeout):
+                raise subprocess.TimeoutExpired("a fork", timeout or 0)
+        assert self.returncode is not None
+        return self.returncode
+
+
+def _readable(told: socket.socket, timeout: float | None) -> bool:
+    poll = select.poll()  # select.select knows no descriptor above 1,023
+    try:
+        poll.register(told, select.POLLIN)
+    except ValueError:  # another thread has heard of the end, and closed it
+        return True
+    return bool(poll.poll(None if timeout is None else timeout * 1000))
+
+
+@cache
+def _server() -> socket.socket:
+    """One for this process, with which it ends."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    argv = [sys.executable, "-m", "tests.testkit.fork_server", str(theirs.fileno())]
+    with theirs:
+        server = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, cwd=ROOT, pass_fds=[theirs.fileno()], start_new_session=True
+        )
+    atexit.register(_end, server, ours)
+    return ours
+
+
+def _end(server: subprocess.Popen[bytes], orders: socket.socket) -> None:
+    orders.close()
+    server.wait()

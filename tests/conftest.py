@@ -177,22 +177,44 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """The order in which `--dist worksteal` starts the longest tests first, one on each worker.
+    """The order in which `--dist worksteal` starts the longest tests first, and keeps those of a file together.
 
-    It cuts the list into `workers` even parts, runs each from its front and steals from ends; so
-    each part begins with its share of the long ones (`real(seconds=…)`), longest first.
+    It cuts the list into `workers` even parts, runs each from its front and steals from ends; so each part begins with
+    its share of the long ones (`real(seconds=…)`), file by file: what is for all tests of a file is started once.
     """
-    long = sorted((item for item in items if _seconds(item)), key=_seconds, reverse=True)
     quick = [item for item in items if not _seconds(item)]
     dealt: list[pytest.Item] = []
-    for worker in range(workers):
-        mine = long[worker::workers]
-        left = workers - worker
-        size = (len(items) - len(dealt)) // left
+    for number, mine in enumerate(_shares([item for item in items if _seconds(item)], workers)):
+        size = (len(items) - len(dealt)) // (workers - number)
         take = max(0, size - len(mine))
         dealt += mine + quick[:take]
         del quick[:take]
     return dealt + quick
+
+
+def _shares(long: list[pytest.Item], workers: int) -> list[list[pytest.Item]]:
+    """File by file, the longest first, to whoever has least to do so far."""
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for file in sorted(_files(long, sum(map(_seconds, long)) / workers), key=_sum, reverse=True):
+        min(shares, key=_sum).extend(file)
+    return shares
+
+
+def _files(long: list[pytest.Item], most: float) -> list[list[pytest.Item]]:
+    """The tests of each file, longest first; one that would take more than `most` seconds in several parts."""
+    parts: list[list[pytest.Item]] = []
+    at = None
+    for item in sorted(long, key=lambda item: (item.nodeid.partition("::")[0], -_seconds(item))):
+        file = item.nodeid.partition("::")[0]
+        if file != at or _sum(parts[-1]) + _seconds(item) > most:
+            parts.append([])
+        at = file
+        parts[-1].append(item)
+    return parts
+
+
+def _sum(items: list[pytest.Item]) -> float:
+    return sum(map(_seconds, items))
 
 
 def _seconds(item: pytest.Item) -> float:

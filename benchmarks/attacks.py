@@ -10,9 +10,9 @@ import asyncio
 import sys
 
 from benchmarks.server import valkey
-from tests.front.attack import ATTACKS
-from tests.front.forge import SECRET
-from tests.front.honest import Seen, besieged
+from tests.testkit.attack import ATTACKS
+from tests.testkit.forge import SECRET
+from tests.testkit.honest import Seen, besieged
 from tests.testkit.service import Service
 
 ROUNDS = 25

@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 
 from benchmarks.publish import commands
 from benchmarks.server import Server, serving, valkey
-from tests.scale.cost import raise_limits
-from tests.scale.crowd import Crowd, crowd
+from tests.testkit.cost import raise_limits
+from tests.testkit.crowd import Crowd, crowd
 
 STREAMS, MUTE, CHANNELS = 2000, 200, 1000
 CHANNEL = "bench"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.front.app_fixture import RunningApp, running_app
+from tests.testkit.app_fixture import RunningApp, running_app
 from tests.testkit.valkey import Valkey
 
 

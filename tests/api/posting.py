@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.front.app_fixture import RunningApp
+from tests.testkit.app_fixture import RunningApp
 
 PATH = "/channels/general/messages"
 LOG = "gapless:{general}:log"

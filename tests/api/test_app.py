@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import gapless
-from tests.front.app_fixture import RunningApp, running_app
+from tests.testkit.app_fixture import RunningApp, running_app
 from tests.testkit.valkey import Valkey
 
 PATH = "/channels/general/messages"

@@ -10,8 +10,8 @@ import pytest
 
 from gapless.api.authentication import address
 from gapless.platforms.policy import LAMBDA, LAMBDA_ADAPTER, LAMBDA_ADAPTER_BUFFERED, SERVER, VERCEL
-from tests.front.app_fixture import RunningApp, bearer, events, of_kind, running_app
-from tests.front.forge import OTHER_SECRET, SECRET, Secret, claims_of
+from tests.testkit.app_fixture import RunningApp, bearer, events, of_kind, running_app
+from tests.testkit.forge import OTHER_SECRET, SECRET, Secret, claims_of
 from tests.testkit.valkey import Valkey
 
 # --- addresses: what each platform vouches for

@@ -12,7 +12,7 @@ from gapless.channels.feeds import Feeds
 from gapless.log.errors import StoreUnavailable
 from gapless.stores.redis.store import RedisStore
 from tests.api.problem import assert_problem
-from tests.front.app_fixture import RunningApp, running_app
+from tests.testkit.app_fixture import RunningApp, running_app
 from tests.testkit.valkey import Valkey
 
 ORIGIN = "https://page.example.com"

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from gapless.api.factory import create_app
 from gapless.config.settings import Settings
-from tests.front.app_fixture import running_app
+from tests.testkit.app_fixture import running_app
 from tests.testkit.valkey import Valkey
 
 METHODS: dict[str, set[str]] = defaultdict(set, {"/static/page.js": {"GET", "HEAD"}})

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gapless.api.middleware import MOST_LOGGED
-from tests.front.app_fixture import RunningApp, bearer, running_app
-from tests.front.forge import SECRET, Secret, claims_of
+from tests.testkit.app_fixture import RunningApp, bearer, running_app
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.valkey import Valkey
 
 

@@ -12,7 +12,7 @@ import pytest
 from jsonschema_rs import validator_for
 
 from tests.api.problem import TITLES, assert_problem
-from tests.front.app_fixture import RunningApp, events, running_app
+from tests.testkit.app_fixture import RunningApp, events, running_app
 from tests.testkit.port import free_port
 from tests.testkit.valkey import Valkey
 

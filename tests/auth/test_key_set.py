@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from gapless.auth.key_set import MOST_KEYS, MOST_OF_ONE_ID, Unusable, algorithms_of, read_key, read_key_set
 from gapless.auth.tokens import Expected, verify_published
 from gapless.log.errors import Unauthorized
-from tests.front.forge import Published, claims_of, private_key
 from tests.testkit import strategies as some
+from tests.testkit.forge import Published, claims_of, private_key
 
 NOW = 1_767_225_600.0
 

@@ -12,7 +12,7 @@ from gapless.auth.grant import SKEW, Grant
 from gapless.auth.tickets import TICKET_SECONDS, Tickets
 from gapless.auth.tokens import Expected, verify_shared
 from gapless.log.errors import Forbidden, Unauthorized
-from tests.front.forge import OTHER_SECRET, SECRET, Secret, claims_of
+from tests.testkit.forge import OTHER_SECRET, SECRET, Secret, claims_of
 
 NOW = 1_767_225_600.0
 REALM = ("us", "https://issuer.example", "gapless")

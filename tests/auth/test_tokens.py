@@ -12,8 +12,8 @@ from gapless.auth.grant import SKEW, Grant
 from gapless.auth.key_set import read_key
 from gapless.auth.tokens import TOKEN_MAX, Expected, Unverified, key_id, make_token, verify_published, verify_shared
 from gapless.log.errors import Unauthorized
-from tests.front.forge import SECRET, Published, Secret, claims_of, hs256, unsigned
 from tests.testkit import strategies as some
+from tests.testkit.forge import SECRET, Published, Secret, claims_of, hs256, unsigned
 
 NOW = 1_767_225_600.0
 ANYTHING = Expected()

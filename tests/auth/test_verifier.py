@@ -14,9 +14,9 @@ from gapless.auth.grant import Grant
 from gapless.auth.tokens import Expected
 from gapless.auth.verifier import AGAIN, EARLY, FROZEN, KEEP, MOST_BYTES, MOST_SAID, RETRY, TokenVerifier
 from gapless.log.errors import KeysUnavailable, StoreUnavailable, Unauthorized
-from tests.front.forge import OTHER_SECRET, SECRET, Published, Secret, Signer, claims_of, unsigned
-from tests.front.key_server import KeyServer, reply
 from tests.testkit.alarm import auntil
+from tests.testkit.forge import OTHER_SECRET, SECRET, Published, Secret, Signer, claims_of, unsigned
+from tests.testkit.key_server import KeyServer, reply
 
 NOW = 1_767_225_600.0
 ONE, TWO, THREE = (Published("EC", f"key {number}", number) for number in range(3))

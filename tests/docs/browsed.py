@@ -14,12 +14,12 @@ from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
 from tests.docs.blocks import TREE, Block
-from tests.front.forge import SECRET
-from tests.front.tab import token
 from tests.testkit.alarm import auntil
 from tests.testkit.browser import chromium
+from tests.testkit.forge import SECRET
 from tests.testkit.lambda_runtime.loopback import listening
 from tests.testkit.need import need
+from tests.testkit.tab import token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

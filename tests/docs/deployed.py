@@ -15,7 +15,6 @@ from anyio import run_process, to_thread
 
 from tests.docs.blocks import TREE, Block
 from tests.docs.recipes import serving
-from tests.front.tab import token
 from tests.testkit.lambda_runtime import LambdaFront
 from tests.testkit.lambda_runtime.package import template
 from tests.testkit.need import need
@@ -23,6 +22,7 @@ from tests.testkit.node import node_binary
 from tests.testkit.port import free_port
 from tests.testkit.process import Process
 from tests.testkit.service import Service
+from tests.testkit.tab import token
 from tests.testkit.upstash.process import EmulatorProcess
 from tests.testkit.vercel import VercelFunction, build
 from tests.testkit.vercel.toolchain import toolchain

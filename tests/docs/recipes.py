@@ -17,11 +17,11 @@ import jwt
 
 from gapless.api.factory import create_app
 from gapless.config.settings import Settings
-from tests.front.forge import SECRET
-from tests.front.tab import token
+from tests.testkit.forge import SECRET
 from tests.testkit.lambda_runtime.loopback import listening
 from tests.testkit.need import need
 from tests.testkit.node import FOLDER, node_binary
+from tests.testkit.tab import token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,12 +12,12 @@ from uuid import uuid4
 
 import pytest
 
-from tests.faults.rest import REST
-from tests.faults.route import ROUTE
-from tests.faults.services import SERVICES
-from tests.faults.stage import Kind, Scene, Stage, open_stage, two
-from tests.faults.store import STORE
-from tests.faults.traffic import Traffic
+from tests.testkit.chaos.rest import REST
+from tests.testkit.chaos.route import ROUTE
+from tests.testkit.chaos.services import SERVICES
+from tests.testkit.chaos.stage import Kind, Scene, Stage, open_stage, two
+from tests.testkit.chaos.store import STORE
+from tests.testkit.chaos.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from tests.faults.stage import Kind, Scene, open_stage
-from tests.faults.store import wipe
-from tests.faults.traffic import Traffic
-from tests.real.load_publisher import Publisher
+from tests.testkit.chaos.stage import Kind, Scene, open_stage
+from tests.testkit.chaos.store import wipe
+from tests.testkit.chaos.traffic import Traffic
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.service import Service
 from tests.testkit.variant import Variant
 

@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import pytest
 
-from tests.faults.stage import Kind, Scene, open_stage, two
-from tests.real.load_publisher import Publisher
 from tests.testkit.alarm import auntil
+from tests.testkit.chaos.stage import Kind, Scene, open_stage, two
 from tests.testkit.checker import Minimum, check
 from tests.testkit.history import Gap, ReaderLog
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.poller import LongPoller
 from tests.testkit.reader import EventSourceReader
 

@@ -16,9 +16,9 @@ from starlette.routing import Mount, Route
 from gapless.api.factory import create_app
 from gapless.auth import verifier as keys
 from gapless.config.settings import Settings
-from tests.front.app_fixture import RunningApp, bearer, events, running_app
-from tests.front.forge import SECRET, Published, Secret, Signer, claims_of, unsigned
-from tests.front.key_server import KeyServer
+from tests.testkit.app_fixture import RunningApp, bearer, events, running_app
+from tests.testkit.forge import SECRET, Published, Secret, Signer, claims_of, unsigned
+from tests.testkit.key_server import KeyServer
 from tests.testkit.valkey import Valkey
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"

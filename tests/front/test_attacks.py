@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.front.attack import ATTACKS
-from tests.front.forge import SECRET
-from tests.front.honest import Seen, besieged
+from tests.testkit.attack import ATTACKS
+from tests.testkit.forge import SECRET
+from tests.testkit.honest import Seen, besieged
 from tests.testkit.service import Service
 from tests.testkit.valkey import start_valkey
 

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from gapless.api import dependencies as deps
-from tests.front.app_fixture import RunningApp, running_app
-from tests.front.wire import connect, request
 from tests.testkit.alarm import until
+from tests.testkit.app_fixture import RunningApp, running_app
+from tests.testkit.raw_http import connect, request
 from tests.testkit.service import Service
 from tests.testkit.valkey import Valkey
 

@@ -12,10 +12,10 @@ import pytest
 from gapless.api.schemas import Message
 from gapless.delivery.mode import Mode
 from gapless.platforms.policy import SERVER
-from tests.front.app_fixture import RunningApp, bearer, running_app
-from tests.front.bounds import tries
-from tests.front.forge import SECRET, Secret, claims_of
 from tests.front.test_bounds import MESSAGES
+from tests.testkit.app_fixture import RunningApp, bearer, running_app
+from tests.testkit.bounds import tries
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.valkey import Valkey
 
 LOG = "gapless:{a}:log"

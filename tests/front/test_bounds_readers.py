@@ -11,8 +11,8 @@ from gapless.auth.rates import Buckets, CommandBudget, OpenRate, Who
 from gapless.channels.feeds import Feeds, Visitor
 from gapless.config.settings import Settings
 from gapless.log.errors import Busy
-from tests.front.app_fixture import RunningApp, running_app
-from tests.front.bounds import tries, worth
+from tests.testkit.app_fixture import RunningApp, running_app
+from tests.testkit.bounds import tries, worth
 from tests.testkit.valkey import Valkey
 
 SHARES = "of both, for one subject; for one address"

@@ -19,10 +19,10 @@ from gapless.cli.server import KEEP_ALIVE
 from gapless.config.settings import Settings
 from gapless.log.errors import TimedOut
 from tests.cli.test_protocol import echo_length
-from tests.front.app_fixture import running_app
-from tests.front.bounds import tries
 from tests.front.test_bounds import MESSAGES, nested, post
-from tests.front.wire import request, speak, statuses
+from tests.testkit.app_fixture import running_app
+from tests.testkit.bounds import tries
+from tests.testkit.raw_http import request, speak, statuses
 from tests.testkit.service import Service
 from tests.testkit.valkey import Valkey
 

@@ -22,12 +22,13 @@ from tests.auth import test_key_set, test_verifier
 from tests.channels import test_feed, test_tail_changes
 from tests.cli import test_address, test_head, test_protocol
 from tests.delivery import test_streaming
-from tests.front import bounds, test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
-from tests.front.bounds import BOUNDS, ELSEWHERE, TRIED, tried_elsewhere, worth
+from tests.front import test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
 from tests.real import test_bytes, test_made_up
 from tests.scale import test_mute
 from tests.stores.contract import test_budget, test_trouble
 from tests.stores.redis import test_pool as test_redis_pool
+from tests.testkit import bounds
+from tests.testkit.bounds import BOUNDS, ELSEWHERE, TRIED, tried_elsewhere, worth
 
 TRYING = (test_bounds_requests, test_bounds_messages, test_bounds_readers)
 

@@ -15,11 +15,11 @@ import pytest
 from playwright.async_api import Browser, Route
 
 from tests.docs.blocks import the
-from tests.front.forge import SECRET
-from tests.front.tab import at, signed_in, token
 from tests.testkit.alarm import auntil
 from tests.testkit.browser import chromium, empty_origin, event_source
+from tests.testkit.forge import SECRET
 from tests.testkit.service import Service
+from tests.testkit.tab import at, signed_in, token
 from tests.testkit.valkey import Valkey
 
 # None takes long. Dealt among the quick ones they stay together, with one browser and one service for all.

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from tests.front.app_fixture import RunningApp, running_app
-from tests.front.forge import SECRET, Secret, claims_of
+from tests.testkit.app_fixture import RunningApp, running_app
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.valkey import Valkey
 
 APP, EVIL = "https://app.example.com", "https://evil.example"

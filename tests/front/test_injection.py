@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sseclient import SSEClient
 
-from tests.front.app_fixture import Live, RunningApp, bearer, running_app
-from tests.front.forge import SECRET, Secret, claims_of
 from tests.testkit import strategies as some
 from tests.testkit.alarm import auntil
+from tests.testkit.app_fixture import Live, RunningApp, bearer, running_app
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.valkey import Valkey
 
 EASY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

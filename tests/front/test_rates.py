@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.wire import Poster
 from tests.testkit.cluster import start_cluster
+from tests.testkit.forge import SECRET, Secret, claims_of
+from tests.testkit.raw_http import Poster
 from tests.testkit.service import Service
 from tests.testkit.upstash import EmulatorProcess
 from tests.testkit.valkey import Valkey

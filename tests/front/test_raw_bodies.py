@@ -8,7 +8,19 @@ import json
 import httpx
 import pytest
 
-from tests.front.wire import CHUNKED, CHUNKS, POST, break_off, connect, post, problem, request, speak, statuses, works
+from tests.testkit.raw_http import (
+    CHUNKED,
+    CHUNKS,
+    POST,
+    break_off,
+    connect,
+    post,
+    problem,
+    request,
+    speak,
+    statuses,
+    works,
+)
 from tests.testkit.service import Service
 
 pytestmark = pytest.mark.usefixtures("unhurt")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.front.test_bounds import memory
-from tests.front.wire import connect, post, request, speak, statuses
+from tests.testkit.raw_http import connect, post, request, speak, statuses
 from tests.testkit.service import Service
 from tests.testkit.valkey import Valkey, start_valkey
 

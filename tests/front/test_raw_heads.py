@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.front.wire import POST, post, request, speak, statuses
+from tests.testkit.raw_http import POST, post, request, speak, statuses
 from tests.testkit.service import Service
 
 pytestmark = pytest.mark.usefixtures("unhurt")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.front import fuzz_inputs as strange
-from tests.front.wire import CHUNKED, CHUNKS, connect, post, request, speak, statuses, works
+from tests.testkit import fuzz_inputs as strange
+from tests.testkit.raw_http import CHUNKED, CHUNKS, connect, post, request, speak, statuses, works
 from tests.testkit.service import Service
 
 pytestmark = pytest.mark.usefixtures("unhurt")

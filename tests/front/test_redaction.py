@@ -16,9 +16,9 @@ import pytest
 
 from gapless.api.factory import create_app
 from gapless.config.settings import Settings
-from tests.front.app_fixture import bearer, running_app
-from tests.front.forge import OTHER_SECRET, Secret, claims_of
 from tests.testkit.alarm import until
+from tests.testkit.app_fixture import bearer, running_app
+from tests.testkit.forge import OTHER_SECRET, Secret, claims_of
 from tests.testkit.service import Server, Service
 from tests.testkit.upstash import EmulatorProcess
 from tests.testkit.valkey import Valkey

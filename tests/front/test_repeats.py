@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.front.app_fixture import RunningApp, bearer, running_app
-from tests.front.forge import SECRET, Secret, claims_of
+from tests.testkit.app_fixture import RunningApp, bearer, running_app
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.valkey import Valkey
 
 MESSAGES = "/channels/a/messages"

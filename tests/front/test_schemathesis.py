@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.front.forge import SECRET, Secret, claims_of
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.isolation import isolated
 from tests.testkit.process import Process
 from tests.testkit.service import Service
@@ -35,7 +35,7 @@ def test_the_service_is_what_its_description_says(valkey: Valkey, tmp_path: Path
         argv += ["--phases=examples,coverage,fuzzing,stateful", "--no-color"]
         if os.environ.get("CI") == "true":
             argv.append("--generation-deterministic")
-        hooks = {"SCHEMATHESIS_HOOKS": "tests.front.schemathesis_hooks", "PYTHONPATH": str(ROOT)}
+        hooks = {"SCHEMATHESIS_HOOKS": "tests.testkit.schemathesis_hooks", "PYTHONPATH": str(ROOT)}
         with Process("schemathesis", argv, env=isolated(os.environ) | hooks, cwd=tmp_path) as run:
             assert run.wait(alarm=170) == 0, run.log
             assert re.search(r"Selected: 9/9\n +Tested: 9\n", run.log), "every operation"

@@ -7,8 +7,8 @@ import time
 import httpx
 import pytest
 
-from tests.front.app_fixture import bearer
-from tests.front.forge import OTHER_SECRET, SECRET, Secret, claims_of
+from tests.testkit.app_fixture import bearer
+from tests.testkit.forge import OTHER_SECRET, SECRET, Secret, claims_of
 from tests.testkit.node import node_reader
 from tests.testkit.service import Service
 from tests.testkit.valkey import Valkey

@@ -12,9 +12,9 @@ import pytest
 
 from gapless.delivery.mode import Mode
 from gapless.platforms.policy import SERVER
-from tests.front.app_fixture import RunningApp, bearer, events, running_app
-from tests.front.forge import SECRET, Secret, claims_of
 from tests.testkit.alarm import auntil
+from tests.testkit.app_fixture import RunningApp, bearer, events, running_app
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.valkey import Valkey
 
 MESSAGES = "/channels/general/messages"

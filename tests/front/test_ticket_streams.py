@@ -8,9 +8,9 @@ import time
 import httpx
 import pytest
 
-from tests.front.app_fixture import bearer
-from tests.front.forge import SECRET, Secret, claims_of
+from tests.testkit.app_fixture import bearer
 from tests.testkit.fleet import Fleet
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.node import NodeReader, node_reader
 from tests.testkit.service import Service
 from tests.testkit.valkey import Valkey

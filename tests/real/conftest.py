@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.real.wire import Wire
+from tests.testkit.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

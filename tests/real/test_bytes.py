@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import httpx
 import pytest
 
-from tests.real.upstash.place import UNLIMITED, Place, upstash
-from tests.real.visit import visit
 from tests.testkit.service import Service
+from tests.testkit.upstash.place import UNLIMITED, Place, upstash
 from tests.testkit.valkey import Valkey, start_valkey
+from tests.testkit.visit import visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.crowd import crowd
-from tests.real.load_publisher import Publisher
-from tests.real.visit import visit
+from tests.testkit.byte_crowd import crowd
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.service import Service
 from tests.testkit.valkey import start_valkey
+from tests.testkit.visit import visit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.real.room import (
+from tests.testkit.room import (
     SMALL,
     Room,
     Services,
@@ -24,7 +24,7 @@ from tests.real.room import (
     open_services,
     place,
 )
-from tests.real.visit import visit
+from tests.testkit.visit import visit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

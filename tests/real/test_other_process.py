@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import to_thread
 
-from tests.real.load_publisher import Publisher
-from tests.real.visit import visit
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.service import Server, Service
+from tests.testkit.visit import visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import to_thread
 
-from tests.real.load_publisher import Publisher
-from tests.real.rawlog import RawLog
-from tests.real.visit import visit
 from tests.testkit.alarm import auntil
 from tests.testkit.checker import Minimum, check
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
+from tests.testkit.raw_log import RawLog
 from tests.testkit.reader import EventSourceReader
 from tests.testkit.service import Service
 from tests.testkit.valkey import Valkey, start_valkey
+from tests.testkit.visit import visit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

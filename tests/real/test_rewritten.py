@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from tests.real.rawlog import Raw, chain, start
-from tests.real.room import SMALL, Room, Services, Where, many, one, open_services
 from tests.testkit.checker import Minimum, check
 from tests.testkit.history import Gap, ReaderLog, content_key
+from tests.testkit.raw_log import Raw, chain, start
 from tests.testkit.reader import EventSourceReader
+from tests.testkit.room import SMALL, Room, Services, Where, many, one, open_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.load_publisher import Publisher
-from tests.real.rawlog import RawLog
 from tests.testkit.checker import Minimum, Verdict, check
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
+from tests.testkit.raw_log import RawLog
 from tests.testkit.reader import EventSourceReader
 from tests.testkit.service import Service
 from tests.testkit.valkey import start_valkey

@@ -16,15 +16,15 @@ from httpx_sse import aconnect_sse
 
 from gapless.stores.embedded.reaper import end_unused
 from gapless.stores.embedded.valkey import EmbeddedValkey
-from tests.real.cutter import BACKLOG, Cutter
-from tests.real.load_publisher import Publisher
-from tests.real.upstash.place import upstash
 from tests.testkit.alarm import auntil
 from tests.testkit.browser import chromium, empty_origin, event_source
+from tests.testkit.cutter import BACKLOG, Cutter
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.node import CLIENTS, node_reader
 from tests.testkit.seen import Seen, Sight
 from tests.testkit.service import Service
+from tests.testkit.upstash.place import upstash
 from tests.testkit.valkey import start_valkey
 
 if TYPE_CHECKING:

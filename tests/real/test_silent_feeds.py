@@ -11,10 +11,10 @@ import pytest
 
 from gapless.stores.redis import lines as redis_lines
 from gapless.stores.upstash import rest as upstash_rest
-from tests.real.load_publisher import Publisher
 from tests.testkit.checker import Minimum, check
 from tests.testkit.fault_proxy import Blackhole, FaultProxy
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.reader import EventSourceReader
 from tests.testkit.service import Service
 from tests.testkit.upstash import EmulatorProcess

@@ -10,10 +10,10 @@ import pytest
 from gapless.stores.redis.lines import POOL
 from gapless.stores.upstash.rest import AT_ONCE
 from gapless.stores.upstash.subscriptions import MOST_UPSTREAMS
-from tests.real.load_publisher import Publisher
-from tests.scale.cost import descriptors, memory, raise_limits
-from tests.scale.crowd import Crowd, crowd
+from tests.testkit.cost import descriptors, memory, raise_limits
+from tests.testkit.crowd import Crowd, crowd
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.service import Service
 from tests.testkit.upstash import EmulatorProcess
 from tests.testkit.valkey import start_valkey

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scale.cost import memory, raise_limits
-from tests.scale.crowd import Crowd, crowd
+from tests.testkit.cost import memory, raise_limits
+from tests.testkit.crowd import Crowd, crowd
 from tests.testkit.service import Service
 from tests.testkit.valkey import start_valkey
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.load_publisher import Publisher
-from tests.scale.cost import descriptors, memory, raise_limits
-from tests.scale.crowd import crowd
 from tests.testkit.alarm import auntil
+from tests.testkit.cost import descriptors, memory, raise_limits
+from tests.testkit.crowd import crowd
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.service import Service
 from tests.testkit.valkey import start_valkey
 

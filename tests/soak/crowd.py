@@ -8,17 +8,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.real.load_publisher import Publisher
-from tests.soak.roaming_client import RoamingClient
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.poller import LongPoller
 from tests.testkit.reader import EventSourceReader, Rotate
+from tests.testkit.roaming_client import RoamingClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     import httpx
 
-    from tests.faults.stage import Scene
+    from tests.testkit.chaos.stage import Scene
     from tests.testkit.pace import Pace
 
 Reader = EventSourceReader | LongPoller | RoamingClient

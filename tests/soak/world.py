@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from anyio import to_thread
 
-from tests.faults.rest import REST
-from tests.faults.route import ROUTE
-from tests.faults.services import SERVICES
-from tests.faults.stage import Kind, Scene, open_stage
-from tests.faults.store import STORE
-from tests.real.load_publisher import Publisher
-from tests.real.wire import Wire
 from tests.soak.crowd import Crowd
 from tests.testkit.alarm import Alarm, auntil
+from tests.testkit.chaos.rest import REST
+from tests.testkit.chaos.route import ROUTE
+from tests.testkit.chaos.services import SERVICES
+from tests.testkit.chaos.stage import Kind, Scene, open_stage
+from tests.testkit.chaos.store import STORE
 from tests.testkit.checker import Minimum, Verdict, check
 from tests.testkit.fault_injector import FaultInjector
 from tests.testkit.injection import Injection
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.process import Process
 from tests.testkit.service import Service
 from tests.testkit.variant import Variant
+from tests.testkit.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.front.app_fixture import RunningApp, bearer, events, of_kind, running_app
-from tests.front.forge import SECRET, Secret, claims_of
+from tests.testkit.app_fixture import RunningApp, bearer, events, of_kind, running_app
 from tests.testkit.cluster import Cluster, start_cluster
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.upstash import UpstashEmulator
 from tests.testkit.valkey import Valkey
 

@@ -11,9 +11,9 @@ import pytest
 from gapless.api.routes.health import NOT_READY
 from gapless.services import readiness
 from tests.api.problem import assert_problem
-from tests.front.app_fixture import RunningApp, bearer, running_app
-from tests.front.forge import SECRET, Secret, claims_of
 from tests.testkit.alarm import auntil
+from tests.testkit.app_fixture import RunningApp, bearer, running_app
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.valkey import Valkey, start_valkey
 
 

@@ -14,7 +14,7 @@ import pytest
 from gapless.delivery.mode import Mode
 from gapless.platforms.policy import SERVER
 from tests.api.problem import assert_problem
-from tests.front.app_fixture import RunningApp, of_kind, running_app
+from tests.testkit.app_fixture import RunningApp, of_kind, running_app
 from tests.testkit.valkey import Valkey
 
 PATH = "/channels/general/messages"

@@ -8,7 +8,7 @@ import pytest
 
 from gapless.auth.rates import NETWORK_TIMES
 from tests.api.problem import assert_problem
-from tests.front.app_fixture import running_app
+from tests.testkit.app_fixture import running_app
 from tests.testkit.valkey import Valkey
 
 PATH = "/channels/general/messages"

@@ -14,7 +14,7 @@ import pytest
 from gapless.api.unread import REST_BYTES
 from tests.api.posting import LOG, PATH, post
 from tests.api.problem import assert_problem
-from tests.front.app_fixture import RunningApp, running_app
+from tests.testkit.app_fixture import RunningApp, running_app
 from tests.testkit.valkey import Valkey
 
 JSON = {"Content-Type": "application/json"}

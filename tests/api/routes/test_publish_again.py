@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.posting import LOG, post
 from tests.api.problem import assert_problem
-from tests.front.app_fixture import RunningApp
+from tests.testkit.app_fixture import RunningApp
 from tests.testkit.valkey import Valkey
 
 

@@ -14,7 +14,7 @@ from gapless.api.factory import create_app
 from gapless.config.settings import Settings
 from gapless.platforms.policy import SERVER
 from tests.api.problem import assert_problem
-from tests.front.app_fixture import RunningApp, events, of_kind, running_app
+from tests.testkit.app_fixture import RunningApp, events, of_kind, running_app
 from tests.testkit.clock import VirtualClock, running_loop
 from tests.testkit.event_stream import Event
 from tests.testkit.model_store import ModelStore

@@ -12,8 +12,8 @@ from gapless.api.routes import stream
 from gapless.log.cursor import format_cursor, no_log
 from gapless.platforms.policy import LAMBDA, SERVER, Policy
 from tests.api.problem import assert_problem
-from tests.front.app_fixture import events, running_app
 from tests.testkit.alarm import auntil
+from tests.testkit.app_fixture import events, running_app
 from tests.testkit.valkey import Valkey
 
 PATHS = ["/channels/a/stream", "/stream?channel=a,b"]

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.front.app_fixture import RunningApp, bearer, events, of_kind, running_app
-from tests.front.forge import OTHER_SECRET, SECRET, Published, Secret, claims_of
-from tests.front.key_server import KeyServer
+from tests.testkit.app_fixture import RunningApp, bearer, events, of_kind, running_app
+from tests.testkit.forge import OTHER_SECRET, SECRET, Published, Secret, claims_of
+from tests.testkit.key_server import KeyServer
 from tests.testkit.valkey import Valkey
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import to_thread
 
-from tests.real.load_publisher import Publisher
-from tests.real.rawlog import RawLog
 from tests.testkit.alarm import auntil
 from tests.testkit.checker import Minimum, check
 from tests.testkit.cluster import Cluster, start_cluster
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
+from tests.testkit.raw_log import RawLog
 from tests.testkit.reader import EventSourceReader, Rotate
 from tests.testkit.service import Service
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.load_publisher import Publisher
-from tests.real.visit import visit
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.service import Service
 from tests.testkit.tls import tls_front
 from tests.testkit.valkey import start_valkey
+from tests.testkit.visit import visit
 
 if TYPE_CHECKING:
     from pathlib import Path

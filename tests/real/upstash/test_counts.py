@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.crowd import crowd
-from tests.real.load_publisher import Publisher
-from tests.real.upstash.place import upstash
-from tests.real.visit import visit
+from tests.testkit.byte_crowd import crowd
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.service import Service
+from tests.testkit.upstash.place import upstash
+from tests.testkit.visit import visit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.real.upstash.place import Place
-    from tests.real.visit import Visit
+    from tests.testkit.upstash.place import Place
+    from tests.testkit.visit import Visit
 
 pytestmark = [pytest.mark.real(seconds=10), pytest.mark.timeout(180)]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.real.room import SMALL, Services
 from tests.real.test_gaps import *  # noqa: F403 - every one of them
-from tests.real.upstash.place import upstash
+from tests.testkit.room import SMALL, Services
 from tests.testkit.service import Service
+from tests.testkit.upstash.place import upstash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

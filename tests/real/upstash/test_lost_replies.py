@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.real.load_publisher import Publisher
-from tests.real.rawlog import RawLog
-from tests.real.upstash.place import upstash
 from tests.testkit.checker import Minimum, check
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
+from tests.testkit.raw_log import RawLog
 from tests.testkit.reader import EventSourceReader
 from tests.testkit.service import Service
+from tests.testkit.upstash.place import upstash
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
 
-    from tests.real.upstash.place import Place
+    from tests.testkit.upstash.place import Place
 
 pytestmark = [pytest.mark.real(seconds=15), pytest.mark.timeout(180)]
 

@@ -10,20 +10,20 @@ import pytest
 from gapless.stores.topic import DOUBT
 from gapless.stores.upstash.gate import TRY_AGAIN
 from gapless.stores.upstash.poll import POLL
-from tests.real.crowd import crowd
-from tests.real.load_publisher import Publisher
-from tests.real.upstash.place import upstash
-from tests.real.visit import visit
 from tests.testkit.alarm import auntil
+from tests.testkit.byte_crowd import crowd
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.service import Service
+from tests.testkit.upstash.place import upstash
+from tests.testkit.visit import visit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
 
-    from tests.real.upstash.place import Place
+    from tests.testkit.upstash.place import Place
 
 pytestmark = [pytest.mark.real(seconds=12), pytest.mark.timeout(180)]
 

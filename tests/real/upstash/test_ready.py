@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import to_thread
 
-from tests.real.load_publisher import Publisher
-from tests.real.upstash.place import upstash
-from tests.real.visit import visit
 from tests.testkit.alarm import auntil
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.port import free_port
 from tests.testkit.service import Service
+from tests.testkit.upstash.place import upstash
+from tests.testkit.visit import visit
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.real import test_rotation as load
-from tests.real.upstash.place import upstash
 from tests.testkit.checker import Minimum
 from tests.testkit.service import Service
+from tests.testkit.upstash.place import upstash
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from anyio import to_thread
 
-from tests.faults.stage import Scene
 from tests.testkit.alarm import auntil
+from tests.testkit.chaos.stage import Scene
 from tests.testkit.injection import Injection, lasts
 
 RESET = frozenset({"reset"})

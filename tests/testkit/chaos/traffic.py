@@ -6,9 +6,9 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tests.real.load_publisher import Publisher
 from tests.testkit.alarm import auntil
 from tests.testkit.checker import Minimum, Verdict, check
+from tests.testkit.load_publisher import Publisher
 from tests.testkit.poller import LongPoller
 from tests.testkit.reader import EventSourceReader, Rotate
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.faults.stage import Scene
+    from tests.testkit.chaos.stage import Scene
 
 PACE = 0.1
 """Seconds between two posts of one publisher."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
-from tests.faults.stage import Scene
 from tests.testkit.alarm import auntil
+from tests.testkit.chaos.stage import Scene
 from tests.testkit.injection import Injection
 
 if TYPE_CHECKING:

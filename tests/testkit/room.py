@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from uuid import uuid4
 
-from tests.real.load_publisher import Publisher
-from tests.real.rawlog import RawLog
 from tests.testkit.history import History
+from tests.testkit.load_publisher import Publisher
+from tests.testkit.raw_log import RawLog
 from tests.testkit.service import Service
 from tests.testkit.valkey import start_valkey
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.real.visit import Said, Visit
     from tests.testkit.valkey import Valkey
+    from tests.testkit.visit import Said, Visit
 
 Where = Literal["warm", "cold"]
 SMALL = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_CAP": "20"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 from anyio import to_thread
 
-from tests.faults.pair import Pair
+from tests.testkit.chaos.pair import Pair
 from tests.testkit.history import History
 from tests.testkit.service import Service
 from tests.testkit.upstash import EmulatorProcess

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.stage import Scene
+from tests.testkit.chaos.stage import Scene
 from tests.testkit.injection import Injection, lasts
 
 

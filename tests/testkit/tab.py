@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Page
 
-from tests.front.forge import Secret, claims_of
+from tests.testkit.forge import Secret, claims_of
 from tests.testkit.service import Service
 
 FETCH = """async ([url, options]) => {

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 from anyio import to_thread
 from redis import Redis
 
-from tests.real.rawlog import RawLog
 from tests.testkit.alarm import auntil
 from tests.testkit.fault_proxy import Blackhole, FaultProxy
+from tests.testkit.raw_log import RawLog
 from tests.testkit.valkey import Valkey, start_valkey
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What one client can do to a service: `python -m tests.front.attack NAME PORT TOKEN`.
+"""What one client can do to a service: `python -m tests.testkit.attack NAME PORT TOKEN`.
 
 Says `attacking` when it has begun and goes on until its input ends. Then it prints, as JSON, how often it got which
 status. It comes from an address of its own. Its load is bounded: a few connections that wait for their answers, or as

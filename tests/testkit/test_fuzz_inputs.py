@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gapless.auth.grant import Grant
-from tests.front import fuzz_inputs as strange
-from tests.front.app_fixture import URL, RunningApp, running_app
-from tests.front.forge import SECRET, Secret, claims_of
-from tests.front.fuzz_inputs import Asked
+from tests.testkit import fuzz_inputs as strange
+from tests.testkit.app_fixture import URL, RunningApp, running_app
+from tests.testkit.forge import SECRET, Secret, claims_of
+from tests.testkit.fuzz_inputs import Asked
 from tests.testkit.valkey import Valkey
 
 EASY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.stage import Scene
+from tests.testkit.chaos.stage import Scene
 from tests.testkit.fault_proxy import Blackhole, DropReply, Fault, Freeze, Jitter, MidFrame, Refuse
 from tests.testkit.injection import Injection, lasts
 

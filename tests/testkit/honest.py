@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.front.forge import Secret, claims_of
-from tests.front.wire import Poster
 from tests.testkit.alarm import auntil
+from tests.testkit.forge import Secret, claims_of
+from tests.testkit.raw_http import Poster
 
 CHANNEL = "general"
 READERS, POSTERS = 10, 4
@@ -155,7 +155,7 @@ async def besieged(port: int, names: list[str], rounds: int) -> AsyncIterator[Si
         await honest.window(rounds)
         for name in names:
             quiet = await honest.window(rounds)
-            argv = [sys.executable, "-m", "tests.front.attack", name, str(port), token("mallory", "m.*")]
+            argv = [sys.executable, "-m", "tests.testkit.attack", name, str(port), token("mallory", "m.*")]
             attacker = await asyncio.create_subprocess_exec(
                 *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
             )

@@ -34,8 +34,13 @@ class Slow:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PONG) + PONG)
 
 
-async def test_hundreds_of_commands_at_once_wait_in_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstash_rest, "REPLY_TIMEOUT", 60.0)  # a machine that has other things to do
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a machine that has other things to do."""
+    monkeypatch.setattr(upstash_rest, "REPLY_TIMEOUT", 60.0)
+
+
+async def test_hundreds_of_commands_at_once_wait_in_line() -> None:
     slow = Slow()
     async with Listener(slow.answer) as listener:
         rest = Rest(f"http://127.0.0.1:{listener.port}", "token")

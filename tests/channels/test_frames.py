@@ -260,3 +260,13 @@ def test_what_fits_is_as_much_as_can_be_but_one(sizes: list[int], messages: int,
         assert bool(chosen) == bool(held)
         assert not rest or len(chosen) == messages or taken + rest[0].size > size
     assert [*first, *held[len(first) :]] == held == [*held[: len(held) - len(last)], *last]
+
+
+@pytest.mark.parametrize("name", ["live", "beat"])
+def test_a_stored_message_of_a_name_that_was_free_once_is_sent_as_a_message(name: str) -> None:
+    """docs/protocol.md, 2.1: `live` and `beat` became the service's own. What was stored before can't imitate them."""
+    body = f'{{"event":"{name}","user":null,"data":1,"localId":null}}'.encode()
+    frame = Frame("c", Entry(Position("t9x2k0ab", 1, "7qd1"), "0", 0, body))
+    [event] = by_the_standard(frame.block)
+    assert event.event == "message"
+    assert json.loads(event.data)["event"] == name

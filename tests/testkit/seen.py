@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-OWN_EVENTS = ("hello", "gap", "end", "receipt", "presence", "signal")
+OWN_EVENTS = ("hello", "gap", "end", "receipt", "presence", "signal", "live", "beat")
 """The service's own event names. An EventSource hears only the names it was told to listen for."""
 
 

@@ -17,6 +17,8 @@ from gapless.delivery.session import Start
 from gapless.log.cursor import parse_cursor
 from gapless.log.errors import TimedOut, TooLarge, Unprocessable, UnsupportedMedia
 
+OLDEST = "start"
+"""Stands in a query for the position before the first message of each log."""
 BODY_SECONDS = 30.0
 """Seconds for a body to arrive: a client that sends slower holds a connection for nothing."""
 
@@ -90,6 +92,8 @@ def start(named: Sequence[str], header: str | None, queries: Sequence[str | None
     text = next((value for value in (header, *queries) if value), None)
     if text is None:
         return Start(history=history)
+    if text == OLDEST and not header:
+        return Start(oldest=True)
     cursor = parse_cursor(text, len(named))
     return Start(unreadable=True) if cursor is None else Start(cursor=cursor)
 

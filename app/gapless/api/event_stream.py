@@ -23,7 +23,7 @@ from gapless.channels.feeds import Feeds, Visitor
 from gapless.delivery import sse
 from gapless.delivery.end import End
 from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
-from gapless.delivery.session import Start, StreamLimits
+from gapless.delivery.session import Extras, Start, StreamLimits
 from gapless.delivery.streaming import DirectWrite, Stream
 from gapless.log.errors import Busy
 from gapless.platforms.shutdown import ClientGone, ShutdownWatch, cancel_on_disconnect
@@ -59,6 +59,7 @@ class LiveBody:
         channels: Sequence[str],
         begin: Start,
         limits: StreamLimits,
+        extras: Extras,
     ) -> None:
         self._feeds = feeds
         self._shutdown = shutdown
@@ -66,6 +67,7 @@ class LiveBody:
         self._channels = channels
         self._begin = begin
         self._limits = limits
+        self._extras = extras
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Stay until the stream ends or its client leaves."""
@@ -82,7 +84,7 @@ class LiveBody:
     async def _serve(self, scope: MutableMapping[str, Any], send: Send) -> End:
         try:
             async with self._feeds.open(self._channels, self._visitor) as feeds:
-                stream = Stream(feeds, self._begin, self._limits)
+                stream = Stream(feeds, self._begin, self._limits, self._extras)
                 with self._shutdown.on_shutdown(partial(stream.stop, End.SHUTDOWN), scope.get("server")):
                     return await _run(stream, scope, send)
         except Busy:

@@ -16,7 +16,7 @@ from gapless.log.errors import BadRequest, TooLarge, Unprocessable
 MOST_IN_BATCH = 100
 CHANNEL = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"
 MOST_CHANNELS = 16
-OWN_EVENTS = frozenset({"hello", "gap", "end", "receipt", "presence", "signal", "open", "error"})
+OWN_EVENTS = frozenset({"hello", "gap", "end", "receipt", "presence", "signal", "live", "beat", "open", "error"})
 
 _Text = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
 # Some readers of event streams split lines where JSON does not escape: Unicode's own line ends.

@@ -21,7 +21,7 @@ from gapless.channels.follower import DEEP, Follower
 from gapless.channels.frames import Frame
 from gapless.channels.schedule import REREAD
 from gapless.channels.tail import ReadResult, Tail, reset, resolve_position
-from gapless.log.cursor import Position, no_log
+from gapless.log.cursor import Position, no_log, start_of
 from gapless.log.entries import Entry, Gap, GapReason
 from gapless.log.errors import StoreUnavailable
 from gapless.log.store import Room, Slice, Store
@@ -119,10 +119,7 @@ class Feed:
 
         It waits for what is claimed (this process's own first message, say): a reader that comes after it begins there.
         """
-        await self.ready()
-        if self._follower.claims:
-            await self._follower.timer.next_read()
-            await self.ready()
+        await self._settled()
         await self._deepen(count)
         tail = self._follower.tail
         if len(tail.frames) >= count:
@@ -135,6 +132,14 @@ class Feed:
             return self.head
         return cut.entries[0].before if cut.entries else cut.oldest.before
 
+    async def beginning(self) -> Position:
+        """The position before the first message of the log, whether that message is still kept or not.
+
+        Costs no read. As in `back`, what is claimed is waited for: it may begin the log, or another one.
+        """
+        await self._settled()
+        return self.head if self.head.nowhere else start_of(self.head.epoch)
+
     def newest(self, count: int) -> Sequence[Frame] | None:
         """The newest `count` messages where they are held here, and nobody claims newer ones. Costs nothing."""
         tail = self._follower.tail
@@ -146,6 +151,13 @@ class Feed:
         """The gap for a reader whose cursor says nothing: everything that is kept comes after it."""
         await self.ready()
         return reset(await self._ends(), no_log(self._clock()), GapReason.UNKNOWN)
+
+    async def _settled(self) -> None:
+        """Be ready, and have the log asked about what is claimed."""
+        await self.ready()
+        if self._follower.claims:
+            await self._follower.timer.next_read()
+            await self.ready()
 
     def _serves(self) -> bool:
         """True where the tail may be believed now."""

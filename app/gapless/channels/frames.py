@@ -16,6 +16,9 @@ from gapless.log.errors import CorruptLog
 from gapless.log.store import Room
 
 _EVENT_OPENS = b'{"event":"'
+_SENT_AS_MESSAGE = frozenset({b"message", b"live", b"beat"})
+"""Names of messages whose blocks have no `event` line. `live` and `beat` became the service's own later: logs may still
+hold messages of these names."""
 
 
 class Frame:
@@ -29,7 +32,7 @@ class Frame:
     def __init__(self, channel: str, entry: Entry) -> None:
         name, rest = _split_body(entry.body)
         id_line = f"id: {entry.position}\n".encode()
-        event_line = b"" if name == b"message" else b"event: " + name + b"\n"
+        event_line = b"" if name in _SENT_AS_MESSAGE else b"event: " + name + b"\n"
         opening = f'{{"id":"{entry.position}","channel":"{channel}",'.encode()
         closing = f',"timestamp":"{timestamp(entry.time)}"}}\n\n'.encode()
         self.position = entry.position

@@ -17,7 +17,7 @@ from gapless.delivery.channel_cursor import ChannelCursor
 from gapless.delivery.end import End
 from gapless.delivery.mode import Mode
 from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
-from gapless.delivery.session import Start, StreamLimits, StreamSession
+from gapless.delivery.session import PLAIN, Extras, Start, StreamLimits, StreamSession
 from gapless.log.errors import StoreUnavailable
 from gapless.log.store import Room
 
@@ -26,6 +26,8 @@ MOST_BYTES = 196_608
 """After which a turn takes no more. With one message of the default GAPLESS_MAX_BODY on top it passes through a load
 balancer, which takes 1 MiB of JSON in which each byte may become three (Python 3.11's runtime escapes what is not
 ASCII)."""
+LONGEST = 20.0
+"""Seconds for which a turn waits at most, also where the platform would stream: clients and proxies wait for 30."""
 RETRY = 80
 """Milliseconds before the client's next turn, and up to half as many again."""
 
@@ -35,8 +37,8 @@ class BufferedResponse(StreamSession):
 
     mode = Mode.BUFFERED
 
-    def __init__(self, feeds: Sequence[Feed], start: Start, limits: StreamLimits) -> None:
-        super().__init__(feeds, start, limits)
+    def __init__(self, feeds: Sequence[Feed], start: Start, limits: StreamLimits, extras: Extras = PLAIN) -> None:
+        super().__init__(feeds, start, limits, extras)
         self._bell = asyncio.Event()
         self._body: list[bytes] = []
         self._size = 0
@@ -47,7 +49,10 @@ class BufferedResponse(StreamSession):
         try:
             async with asyncio.timeout(self._limits.lifetime):
                 await self._greet()
+                if self._has_place() and self._is_level():
+                    self._heads = None  # nothing was replayed: news alone ends this turn
                 await self._gather()
+                await self._tell_live()
         except TimeoutError:
             reason = self._limits.deadline_reason
         except StoreUnavailable:

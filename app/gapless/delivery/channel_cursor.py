@@ -42,6 +42,10 @@ class ChannelCursor:
     def wake(self) -> None:
         self.sink.fall_behind()
 
+    def is_past(self, head: Position) -> bool:
+        """True where everything up to `head` was sent, or told of as a gap."""
+        return self.gap is None and (head.nowhere or self.position[:2] >= head[:2])
+
     def level(self) -> bool:
         """True where nothing is left to send: from this moment on the feed may push."""
         held = self.feed.peek(self.position)

@@ -32,14 +32,31 @@ class StreamLimits:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a reader begins: at a cursor, before the last `history` messages, or (both None) from now.
+    """Where a reader begins: at a cursor, before the last `history` messages, or (without either) from now.
 
-    `unreadable`: the client sent a cursor that says nothing.
+    `unreadable`: the client sent a cursor that says nothing. `oldest`: before the first message of each log, whether
+    it is still kept or not.
     """
 
     cursor: tuple[Position, ...] | None = None
     history: int = 0
     unreadable: bool = False
+    oldest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a client asked for beside the messages. `live`: be told once when what was there has been sent.
+
+    `beat`: heartbeats as events.
+    """
+
+    live: bool = False
+    beat: bool = False
+
+
+PLAIN = Extras()
+"""Messages, and nothing beside them."""
 
 
 class StreamSession:
@@ -47,10 +64,13 @@ class StreamSession:
 
     mode: Mode
 
-    def __init__(self, feeds: Sequence[Feed], start: Start, limits: StreamLimits) -> None:
+    def __init__(self, feeds: Sequence[Feed], start: Start, limits: StreamLimits, extras: Extras = PLAIN) -> None:
         self.messages = 0
         self._start = start
         self._limits = limits
+        self._extras = extras
+        self._heads: list[Position] | None = None
+        """Where each log ended at `hello`, until the client was told that it is past that."""
         self._cursors = [ChannelCursor(self, feed) for feed in feeds]
         self._alone = len(self._cursors) == 1
 
@@ -79,6 +99,8 @@ class StreamSession:
             if self._start.cursor is None:
                 cursor.feed.want(self._start.history)
             await cursor.feed.ready()
+        if self._extras.live:
+            self._heads = [cursor.feed.head for cursor in self._cursors]
         if self._start.unreadable:
             await self._write(self._hello(None))
             await self._tell_unknown()
@@ -92,6 +114,8 @@ class StreamSession:
     async def _first(self, cursor: ChannelCursor, index: int) -> Position:
         if self._start.cursor is not None:
             return self._start.cursor[index]
+        if self._start.oldest:
+            return await cursor.feed.beginning()
         return await cursor.feed.back(self._start.history)
 
     async def _tell_unknown(self) -> None:
@@ -109,6 +133,20 @@ class StreamSession:
             cursor.feed.audience.leave(cursor)
 
     # --- what comes next
+
+    def _is_level(self) -> bool:
+        """True where nothing is left to send on any channel."""
+        return all(cursor.level() for cursor in self._cursors)
+
+    async def _tell_live(self) -> None:
+        """Say once that what was there at `hello` has been sent. To be asked after every channel had its turn, which
+        sets right a position that the log does not know."""
+        if self._heads is None:
+            return
+        heads = zip(self._cursors, self._heads, strict=True)
+        if all(cursor.level() or cursor.is_past(head) for cursor, head in heads):
+            self._heads = None
+            await self._write(sse.live(self._joint_cursor()))
 
     async def _advance(self, cursor: ChannelCursor) -> None:
         """Write what comes next on one channel: a gap, or one share of frames, which only the writing holds."""

@@ -14,6 +14,10 @@ HEARTBEAT = b":\n"
 """A comment alone. No blank line after it: some clients turn a comment block into an empty event."""
 
 
+VISIBLE_HEARTBEAT = b"event: beat\ndata: {}\n\n"
+"""An event of its own, for pages that can't see comments: a stock EventSource hides them."""
+
+
 def block(event: str, data: Any, *, cursor: Iterable[Position] | None = None, retry: int | None = None) -> bytes:
     """One of the service's own events. `cursor` becomes its id; `retry` in milliseconds."""
     lines = [] if retry is None else [f"retry: {retry}"]
@@ -41,6 +45,11 @@ def hello(
         "mode": mode,
     }
     return block("hello", data, cursor=cursor, retry=retry)
+
+
+def live(cursor: Sequence[Position]) -> bytes:
+    """What was there at the stream's start has been sent. No id: it moves no position."""
+    return block("live", {"cursor": format_cursor(cursor)})
 
 
 def gap_json(channel: str, gap: Gap) -> dict[str, Any]:

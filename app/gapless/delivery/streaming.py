@@ -21,7 +21,7 @@ from gapless.delivery.end import End
 from gapless.delivery.mode import Mode
 from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
 from gapless.delivery.send_nowait import send_nowait
-from gapless.delivery.session import Start, StreamLimits, StreamSession
+from gapless.delivery.session import PLAIN, Extras, Start, StreamLimits, StreamSession
 from gapless.log.errors import StoreUnavailable
 from gapless.log.store import Room
 
@@ -45,8 +45,9 @@ class Stream(StreamSession):
 
     mode = Mode.STREAMING
 
-    def __init__(self, feeds: Sequence[Feed], start: Start, limits: StreamLimits) -> None:
-        super().__init__(feeds, start, limits)
+    def __init__(self, feeds: Sequence[Feed], start: Start, limits: StreamLimits, extras: Extras = PLAIN) -> None:
+        super().__init__(feeds, start, limits, extras)
+        self._heartbeat = sse.VISIBLE_HEARTBEAT if extras.beat else sse.HEARTBEAT
         self._loop = asyncio.get_running_loop()
         self._bell = asyncio.Event()
         self._live = False
@@ -139,9 +140,11 @@ class Stream(StreamSession):
 
     async def _catch_up(self) -> None:
         """A share of each channel in turn until nothing is left; then live, with no moment between."""
-        while not all(cursor.level() for cursor in self._cursors):
-            for cursor in self._cursors:
-                await self._advance(cursor)
+        while not (level := self._is_level()) or self._heads is not None:
+            if not level:
+                for cursor in self._cursors:
+                    await self._advance(cursor)
+            await self._tell_live()
         self._live = True
         self._bell.clear()
 
@@ -155,7 +158,7 @@ class Stream(StreamSession):
                 raise TimeoutError
             if self._sending is None and now >= beat:
                 self._sent_at = self._loop.time()
-                self._launch(sse.HEARTBEAT)
+                self._launch(self._heartbeat)
                 continue
             await self._ring(min(due for due in (beat, limit, NEVER) if due > now))
 

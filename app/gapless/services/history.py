@@ -55,18 +55,29 @@ class History:
         async with self._feeds.open([channel], visitor) as [feed]:
             if position is None:
                 return await _after_gap(feed, await feed.unknown(), room)
-            result = await feed.after(position, room)
-            if not result.frames and result.gap is None:
-                await news(feed, position, until)
-                result = await feed.after(position, room)
-            if result.gap is not None:
-                return await _after_gap(feed, result.gap, room)
-            return _page(result.frames, room, position)
+            return await _after(feed, position, room, until)
+
+    async def oldest(self, channel: str, limit: int, patience: float = 0, visitor: Visitor | None = None) -> Page:
+        """At most `limit` messages from the oldest on, after a gap where older ones were trimmed; else as `after`."""
+        room, until = Room(limit, self._size), asyncio.get_running_loop().time() + patience
+        async with self._feeds.open([channel], visitor) as [feed]:
+            return await _after(feed, await feed.beginning(), room, until)
 
     def _held(self, channel: str, room: Room) -> Page | None:
         feed = self._feeds.warm(channel)
         held = None if feed is None else feed.newest(room.messages)
         return None if feed is None or held is None else Page(last_that_fit(held, room), feed.head)
+
+
+async def _after(feed: Feed, position: Position, room: Room, until: float) -> Page:
+    """What comes after `position`; where there is nothing yet, it is waited for until loop time `until`."""
+    result = await feed.after(position, room)
+    if not result.frames and result.gap is None:
+        await news(feed, position, until)
+        result = await feed.after(position, room)
+    if result.gap is not None:
+        return await _after_gap(feed, result.gap, room)
+    return _page(result.frames, room, position)
 
 
 async def _after_gap(feed: Feed, gap: Gap, room: Room) -> Page:

@@ -241,6 +241,25 @@ async def publish_singly(served: RunningApp, count: int) -> None:
 # The ids of stream, long poll and history are the same
 
 
+async def test_from_the_start(anyhow: RunningApp) -> None:
+    """docs/protocol.md, 3.9 and 4.1."""
+    poll = asyncio.create_task(read(anyhow, after="start", wait=25))
+    await publish(anyhow, 0)
+    assert data(await poll) == [0]
+    await publish(anyhow, 1, 2)
+    page = await read(anyhow, after="start", limit=2)
+    assert data(page) == [0, 1]
+    assert data(await read(anyhow, after=page["cursor"])) == [2]
+
+
+async def test_from_the_start_of_a_trimmed_log(valkey: Valkey) -> None:
+    async with running_app(valkey.url, cap=20) as served:
+        await publish(served, *range(60))
+        page = await read(served, after="start")
+        assert page["gap"]["missed"] + len(page["messages"]) == 60
+        assert page["gap"]["reason"] == "trimmed"
+
+
 async def by_stream(served: RunningApp, after: str) -> list[Page]:
     return [json.loads(told) for told in of_kind(await served.whole(f"{STREAM}?after={after}"), "message")]
 

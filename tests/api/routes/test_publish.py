@@ -121,7 +121,20 @@ def channel(quoted: str, status: int = 422) -> Bad:
     return Bad(b'{"data":1}', status, "channel: " if status == 422 else "", f"/channels/{quoted}/messages")
 
 
-RESERVED = ("hello", "gap", "end", "receipt", "presence", "signal", "open", "error", "gapless.", "gapless.x")
+RESERVED = (
+    "hello",
+    "gap",
+    "end",
+    "receipt",
+    "presence",
+    "signal",
+    "live",
+    "beat",
+    "open",
+    "error",
+    "gapless.",
+    "gapless.x",
+)
 NOT_JSON = "^The body is not JSON: "
 NOT_UTF_8 = "^The body is not JSON in UTF-8"
 BAD = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -187,6 +188,50 @@ async def test_sixteen_channels(served: RunningApp) -> None:
     assert len(hello.last_event_id.split(".")) == 16
 
 
+# What may be asked for beside (docs/protocol.md, 3.9 to 3.12)
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["after", "lastEventId"])
+async def test_from_the_start(path: str, name: str, served: RunningApp) -> None:
+    ids = await publish(served, 0, 1, 2)
+    hello, *rest = await read(served, path, **{name: "start"})
+    assert (hello.last_event_id, data(rest)) == (f"{ids[0][:8]}-0-0", [0, 1, 2])
+    assert data(await read(served, path, header=ids[1], **{name: "start"})) == [2], "it yields to a header"
+    gap = of_kind(await read(served, path, header="start"), "gap")[0]
+    assert json.loads(gap)["reason"] == "unknown", "it is no id"
+
+
+@BOTH
+async def test_live(path: str, served: RunningApp) -> None:
+    ids = await publish(served, 0, 1, 2)
+    found = await read(served, path, history=2, live=1)
+    assert [event.type for event in found] == ["hello", "message", "message", "live", "end"]
+    assert json.loads(found[3].data) == {"cursor": ids[2]}
+
+
+async def test_a_visible_heartbeat(valkey: Valkey) -> None:
+    async with running_app(valkey.url, heartbeat=0.05, lifetime=0.5) as served:
+        found = await read(served, ONE, beat="visible")
+    assert {event.data for event in found if event.type == "beat"} == {"{}"}
+
+
+@BOTH
+async def test_a_turn_where_the_platform_could_stream(path: str, valkey: Valkey) -> None:
+    async with running_app(valkey.url, lifetime=240) as served:
+        ids = await publish(served, 0, 1, 2)
+        reply = await ask(served, path, mode="buffered", history=2, beat="visible")
+        assert reply.headers["cache-control"] == "no-store", "it is whole: a proxy may compress it"
+        found = events(reply.content)
+        assert [event.type for event in found] == ["hello", "message", "message", "end"]
+        said = json.loads(found[0].data)
+        assert said["mode"] == "buffered"
+        assert 16 <= said["lifetime"] <= 20, "whatever GAPLESS_LIFETIME says"
+        again = asyncio.create_task(ask(served, path, mode="buffered", header=ids[2]))
+        await publish(served, 3)
+        assert data(events((await again).content)) == [3]
+
+
 # What is refused
 
 REFUSED = {
@@ -205,6 +250,9 @@ REFUSED = {
     "history 201": (f"{ONE}?history=201", "history: "),
     "history -1": (f"{ONE}?history=-1", "history: "),
     "history all": (f"{ONE}?history=all", "history: "),
+    "another mode": (f"{ONE}?mode=quick", "mode: .*'buffered'"),
+    "another beat": (f"{MANY}&beat=loud", "beat: .*'visible'"),
+    "live or dead": (f"{ONE}?live=dead", "live: "),
     "history 201 of many": (f"{MANY}&history=201", "history: "),
 }
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from gapless.api.authentication import AddressDep, ReaderDep
-from gapless.api.dependencies import ChannelPath, ServiceDep
+from gapless.api.dependencies import OLDEST, ChannelPath, ServiceDep
 from gapless.api.problems import READING_PROBLEMS, STORE_PROBLEMS, describe
 from gapless.api.service import Service
 from gapless.channels.feeds import Visitor
@@ -73,7 +73,9 @@ async def history(
         str | None,
         Query(description="Only messages older than this id.", json_schema_extra={"type": "string", "pattern": _ID}),
     ] = None,
-    after: Annotated[str | None, Query(description="Only messages newer than this position.")] = None,
+    after: Annotated[
+        str | None, Query(description="Only messages newer than this position; `start`: from the oldest message.")
+    ] = None,
     wait: Annotated[float | None, Query(ge=0, le=25, description="Seconds to wait for one; with `after`.")] = None,
 ) -> Response:
     """The newest messages, those before an id, or those after a position: at once, or as soon as there is one."""
@@ -115,6 +117,8 @@ async def _after(
             service.shutdown.cancel_on_shutdown(request.scope.get("server")),
             cancel_on_disconnect(request.receive),
         ):
+            if after == OLDEST:
+                return _reply(channel, await service.history.oldest(channel, limit, patience, visitor))
             return _reply(channel, await service.history.after(channel, position, limit, patience, visitor))
     except ClientGone:
         request.scope["gapless.note"] = "left"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -19,11 +19,11 @@ from gapless.api.dependencies import service as service_of
 from gapless.api.problems import READING_PROBLEMS, describe
 from gapless.api.service import Service
 from gapless.auth.grant import Grant
-from gapless.delivery.buffered import BufferedResponse
+from gapless.delivery.buffered import LONGEST, BufferedResponse
 from gapless.delivery.end import End
 from gapless.delivery.mode import Mode
 from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
-from gapless.delivery.session import Start, StreamLimits
+from gapless.delivery.session import Extras, Start, StreamLimits
 from gapless.delivery.sse import end
 from gapless.log.errors import Busy, Refused, StoreUnavailable
 from gapless.platforms.remaining import remaining
@@ -73,11 +73,39 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     **describe(READING_PROBLEMS, {422: "Name each channel once."}),
 }
 LastEventId = Annotated[str | None, Header(description="Where to go on; an EventSource sends it by itself.")]
-After = Annotated[str | None, Query(description="The same as Last-Event-ID, for a first request.")]
+After = Annotated[
+    str | None, Query(description="The same as Last-Event-ID, for a first request; `start`: from the oldest message.")
+]
 Alias = Annotated[
     str | None, Query(alias="lastEventId", description="The same; it wins over `after`, which a polyfill keeps.")
 ]
 History = Annotated[int, Query(ge=0, le=200, description="Begin with the last so many messages of each channel.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a client wants to be answered. `whole`: by a turn, also where the platform could stream."""
+
+    whole: bool
+    extras: Extras
+
+
+async def _wishes(
+    mode: Annotated[
+        Literal["buffered"] | None,
+        Query(description="`buffered`: one whole answer within 20 s, for clients behind a proxy that buffers."),
+    ] = None,
+    live: Annotated[
+        bool, Query(description="Send the event `live` once when all that was there at the start has been sent.")
+    ] = False,
+    beat: Annotated[
+        Literal["visible"] | None, Query(description="`visible`: heartbeats are events `beat`, not comments.")
+    ] = None,
+) -> Wishes:
+    return Wishes(mode is not None, Extras(live=live, beat=beat is not None))
+
+
+WishesDep = Annotated[Wishes, Depends(_wishes)]
 
 
 @router.head("/channels/{channel}/stream", include_in_schema=False)
@@ -90,13 +118,14 @@ async def stream_one(
     grant: ReaderDep,
     service: ServiceDep,
     address: AddressDep,
+    wishes: WishesDep,
     last_event_id: LastEventId = None,
     after: After = None,
     alias: Alias = None,
     history: History = 0,
 ) -> Response:
     """Every message of the channel from a position on, then live. Readable by a stock EventSource."""
-    asked = Asked([channel], grant, address, start([channel], last_event_id, [alias, after], history))
+    asked = Asked([channel], grant, address, start([channel], last_event_id, [alias, after], history), wishes)
     return await _open(request, service, asked)
 
 
@@ -108,13 +137,14 @@ async def stream_many(
     channels: ChannelsDep,
     service: ServiceDep,
     address: AddressDep,
+    wishes: WishesDep,
     last_event_id: LastEventId = None,
     after: After = None,
     alias: Alias = None,
     history: History = 0,
 ) -> Response:
     """Every message of up to 16 channels on one stream; its ids are cursors over all of them."""
-    asked = Asked(channels, grant, address, start(channels, last_event_id, [alias, after], history))
+    asked = Asked(channels, grant, address, start(channels, last_event_id, [alias, after], history), wishes)
     return await _open(request, service, asked)
 
 
@@ -126,25 +156,29 @@ class Asked:
     grant: Grant
     address: str | None
     begin: Start
+    wishes: Wishes
 
 
 async def _open(request: Request, service: Service, asked: Asked) -> Response:
     """A stream that lives as long as platform and token let it; where bodies are handed over whole, one turn."""
     asked.grant.must_subscribe(asked.channels)
-    limits = _limits(request, service, asked.grant)
+    whole = service.policy.mode is Mode.BUFFERED or asked.wishes.whole
+    limits = _limits(request, service, asked.grant, whole=whole)
     head = request.method == "HEAD"
     visitor = None if head else service.admission.visitor(asked.grant.user, asked.address, opens=True)
-    if service.policy.mode is Mode.STREAMING or head:
+    if head or not whole:
         from gapless.api.event_stream import LiveBody, LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
-        return LiveResponse(LiveBody(service.feeds, service.shutdown, visitor, asked.channels, asked.begin, limits))
+        begin, extras = asked.begin, asked.wishes.extras
+        told = LiveBody(service.feeds, service.shutdown, visitor, asked.channels, begin, limits, extras)
+        return LiveResponse(told)
     try:
         async with (
             service.shutdown.cancel_on_shutdown(request.scope.get("server")),
             cancel_on_disconnect(request.receive),
             service.feeds.open(asked.channels, visitor) as feeds,
         ):
-            buffered = BufferedResponse(feeds, asked.begin, limits)
+            buffered = BufferedResponse(feeds, asked.begin, limits, asked.wishes.extras)
             body = await buffered.collect()
     except ClientGone:
         request.scope["gapless.note"] = "turn left"
@@ -155,11 +189,12 @@ async def _open(request: Request, service: Service, asked: Asked) -> Response:
     return _whole(body)
 
 
-def _limits(request: Request, service: Service, grant: Grant) -> StreamLimits:
-    """The shortest of what the setting, the platform and the token allow."""
+def _limits(request: Request, service: Service, grant: Grant, *, whole: bool) -> StreamLimits:
+    """The shortest of what the setting, the platform and the token allow, and a turn where the answer is `whole`."""
     settings, policy, random = service.settings, service.policy, service.random()
     now = service.clock()
-    lifetime = policy.lifetime(settings.lifetime, remaining(request.scope, policy.platform, now), random)
+    longest = min(settings.lifetime, LONGEST) if whole else settings.lifetime
+    lifetime = policy.lifetime(longest, remaining(request.scope, policy.platform, now), random)
     left = grant.seconds_left(now)
     deadline_reason = End.DEADLINE
     if left is not None and left < lifetime:

@@ -80,6 +80,19 @@ def test_a_draft_carries_its_user_and_its_id() -> None:
     assert (draft.user, draft.local_id) == ("bob", "4f")
 
 
+@pytest.mark.parametrize("data", ["1", "1.0"])
+def test_only_what_has_a_key_is_compared(data: str) -> None:
+    """To others a digest would be a hundred kilobytes written and hashed for nothing."""
+    bare, _ = read_messages(f'{{"data":{data}}}'.encode(), ROOM)
+    own, _ = read_messages(f'{{"data":{data},"localId":"4f"}}'.encode(), ROOM)
+    digests = [
+        drafts_of(bare, 100)[0].digest,
+        drafts_of(own, 100)[0].digest,
+        drafts_of(bare, 100, keyed=True)[0].digest,
+    ]
+    assert list(map(len, digests)) == [0, 32, 32]
+
+
 def test_lengths_are_counted_in_characters() -> None:
     longest = "é" * 128
     assert read(request(user=longest, localId=longest)).user == longest

@@ -49,14 +49,15 @@ class Message(BaseModel):
             raise ValueError(f"'{event}' is one of the service's own event names; choose another")
         return event
 
-    def draft(self, user: str | None) -> Draft:
+    def draft(self, user: str | None, *, compared: bool = True) -> Draft:
         """The message as it is stored: one line of JSON, without the id and time that the log gives.
 
-        The digest is of its values: a number that is spelt otherwise is no other content, as long as no double is.
+        The digest is of its values: a number that is spelt otherwise is no other content, as long as no double is. It
+        is empty where the message is not `compared` with others, because no key goes with it.
         """
-        plain = self._body(user, to_json(self.data))
+        plain = self._body(user, to_json(self.data)) if compared or self._written is None else b""
         body = plain if self._written is None else self._body(user, self._written)
-        return Draft(body, hashlib.sha256(plain).hexdigest()[:32], user, self.localId)
+        return Draft(body, hashlib.sha256(plain).hexdigest()[:32] if compared else "", user, self.localId)
 
     def _body(self, user: str | None, data: bytes) -> bytes:
         opening = to_json({"event": self.event, "user": user})[:-1]
@@ -67,13 +68,15 @@ class Message(BaseModel):
         return body
 
 
-def drafts_of(messages: Sequence[Message], most: int) -> tuple[Draft, ...]:
+def drafts_of(messages: Sequence[Message], most: int, *, keyed: bool = False) -> tuple[Draft, ...]:
     """The messages as they are stored; raises TooLarge where one has more than `most` bytes beside its envelope.
+
+    `keyed`: one key stands for all of them together, beside the `localId` of each.
 
     A body of so many bytes may become longer by the line ends that are escaped, and what is stored is what readers'
     platforms have to hold.
     """
-    drafts = tuple(message.draft(message.user) for message in messages)
+    drafts = tuple(message.draft(message.user, compared=keyed or message.localId is not None) for message in messages)
     largest = max(len(draft.body) for draft in drafts)
     if largest > most + ENVELOPE:
         bound = f"{most + ENVELOPE} (GAPLESS_MAX_BODY and {ENVELOPE})"

@@ -2,7 +2,10 @@
 
 A number that is read as a double and written again changes: `1e15` becomes 1000000000000000.0, and `0.10` becomes 0.1.
 That is longer than what was sent, or not what was meant. So if a body may hold such numbers, `data` is stored as it was
-written, without white space and without escapes that are not needed.
+written, without white space.
+
+A body may hold sixty thousand numbers or texts, and everybody else waits while it is read. So nothing here calls or
+loops in Python for each of them.
 """
 
 from __future__ import annotations
@@ -12,15 +15,16 @@ import math
 import re
 from collections.abc import Iterator
 
-from pydantic_core import from_json, to_json
-
 from gapless.log.errors import Unprocessable
 
-# What may be written otherwise once it was read: fractions, exponents, minus zero. And what may be too large to read.
-# Each way begins with a sign or digit, so that texts are passed over; a run of digits is counted from its first one.
-_UNUSUAL = re.compile(rb"[-0-9](?:[.eE](?<=[0-9].)|0(?<=-.)|[0-9](?<![0-9]..)(?<!-.)[0-9]{307})", re.DOTALL)
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^" \t\r\n]++')
+# All digits are alike: so `in` finds a number's shape, in a tenth of the time that a pattern takes.
+_SHAPE = bytes.maketrans(b"123456789E", b"000000000e")
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_DENSE = re.compile(rb'(?:[^" \t\r\n]++|%b)++' % _TEXT.pattern)
+_NUMBER = re.compile(rb"[0-9][0-9.e+-]*+", re.IGNORECASE)
 _BETWEEN = re.compile(r"[ \t\r\n,:]*")
+# Tells where a value ends: what its numbers are worth does not matter, so the cheapest there is reads them.
+_decoder = json.JSONDecoder(parse_float=len, parse_int=len)
 
 
 def data_as_written(raw: bytes) -> list[bytes] | None:
@@ -29,13 +33,32 @@ def data_as_written(raw: bytes) -> list[bytes] | None:
     None where no number can be written in another way. Raises Unprocessable for one that no double holds: what reads
     it as JavaScript does would have an infinity.
     """
-    if _UNUSUAL.search(raw) is None:
+    shape = raw.translate(_SHAPE)
+    if not (_may_change(shape) or b"-0" in raw):
         return None
     text = raw.decode()
     at = _after(text, 0)
-    if text[at] == "{":
-        return [_line(_data(text, at)[0])]
-    return [_line(data) for data in _each(text, at)]
+    each = [_data(text, at)[0]] if text[at] == "{" else _each(text, at)
+    lines = [b"".join(_DENSE.findall(data.encode())) for data in each]
+    if _may_be_vast(shape):
+        _must_be_finite(lines)
+    return lines
+
+
+def _may_change(shape: bytes) -> bool:
+    """Whether there is a fraction, an exponent, or more digits than a double has before its point."""
+    return b"0." in shape or b"0e" in shape or b"0" * 309 in shape
+
+
+def _may_be_vast(shape: bytes) -> bool:
+    """No number is too large for a double with fewer digits in a row, and an exponent of fewer."""
+    return b"e000" in shape or b"e+000" in shape or b"0" * 200 in shape
+
+
+def _must_be_finite(lines: list[bytes]) -> None:
+    numbers = _NUMBER.findall(_TEXT.sub(b"", b",".join(lines)))
+    if any(map(math.isinf, map(float, numbers))):
+        raise Unprocessable("data: a number is too large; send it as a string.")
 
 
 def _each(text: str, at: int) -> Iterator[str]:
@@ -64,18 +87,3 @@ def _after(text: str, at: int) -> int:
     """Where the next value, name or bracket begins."""
     found = _BETWEEN.match(text, at)
     return found.end() if found else at
-
-
-def _line(data: str) -> bytes:
-    """Without white space between, and with each text as short as it can be written: only numbers stay as they are."""
-    tokens: list[bytes] = _TOKEN.findall(data.encode())
-    return b"".join([to_json(from_json(token)) if b"\\" in token else token for token in tokens])
-
-
-def _finite(digits: str) -> float:
-    if math.isinf(number := float(digits)):
-        raise Unprocessable("data: a number is too large; send it as a string.")
-    return number
-
-
-_decoder = json.JSONDecoder(parse_float=_finite, parse_int=_finite)

@@ -94,8 +94,8 @@ async def publish(
     sender = service.admission.sender(grant.user, address)
     key = read_key(idempotency_key)
     messages, batch = _messages(raw, service.settings.cap, grant.user, key)
-    drafts = drafts_of(messages, service.settings.max_body)
     whole = batch_key(messages, key) if batch else None
+    drafts = drafts_of(messages, service.settings.max_body, keyed=whole is not None)
     published = await service.publishing.publish(channel, drafts, key=whole, sender=sender)
     told = [
         _told(channel, message, position, published) for message, position in zip(messages, published.ids, strict=True)

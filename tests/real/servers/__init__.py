@@ -1,0 +1,1 @@
+"""Servers of others: how they stop, and what passes through them."""

@@ -40,7 +40,7 @@ class Answering(ModelStore):
 
 
 def publishing(store: ModelStore, limits: PublishLimits = LIMITS) -> Publishing:
-    return Publishing(store, Feeds(store, FEEDS, store.clock.now), limits, store.clock.now, store.chance)
+    return Publishing(store, Feeds(store, FEEDS, store.clock.now), lambda _: limits, store.clock.now, store.chance)
 
 
 def sender(paid: list[float]) -> Sender:
@@ -61,7 +61,9 @@ async def test_a_feed_of_this_process_is_told_by_the_reply() -> None:
     feeds = Feeds(store, FEEDS, store.clock.now)
     async with feeds.open(["c"]) as [feed]:
         await feed.ready()
-        (sent,) = (await Publishing(store, feeds, LIMITS, store.clock.now, store.chance).publish("c", (message(),))).ids
+        (sent,) = (
+            await Publishing(store, feeds, lambda _: LIMITS, store.clock.now, store.chance).publish("c", (message(),))
+        ).ids
         assert feed.head == sent
     await feeds.close()
 

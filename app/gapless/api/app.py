@@ -64,7 +64,7 @@ class GaplessApp(FastAPI):
         raw = _as_json({"data": data, "event": event, "user": user, "localId": local_id})
         if len(raw) > service.settings.max_body:
             raise TooLarge(f"The message is larger than {service.settings.max_body} bytes (GAPLESS_MAX_BODY).")
-        messages, _ = read_messages(raw, service.settings.cap)
+        messages, _ = read_messages(raw, service.namespaces.of(channel).cap)
         published = await service.publishing.publish(channel, drafts_of(messages, service.settings.max_body))
         return Sent(str(published.ids[0]), published.time, published.duplicate)
 

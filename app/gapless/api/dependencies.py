@@ -101,4 +101,11 @@ def start(named: Sequence[str], header: str | None, queries: Sequence[str | None
 ServiceDep = Annotated[Service, Depends(_service)]
 BodyDep = Annotated[bytes, Depends(body)]
 ChannelsDep = Annotated[list[str], Depends(channels)]
-ChannelPath = Annotated[str, Path(pattern=CHANNEL, description="The channel's name.", examples=["general"])]
+ChannelPath = Annotated[
+    str,
+    Path(
+        pattern=CHANNEL,
+        description="The channel's name; what stands before its first `:` is its namespace (GAPLESS_NAMESPACES).",
+        examples=["general"],
+    ),
+]

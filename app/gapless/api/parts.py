@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -12,7 +13,9 @@ from gapless.auth.tickets import Tickets
 from gapless.auth.tokens import Expected
 from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.feeds import Capacity
+from gapless.config.namespaces import NamespaceSettings
 from gapless.config.settings import Settings
+from gapless.log.namespaces import Feature, Namespace, Namespaces
 from gapless.log.store import Store
 from gapless.platforms.policy import Policy
 from gapless.services.publishing import PublishLimits
@@ -71,7 +74,22 @@ def _values(*found: SecretStr | None) -> list[str]:
 
 def layout(settings: Settings, database: int) -> Layout:
     """How the store names its keys and what it keeps."""
-    return Layout(settings.prefix, database, settings.cap, settings.retention, settings.cap_bytes)
+    kinds = namespaces(settings)
+    return Layout(settings.prefix, database, settings.cap, settings.retention, settings.cap_bytes, kinds)
+
+
+def namespaces(settings: Settings) -> Namespaces:
+    """The kinds of channels. Where none are set, the embedded local run offers everything on every channel."""
+    other = Namespace(settings.cap, settings.retention, settings.rate, settings.burst)
+    if settings.namespaces is None:
+        local = settings.upstash_url is None and settings.redis_url is None
+        return Namespaces(replace(other, features=tuple(Feature)) if local else other, {})
+    return Namespaces(other, {name: _namespace(found, other) for name, found in settings.namespaces.items()})
+
+
+def _namespace(found: NamespaceSettings, other: Namespace) -> Namespace:
+    given = found.model_dump(include={"cap", "retention", "rate", "burst"}, exclude_none=True)
+    return replace(other, **given, features=tuple(one for one in Feature if getattr(found, one)))
 
 
 def feed_settings(settings: Settings, policy: Policy, store: Store) -> FeedSettings:
@@ -86,9 +104,11 @@ def capacity(settings: Settings) -> Capacity:
     return Capacity(settings.streams, settings.channels, settings.user_share, settings.address_share)
 
 
-def publish_limits(settings: Settings) -> PublishLimits:
-    """What a subject may publish."""
-    return PublishLimits(settings.rate, settings.burst, settings.rate_bytes, settings.burst_bytes)
+def publish_limits(settings: Settings, kinds: Namespaces) -> Callable[[str], PublishLimits]:
+    """What a subject may publish on a channel."""
+    size = settings.rate_bytes, settings.burst_bytes
+    made = {namespace: PublishLimits(namespace.rate, namespace.burst, *size) for namespace in kinds.every()}
+    return lambda channel: made[kinds.of(channel)]
 
 
 def token(digits: int) -> str:

@@ -10,6 +10,7 @@ from gapless.auth.tickets import Tickets
 from gapless.channels.feeds import Feeds
 from gapless.config.origins import Origins
 from gapless.config.settings import Settings
+from gapless.log.namespaces import Namespaces
 from gapless.log.store import Store
 from gapless.platforms.policy import Policy
 from gapless.platforms.shutdown import ShutdownWatch
@@ -31,6 +32,7 @@ class Service:
 
     settings: Settings
     policy: Policy
+    namespaces: Namespaces
     store: Store
     feeds: Feeds
     ready: Readiness

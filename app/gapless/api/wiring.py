@@ -50,17 +50,19 @@ class Wiring:
 
     def _join(self, store: Store) -> Service:
         settings, policy, clock = self._settings, self._policy, self._clock
-        feeds = Feeds(store, parts.feed_settings(settings, policy, store), clock, parts.capacity(settings))
+        kinds = parts.namespaces(settings)
+        feeds = Feeds(store, parts.feed_settings(settings, policy, store), clock, parts.capacity(settings), kinds)
         reads, unwritten = CommandBudget(settings.read_rate), CommandBudget(settings.read_rate)
         page = MOST_BYTES if policy.mode is Mode.STREAMING else MOST_WHOLE
         return Service(
             settings=settings,
             policy=policy,
+            namespaces=kinds,
             store=store,
             feeds=feeds,
             ready=Readiness(store),
             admission=Admission(OpenRate(settings.stream_rate), reads, unwritten, clock),
-            publishing=Publishing(store, feeds, parts.publish_limits(settings), clock, parts.token),
+            publishing=Publishing(store, feeds, parts.publish_limits(settings, kinds), clock, parts.token),
             history=History(store, feeds, clock, page),
             verifier=parts.make_verifier(settings, clock),
             tickets=parts.make_tickets(settings),

@@ -24,6 +24,7 @@ from gapless.channels.tail import ReadResult, Tail, reset, resolve_position
 from gapless.log.cursor import Position, no_log, start_of
 from gapless.log.entries import Entry, Gap, GapReason
 from gapless.log.errors import StoreUnavailable
+from gapless.log.namespaces import Feature
 from gapless.log.store import Room, Slice, Store
 
 T = TypeVar("T")
@@ -48,6 +49,11 @@ class Feed:
     def failure(self) -> StoreUnavailable | None:
         """Why this feed has failed; None if it has not. A failed feed never works again."""
         return self._follower.failure
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What the channel offers beside its messages."""
+        return self._settings.features
 
     @property
     def head(self) -> Position:

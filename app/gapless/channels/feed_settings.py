@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gapless.log.namespaces import Feature
+
 
 @dataclass(frozen=True, slots=True)
 class FeedSettings:
     """`recheck`, `linger`, `retention` in seconds; `page`: entries a read; `freezes`: the process may sleep.
 
-    `lag`: seconds after which what a read was too early for is there, 0 where none is; see `Store.lag`.
+    `lag`: seconds after which what a read was too early for is there, 0 where none is; see `Store.lag`. `features`:
+    what the channel offers beside messages. Retention and features are each feed's own (`Feeds`).
     """
 
     recheck: float
@@ -18,3 +21,4 @@ class FeedSettings:
     page: int
     freezes: bool = False
     lag: float = 0.0
+    features: tuple[Feature, ...] = ()

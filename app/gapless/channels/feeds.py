@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gapless.auth.rates import Shares, Who
 from gapless.channels.feed import Feed
@@ -13,6 +13,7 @@ from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.paying import Pay, paid_by
 from gapless.log.entries import Entry
 from gapless.log.errors import Busy
+from gapless.log.namespaces import Namespaces
 from gapless.log.store import Store
 
 RETRY_AFTER = 5.0
@@ -56,11 +57,17 @@ class Feeds:
     """Opens, shares and closes the feeds of a process. `clock`: Unix seconds."""
 
     def __init__(
-        self, store: Store, settings: FeedSettings, clock: Callable[[], float], capacity: Capacity | None = None
+        self,
+        store: Store,
+        settings: FeedSettings,
+        clock: Callable[[], float],
+        capacity: Capacity | None = None,
+        namespaces: Namespaces | None = None,
     ) -> None:
         self._capacity = capacity or Capacity()
         self._store = store
         self._settings = settings
+        self._namespaces = namespaces
         self._clock = clock
         self._feeds: dict[str, Feed] = {}
         self._users: dict[Feed, int] = {}
@@ -145,13 +152,19 @@ class Feeds:
     def _take(self, channel: str) -> Feed:
         feed = self.warm(channel)
         if feed is None:
-            feed = self._feeds[channel] = Feed(channel, self._store, self._settings, self._clock)
+            feed = self._feeds[channel] = Feed(channel, self._store, self._settings_of(channel), self._clock)
         elif self._settings.freezes and feed not in self._users:
             feed.doubt()
         self._users[feed] = self._users.get(feed, 0) + 1
         if (timer := self._closing.pop(feed, None)) is not None:
             timer.cancel()
         return feed
+
+    def _settings_of(self, channel: str) -> FeedSettings:
+        if self._namespaces is None:
+            return self._settings
+        namespace = self._namespaces.of(channel)
+        return replace(self._settings, retention=namespace.retention, features=namespace.features)
 
     def _release(self, feed: Feed) -> None:
         self._users[feed] -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gapless.auth.tokens import TOKEN_MAX
+from gapless.config.namespaces import Burst, Cap, NamespaceSettings, Rate, Retention, must_be_names, read_namespaces
 from gapless.config.origins import parse
 from gapless.log.entries import ENVELOPE
 
@@ -35,10 +37,11 @@ class Settings(BaseSettings):
     data_dir: str = Field(default=".gapless", description="folder of the embedded Valkey")
 
     # The log.
-    cap: int = Field(default=1000, ge=20, le=100_000, description="messages kept a channel")
+    cap: Cap = Field(default=1000, description="messages kept a channel")
     cap_bytes: int = Field(default=67_108_864, ge=1_048_576, le=4_294_967_296, description="bytes kept a channel")
-    retention: int = Field(
-        default=86_400, ge=1, le=31_536_000, description="seconds for which a silent channel is kept"
+    retention: Retention = Field(default=86_400, description="seconds for which a silent channel is kept")
+    namespaces: Annotated[Mapping[str, NamespaceSettings] | None, NoDecode] = Field(
+        default=None, description="JSON: cap, retention, rate, burst and switches per kind of channels"
     )
 
     # Streams.
@@ -57,10 +60,8 @@ class Settings(BaseSettings):
 
     # Limits, and who may connect.
     max_body: int = Field(default=131_072, ge=1024, le=4_194_304, description="bytes of a publish request")
-    rate: float = Field(
-        default=200.0, ge=0, le=1_000_000, description="messages a second, per channel and user; 0 = off"
-    )
-    burst: int = Field(default=5000, ge=1, le=1_000_000, description="messages at once, per channel and user")
+    rate: Rate = Field(default=200.0, description="messages a second, per channel and user; 0 = off")
+    burst: Burst = Field(default=5000, description="messages at once, per channel and user")
     rate_bytes: float = Field(
         default=1_048_576.0,
         ge=0,
@@ -111,6 +112,19 @@ class Settings(BaseSettings):
     @classmethod
     def _as_browsers_write_them(cls, value: object) -> object:
         return parse(value) if isinstance(value, str) else value
+
+    @field_validator("namespaces", mode="before")
+    @classmethod
+    def _as_json_says(cls, value: object) -> object:
+        return read_namespaces(value) if isinstance(value, str) else value
+
+    @field_validator("namespaces")
+    @classmethod
+    def _can_be_namespaces(
+        cls, value: Mapping[str, NamespaceSettings] | None
+    ) -> Mapping[str, NamespaceSettings] | None:
+        must_be_names(list(value or ()))
+        return value
 
     @field_validator("jwt_secret", "jwt_secret_old", "ticket_secret")
     @classmethod

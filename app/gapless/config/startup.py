@@ -19,6 +19,8 @@ from gapless.stores.redis.url import read_url
 from gapless.stores.upstash.start import LARGEST_BODY, check
 
 NO_STORE = "No message store is configured. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL."
+MOST_SHOWN = 200
+"""Characters of a wrong value that are shown."""
 _log = logging.getLogger("gapless.startup")
 
 _KEEP_OUT = {f"GAPLESS_{field.upper()}": field for field in ("jwt_secret", "jwks_url", "jwt_audience", "jwt_issuer")}
@@ -152,9 +154,16 @@ def _line(where: tuple[int | str, ...], message: str, value: object) -> str:
     if not where:
         return f"{message}."
     variable, message = _variable(str(where[0])), message.removeprefix("Value error, ")
+    if len(where) > 1:  # in GAPLESS_NAMESPACES, whose names are whatever was written
+        message = f"{'.'.join(str(part)[:70] for part in where[1:])}: {message}"
     # The store's URLs and tokens hold passwords; our own plain settings do not.
     shown = variable.startswith("GAPLESS_") and not any(part in variable for part in ("SECRET", "TOKEN", "URL"))
-    return f"{variable}: {message}{f' (it is {value!r})' if shown else ''}."
+    return f"{variable}: {message}{f' (it is {_cut(repr(value))})' if shown else ''}."
+
+
+def _cut(text: str) -> str:
+    """Short enough for a line."""
+    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"
 
 
 def _variable(name: str) -> str:

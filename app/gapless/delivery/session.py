@@ -194,4 +194,5 @@ class StreamSession:
             lifetime=self._limits.lifetime,
             mode=self.mode.value,
             retry=self._limits.retry_ms,
+            features={cursor.feed.channel: cursor.feed.features for cursor in self._cursors if cursor.feed.features},
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gapless.delivery.end import End
@@ -35,14 +35,19 @@ def hello(
     lifetime: float,
     mode: str,
     retry: int,
+    features: Mapping[str, Sequence[str]] | None = None,
 ) -> bytes:
-    """The first block of a stream. Its id is the position before everything the stream will send."""
+    """The first block of a stream. Its id is the position before everything the stream will send.
+
+    `features`: what the channels offer beside messages, left out where none offers anything.
+    """
     data = {
         "cursor": None if cursor is None else format_cursor(cursor),
         "channels": list(channels),
         "heartbeat": _number(heartbeat),
         "lifetime": _number(lifetime),
         "mode": mode,
+        **({"features": features} if features else {}),
     }
     return block("hello", data, cursor=cursor, retry=retry)
 

@@ -63,13 +63,16 @@ class PublishLimits:
 
 
 class Publishing:
-    """Publishes to any channel. `clock` tells Unix seconds; `token` makes so many random base-36 digits."""
+    """Publishes to any channel. `limits`: of a channel.
+
+    `clock` tells Unix seconds; `token` makes so many random base-36 digits.
+    """
 
     def __init__(
         self,
         store: Store,
         feeds: Feeds,
-        limits: PublishLimits,
+        limits: Callable[[str], PublishLimits],
         clock: Callable[[], float],
         token: Callable[[int], str],
     ) -> None:
@@ -88,7 +91,7 @@ class Publishing:
         Raises Conflict where a key was used for other content, TooMany over the rate, Unprocessable for what no rate
         lets pass, StoreUnavailable.
         """
-        rate = None if sender is None else self._limits.rate_of(sender.subject, drafts)
+        rate = None if sender is None else self._limits(channel).rate_of(sender.subject, drafts)
         publication = self._publication(channel, drafts, key, rate)
         outcome = await self._store.publish(publication)
         if isinstance(outcome, Accepted):

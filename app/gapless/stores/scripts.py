@@ -16,6 +16,7 @@ from typing import Any
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry, format_entry, parse_entry, parse_link
 from gapless.log.errors import CorruptLog
+from gapless.log.namespaces import Namespaces
 from gapless.log.publication import KEY_LIFETIME_MS, Accepted, KeyConflict, Limited, Outcome, Publication, Repeated
 from gapless.log.store import NOTICE_LIMIT, Slice
 
@@ -50,7 +51,7 @@ def locking(script: Script) -> Script:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the keys are named, and how much of a log is kept.
+    """How the keys are named, and how much of a log is kept: of every channel, or as its namespace says.
 
     The keys of a channel share a hash tag, so a cluster keeps them together. Topics hold the prefix and the database
     number, because pub/sub knows no databases.
@@ -61,6 +62,7 @@ class Layout:
     cap: int
     retention: int
     cap_bytes: int = 67_108_864
+    namespaces: Namespaces | None = None
 
     def home(self, channel: str) -> str:
         """What every key of the channel begins with."""
@@ -84,13 +86,14 @@ class Layout:
         channel, rate, wanted = publication.channel, publication.rate, publication.keys()
         home = self.home(channel)
         subject = "" if rate is None else rate.subject
+        cap, retention = self._kept(channel)
         keys = [self.log(channel), f"{home}:rate:{subject}", *(f"{home}:key:{key.name}" for key in wanted)]
         args: list[str | bytes] = [
             str(publication.now),
             publication.epoch,
-            str(self.cap),
-            str(max(1, self.cap // 4)),
-            str(self.retention * 1000),
+            str(cap),
+            str(max(1, cap // 4)),
+            str(retention * 1000),
             self.topic(channel) if notify else "",
             str(NOTICE_LIMIT),
             "0" if rate is None else repr(rate.interval),
@@ -105,6 +108,13 @@ class Layout:
         for key in wanted:
             args += [key.digest, str(key.first), str(key.count), str(KEY_LIFETIME_MS)]
         return keys, args
+
+    def _kept(self, channel: str) -> tuple[int, int]:
+        """How many messages are kept, and for how many seconds."""
+        if self.namespaces is None:
+            return self.cap, self.retention
+        namespace = self.namespaces.of(channel)
+        return namespace.cap, namespace.retention
 
     def newest(self, channel: str, count: int, most: int, page: int) -> tuple[list[str], list[str | bytes]]:
         """KEYS and ARGV of `stores/lua/newest.lua`."""

@@ -93,7 +93,7 @@ async def publish(
     grant.must_publish(channel)
     sender = service.admission.sender(grant.user, address)
     key = read_key(idempotency_key)
-    messages, batch = _messages(raw, service.settings.cap, grant.user, key)
+    messages, batch = _messages(raw, service.namespaces.of(channel).cap, grant.user, key)
     whole = batch_key(messages, key) if batch else None
     drafts = drafts_of(messages, service.settings.max_body, keyed=whole is not None)
     published = await service.publishing.publish(channel, drafts, key=whole, sender=sender)

@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.testkit.leftovers import KEPT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import IO
@@ -92,6 +94,7 @@ def _server() -> socket.socket:
         server = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, cwd=ROOT, pass_fds=[theirs.fileno()], start_new_session=True
         )
+    KEPT.add(server.pid)
     atexit.register(_end, server, ours)
     return ours
 

@@ -8,6 +8,8 @@ import sys
 import threading
 from functools import cache
 
+from tests.testkit.leftovers import KEPT
+
 _one_at_a_time = threading.Lock()
 
 # Is told who lives (+pid) and who is gone (-pid), and kills the living when this process is no more,
@@ -48,5 +50,6 @@ def _guardian() -> subprocess.Popen[str]:
     # In a session of its own, so that Ctrl-C does not end it first; without site, for a start of 10 ms.
     argv = [sys.executable, "-ISc", _CODE]
     guardian = subprocess.Popen(argv, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    KEPT.add(guardian.pid)
     atexit.register(guardian.communicate)
     return guardian

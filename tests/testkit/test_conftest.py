@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +38,7 @@ def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Inner:
     Such a run costs two seconds of work, so what can share one does.
     """
     pytester.makeini(SETTINGS)
-    pytester.makeconftest("from tests.conftest import *\nfrom tests.conftest import _clean_slate\n")
+    pytester.makeconftest("from tests.conftest import *\nfrom tests.conftest import _clean_slate, _nothing_left\n")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     for name in ("GAPLESS_CAP", "REDIS_URL", "UPSTASH_REDIS_REST_URL", "KV_REST_API_TOKEN", "VERCEL", "PORT"):
         monkeypatch.setenv(name, "from outside")
@@ -131,6 +133,33 @@ def test_what_is_swallowed_fails_that_very_test_and_shows_its_processes(inner: I
     result.stdout.fnmatch_lines(["*last lines of witness*", "I saw it"])
 
 
+LEAVES = """
+import subprocess, sys, tempfile
+import tests.conftest
+tests.conftest.CALM = 0.0
+kept = []
+def test_leaves():
+    tempfile.mkdtemp(suffix="-a-folder")
+    code = "import signal; signal.pause()"
+    starts = f"import subprocess, sys; subprocess.Popen([sys.executable, '-Sc', {code!r}], start_new_session=True)"
+    subprocess.run([sys.executable, "-Sc", starts], check=True)
+    kept.append(subprocess.Popen([sys.executable, "-Sc", "'a child'"]))
+"""
+
+
+def test_what_outlives_the_session_fails_it(inner: Inner) -> None:
+    """A grandchild in a session of its own, whose parent is dead; a child that nobody waits for; a folder."""
+    result = inner(test_leaves=LEAVES)
+    told = re.search(r"^left behind by .*?(?=^=)", result.stdout.str(), re.MULTILINE | re.DOTALL)
+    assert told
+    left = re.search(r"^(\d+): .*signal\.pause", told[0], re.MULTILINE)
+    assert left
+    os.kill(int(left[1]), signal.SIGKILL)
+    assert "'a child'" in told[0]
+    assert "-a-folder" in told[0]
+    result.assert_outcomes(passed=1, errors=1)
+
+
 SETTING = """
 import os
 from tests.testkit.isolation import ours
@@ -144,6 +173,8 @@ import pytest
 def limit(request): return request.node.get_closest_marker("timeout").args
 @pytest.mark.real
 def test_real(request): assert limit(request) == (180,)
+@pytest.mark.real(seconds=60)
+def test_long(request): assert limit(request) == (300,)
 @pytest.mark.real(seconds=60)
 @pytest.mark.timeout(90)
 def test_own(request): assert limit(request) == (90,)
@@ -167,7 +198,7 @@ def test_settings_stay_outside_marks_are_heeded_and_a_skip_is_a_skip_on_a_laptop
     """`real` means a longer limit; `virtual_time` may stand at a test, a class or a module."""
     quiet = {"test_setting": SETTING, "test_times": TIMES, "test_virtual": VIRTUAL}
     result = inner(test_skips=SKIPS, test_module=SKIPPED_MODULE, **quiet)
-    result.assert_outcomes(passed=10 + 1, skipped=5, xfailed=1, xpassed=1)
+    result.assert_outcomes(passed=11 + 1, skipped=5, xfailed=1, xpassed=1)
 
 
 class Item:

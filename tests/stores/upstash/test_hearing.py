@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,8 @@ from tests.stores.contract.publications import Heard, entries, publication
 from tests.stores.upstash.use import emulated, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gapless.log.cursor import Position
     from gapless.log.store import Store
     from tests.testkit.valkey import Valkey
@@ -28,12 +31,27 @@ TRY_AGAIN = (0.3, 1.2)
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same rules, ten times as fast."""
+    """What is repeated is repeated ten times as fast. What may come late is waited for, however slow the machine is."""
     monkeypatch.setattr(upstash_poll, "POLL", POLL)
     monkeypatch.setattr(upstash_gate, "TRY_AGAIN", TRY_AGAIN)
     monkeypatch.setattr(upstash_upstream, "BACKOFF", (0.02, 0.2))
-    monkeypatch.setattr(upstash_upstream, "ACK_TIMEOUT", 0.6)
-    monkeypatch.setattr(topic, "DOUBT", (0.3, 0.1))
+    monkeypatch.setattr(upstash_upstream, "ACK_TIMEOUT", 60.0)
+    monkeypatch.setattr(upstash_ears, "OPEN_TIMEOUT", 60.0)
+    monkeypatch.setattr(topic, "DOUBT", (60.0, 60.0))
+
+
+@contextmanager
+def impatient(module: object, name: str, value: object) -> Iterator[None]:
+    """With what will never come, for as long as that is waited for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, value)
+        yield
+
+
+@pytest.fixture
+def refused_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SUBSCRIBE is not tried again."""
+    monkeypatch.setattr(upstash_gate, "TRY_AGAIN", (1000.0, 1000.0))
 
 
 async def post(store: Store, channel: str = "c") -> Position:
@@ -43,6 +61,7 @@ async def post(store: Store, channel: str = "c") -> Position:
 # --- polling
 
 
+@pytest.mark.usefixtures("refused_for_good")
 async def test_where_subscribe_is_refused_the_channel_is_polled_at_once(valkey: Valkey) -> None:
     async with emulated(valkey) as (emulator, open_store):
         here, there, heard = open_store(), open_store(), Heard()
@@ -55,9 +74,9 @@ async def test_where_subscribe_is_refused_the_channel_is_polled_at_once(valkey: 
         assert "lost" not in heard.calls
 
 
-async def test_a_refusal_is_known_to_all_channels(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("refused_for_good")
+async def test_a_refusal_is_known_to_all_channels(valkey: Valkey) -> None:
     """Those that are opened then are polled at once. (When SUBSCRIBE is tried again: `test_upstream.py`.)"""
-    monkeypatch.setattr(upstash_gate, "TRY_AGAIN", (1000.0, 1000.0))
     async with emulated(valkey) as (emulator, open_store):
         here = open_store()
         armed = emulator.faults.arm("refuse_subscribe")
@@ -193,16 +212,19 @@ async def test_a_request_that_lasted_makes_up_for_refusals(valkey: Valkey, monke
 # --- what fails without a word of refusal
 
 
+@pytest.mark.usefixtures("refused_for_good")
 async def test_a_request_that_is_never_acknowledged_is_given_up_for_polling(valkey: Valkey) -> None:
     async with emulated(valkey) as (emulator, open_store):
         here, there, heard = open_store(), open_store(), Heard()
         emulator.faults.arm("hang", match="/subscribe/*", times=1)
-        await here.subscribe("c", heard)
+        with impatient(upstash_upstream, "ACK_TIMEOUT", 0.6):
+            await here.subscribe("c", heard)
         assert here.state()["notices"] == "poll"
         posted = await post(there)
         await until(lambda: posted in heard.positions, "it was told")
 
 
+@pytest.mark.usefixtures("refused_for_good")
 async def test_requests_that_end_as_soon_as_they_begin_are_given_up_for_polling(valkey: Valkey) -> None:
     async with emulated(valkey) as (emulator, open_store):
         here, there, heard = open_store(), open_store(), Heard()
@@ -218,7 +240,7 @@ async def test_a_database_that_is_away_is_no_refusal_for_ever(valkey: Valkey) ->
     async with emulated(valkey) as (emulator, open_store):
         here = open_store()
         away = [emulator.faults.arm("drop_reply", run="never"), emulator.faults.arm("cut_at_open", may_miss=True)]
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable), impatient(upstash_ears, "OPEN_TIMEOUT", 1.0):
             await here.subscribe("c", Heard())
         for armed in away:
             emulator.faults.disarm(armed)
@@ -235,8 +257,9 @@ async def test_a_silent_upstream_is_found_by_what_this_process_publishes(valkey:
         store, heard = open_store(), Heard()
         await store.subscribe("c", heard)
         emulator.faults.arm("freeze", times=1)
-        await post(store)
-        await until(lambda: heard.calls == ["lost", "heard"], "a new request was opened")
+        with impatient(topic, "DOUBT", (0.3, 0.1)):
+            await post(store)
+            await until(lambda: heard.calls == ["lost", "heard"], "a new request was opened")
         posted = await post(store)
         await until(lambda: posted in heard.positions, "it hears")
         assert emulator.counts["SUBSCRIBE"] == 2
@@ -273,8 +296,9 @@ async def test_a_silent_upstream_is_found_by_who_reads_the_log(valkey: Valkey) -
         subscription = await here.subscribe("c", heard)
         emulator.faults.arm("freeze", times=1)
         await post(there)
-        subscription.suspect()
-        await until(lambda: heard.calls == ["lost", "heard"], "a new request was opened")
+        with impatient(topic, "DOUBT", (0.3, 0.1)):
+            subscription.suspect()
+            await until(lambda: heard.calls == ["lost", "heard"], "a new request was opened")
         posted = await post(there)
         await until(lambda: posted in heard.positions, "it hears")
 

@@ -8,7 +8,7 @@ from gapless.api import unread
 from gapless.auth import verifier
 from gapless.auth.key_set import MOST_KEYS, MOST_OF_ONE_ID
 from gapless.auth.rates import NETWORK_TIMES, TRAFFIC_UNIT
-from gapless.channels import claims, tail
+from gapless.channels import claims, tail, turns
 from gapless.cli import address, protocol
 from gapless.config.settings import Settings
 from gapless.delivery import streaming
@@ -19,7 +19,7 @@ from gapless.stores.upstash import rest as upstash_rest
 from tests.api import test_authentication, test_schemas, test_unread
 from tests.api.routes import test_health, test_posts_in_vain
 from tests.auth import test_key_set, test_verifier
-from tests.channels import test_feed, test_tail_changes
+from tests.channels import test_feed, test_tail_changes, test_turns
 from tests.cli import test_address, test_head, test_protocol
 from tests.delivery import test_streaming
 from tests.front import test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
@@ -60,6 +60,12 @@ tried_elsewhere(
     {"GAPLESS_PROXIES": Settings().proxies},
     test_authentication.test_proxies_of_ones_own_tell_their_clients_apart,
     test_stream_limits.test_one_subject_has_a_share_and_others_the_rest,
+)
+tried_elsewhere(
+    "channels that begin to be read for one subject (without a token: address) at the same time",
+    {"8": turns.AT_ONCE, "1 s": turns.PATIENCE},
+    test_turns.test_sixty_four_new_channels_are_begun_a_few_at_a_time,
+    test_turns.test_where_the_store_is_silent_nobody_waits_for_others_to_find_out,
 )
 tried_elsewhere(
     "a feed's memory",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -21,6 +22,7 @@ from gapless.channels.follower import DEEP, Follower
 from gapless.channels.frames import Frame
 from gapless.channels.schedule import REREAD
 from gapless.channels.tail import ReadResult, Tail, reset, resolve_position
+from gapless.channels.turns import Turn
 from gapless.log.cursor import Position, no_log, start_of
 from gapless.log.entries import Entry, Gap, GapReason
 from gapless.log.errors import StoreUnavailable
@@ -31,9 +33,16 @@ T = TypeVar("T")
 
 
 class Feed:
-    """One channel in this process. `clock`: Unix seconds."""
+    """One channel in this process. `clock`: Unix seconds. `turn`: in which it begins; see `turns.py`."""
 
-    def __init__(self, channel: str, store: Store, settings: FeedSettings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        channel: str,
+        store: Store,
+        settings: FeedSettings,
+        clock: Callable[[], float],
+        turn: Turn = nullcontext,
+    ) -> None:
         self.channel = channel
         self.audience = Audience()
         self._store = BoundedStore(store)
@@ -43,7 +52,7 @@ class Feed:
         self._reads: dict[Hashable, asyncio.Task[Any]] = {}
         self._deepened: Tail | None = None
         self._known_ends: tuple[float, Position, Slice] | None = None
-        self._follower = Follower(channel, self._store, settings, clock, self.audience)
+        self._follower = Follower(channel, self._store, settings, clock, self.audience, turn)
 
     @property
     def failure(self) -> StoreUnavailable | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gapless.auth.rates import Shares, Who
 from gapless.channels.feed import Feed
 from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.paying import Pay, paid_by
+from gapless.channels.turns import Turn, Turns
 from gapless.log.entries import Entry
 from gapless.log.errors import Busy
 from gapless.log.namespaces import Namespaces
@@ -73,6 +75,7 @@ class Feeds:
         self._users: dict[Feed, int] = {}
         self._closing: dict[Feed, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turns = Turns()
         self._open = 0
         self._by_user, self._by_network = (
             self._capacity.share(self._capacity.user),
@@ -98,12 +101,12 @@ class Feeds:
             for share, name in shares:
                 share.take(name, channels)
                 stack.callback(share.give, name, channels)
-            async with self._opened(channels) as feeds:
+            async with self._opened(channels, self._turn_of(visitor)) as feeds:
                 yield feeds
 
     @asynccontextmanager
-    async def _opened(self, channels: Sequence[str]) -> AsyncIterator[list[Feed]]:
-        feeds = [self._take(channel) for channel in channels]
+    async def _opened(self, channels: Sequence[str], turn: Turn) -> AsyncIterator[list[Feed]]:
+        feeds = [self._take(channel, turn) for channel in channels]
         self._open += 1
         try:
             yield feeds
@@ -119,6 +122,12 @@ class Feeds:
             return []
         found = [(self._by_network, visitor.who.network)]
         return found if visitor.who.user is None else [(self._by_user, visitor.who.user), *found]
+
+    def _turn_of(self, visitor: Visitor | None) -> Turn:
+        if visitor is None:
+            return nullcontext
+        who = visitor.who
+        return partial(self._turns.take, who.network if who.user is None else who.user)
 
     def offer(self, channel: str, entries: Sequence[Entry]) -> None:
         """The reply of a publish is a notice to this process's own feed, where there is one."""
@@ -149,10 +158,10 @@ class Feeds:
         feeds, self._feeds = list(self._feeds.values()), {}
         await asyncio.gather(*(feed.close() for feed in feeds), *self._tasks)
 
-    def _take(self, channel: str) -> Feed:
+    def _take(self, channel: str, turn: Turn) -> Feed:
         feed = self.warm(channel)
         if feed is None:
-            feed = self._feeds[channel] = Feed(channel, self._store, self._settings_of(channel), self._clock)
+            feed = self._feeds[channel] = Feed(channel, self._store, self._settings_of(channel), self._clock, turn)
         elif self._settings.freezes and feed not in self._users:
             feed.doubt()
         self._users[feed] = self._users.get(feed, 0) + 1

@@ -24,6 +24,7 @@ from gapless.channels.read_size import expected, lacking
 from gapless.channels.read_timer import ReadTimer
 from gapless.channels.schedule import NEVER
 from gapless.channels.tail import Relation, Tail
+from gapless.channels.turns import Turn
 from gapless.log.cursor import Position, no_log
 from gapless.log.entries import Entry
 from gapless.log.errors import CorruptLog, StoreUnavailable
@@ -42,7 +43,13 @@ class Follower:
     """Keeps one channel's tail. It is the Listener of its subscription. `clock`: Unix seconds."""
 
     def __init__(
-        self, channel: str, store: BoundedStore, settings: FeedSettings, clock: Callable[[], float], audience: Audience
+        self,
+        channel: str,
+        store: BoundedStore,
+        settings: FeedSettings,
+        clock: Callable[[], float],
+        audience: Audience,
+        turn: Turn,
     ) -> None:
         self.tail = Tail(channel, no_log(clock()))
         self.claims = Claims()
@@ -62,7 +69,7 @@ class Follower:
         self._lag = ReplicaLag()
         self._subscription: Subscription | None = None
         # Not in the context of the request that happens to be first: its deadline and its log are its own.
-        self._task = asyncio.create_task(self._run(), name=f"gapless feed {channel}", context=Context())
+        self._task = asyncio.create_task(self._run(turn), name=f"gapless feed {channel}", context=Context())
 
     def want(self, count: int) -> None:
         """A reader will ask for the newest `count` messages: where nothing was read yet, the first read brings them."""
@@ -126,14 +133,16 @@ class Follower:
 
     # --- the task: the log decides
 
-    async def _run(self) -> None:
+    async def _run(self, turn: Turn) -> None:
         """Subscribe first, read second, then read whenever there is a reason."""
         try:
-            self._subscription = await self._store.subscribe(self._channel, self)
-            self._suspects = True
-            while True:
+            async with turn():
+                self._subscription = await self._store.subscribe(self._channel, self)
+                self._suspects = True
                 await self._read()
+            while True:
                 await self.timer.due()
+                await self._read()
         except StoreUnavailable as error:
             self._fail(error)
         except Exception as error:  # a defect of ours must not leave a feed without notices behind

@@ -101,5 +101,5 @@ async def test_long_polls_that_nobody_waits_for(tmp_path: Path, client: httpx.As
         with store.count_commands() as counted:
             for _ in range(20):
                 with pytest.raises(httpx.ReadTimeout):
-                    await client.get(url, params={"after": head, "wait": 20}, timeout=0.1)
+                    await client.get(url, params={"after": head, "wait": 20}, timeout=httpx.Timeout(10, read=0.1))
     assert sum(counted.values()) <= 3, counted

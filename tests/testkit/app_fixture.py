@@ -75,7 +75,7 @@ class RunningApp:
             yield stream
         finally:
             stream.left.set()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await task
 
     async def first(self, path: str, kind: str) -> Any:

@@ -110,14 +110,14 @@ async def test_stops_between_requests_and_goes_on_at_the_next(
     ids=named,
 )
 async def test_kills_at_the_timeout_and_starts_anew(client: httpx.AsyncClient, kind: Front, status: int) -> None:
-    async with plain(kind, timeout=0.5) as front:
+    async with plain(kind, timeout=2.0) as front:  # the next one has as long, from a cold start
         reply = await client.get(f"{front.url}/hang")
         killed = front.stats.environments[0]
         assert (await client.get(f"{front.url}/pid")).status_code == 200
     assert reply.status_code == status
     assert (front.stats.timeouts, front.stats.failures, front.stats.cold_starts) == (1, 1, 2)
     assert front.stats.faults == [Fault.FUNCTION_TIMEOUT] and killed.ended == "timed out"
-    assert front.stats.invocations[0].duration_ms == pytest.approx(500, abs=400)
+    assert front.stats.invocations[0].duration_ms >= 1_900
     with pytest.raises(ProcessLookupError):
         os.kill(killed.pid, 0)
 

@@ -78,7 +78,7 @@ async def test_a_held_request_runs_when_the_test_says_so(up: UpstashEmulator, ht
 async def test_a_request_may_hang(up: UpstashEmulator, http: httpx.AsyncClient, run: str) -> None:
     up.faults.arm("hang", times=1, run=run)
     with pytest.raises(httpx.ReadTimeout):
-        await http.post("/", json=["SET", "a", "1"], timeout=0.1)
+        await http.post("/", json=["SET", "a", "1"], timeout=httpx.Timeout(10, read=1.0))
     if run == "first":
         await auntil(lambda: ask(http, "EXISTS", "a"), "the command has run")
     else:

@@ -80,7 +80,7 @@ async def test_no_answer_at_all_is_an_error() -> None:
             await client.get(server.url)
         server.closes = False
         with pytest.raises(httpx.ReadTimeout):
-            await client.get(server.url, timeout=0.05)
+            await client.get(server.url, timeout=httpx.Timeout(10, read=0.05))
     with pytest.raises(httpx.ConnectError):
         async with httpx.AsyncClient(transport=Wire()) as client:
             await client.get(server.url)

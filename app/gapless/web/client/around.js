@@ -1,0 +1,181 @@
+/**
+ * What goes on around a channel's messages: who is here and who types, what was received and read, and what is unread.
+ *
+ * Nothing is asked of a service that does not offer it (`hello.features`), and one that refuses is left alone until the
+ * client reconnects. Receipts go out at most once a second; delivered ones by the leading tab alone.
+ */
+import { compare, parse, reaches } from "./position.js";
+
+const SECOND = 1000;
+const TYPING_AGAIN = 10_000;
+const TYPING_ENDS = 12_000;
+
+export class Around {
+  unread = 0;
+  #channel;
+  #path;
+  #core;
+  #list;
+  #on;
+  #features = [];
+  #here = new Set();
+  #typing = new Map(); // user -> the timer that ends it
+  #typed = 0;
+  #people = Object.freeze([]);
+  #read = null; // my mark
+  #seenHidden = null; // seen while the tab was hidden: counts once it is visible
+  #others = new Map(); // user -> how far their messages were delivered
+  #told = { delivered: null, read: null };
+  #timer;
+  #sent = 0;
+  #refused = false;
+
+  /** @param {{changed(): void, people(people: readonly object[]): void}} on */
+  constructor(channel, core, list, on) {
+    this.#channel = channel;
+    this.#path = `/channels/${encodeURIComponent(channel)}/`;
+    this.#core = core;
+    this.#list = list;
+    this.#on = on;
+  }
+
+  get people() {
+    return this.#people;
+  }
+
+  // --- what the stream says
+
+  hello({ features }) {
+    this.#features = features?.[this.#channel] ?? [];
+  }
+
+  receipts({ receipts, whole }) {
+    if (whole) this.#others.clear();
+    for (const [user, { delivered, read }] of Object.entries(receipts)) {
+      if (user === this.#core.user) this.mark(read);
+      else this.#others.set(user, delivered ?? read);
+    }
+    const furthest = [...this.#others.values()].filter(Boolean).reduce((a, b) => (reaches(a, b) ? a : b), null);
+    if (furthest) this.#list.deliver(furthest);
+    this.#on.changed();
+  }
+
+  presence({ users, joined = [], left = [] }) {
+    if (users) this.#here = new Set(users.map((one) => one.user ?? one));
+    for (const one of joined) this.#here.add(one.user ?? one);
+    for (const one of left) this.#here.delete(one.user ?? one);
+    this.#show();
+  }
+
+  signal({ event, user }) {
+    if (event !== "typing" || !user || user === this.#core.user) return;
+    clearTimeout(this.#typing.get(user));
+    this.#typing.set(user, setTimeout(() => this.#silent(user), TYPING_ENDS));
+    this.#show();
+  }
+
+  /** A message ends its author's typing. */
+  wrote(user) {
+    if (this.#typing.has(user)) this.#silent(user);
+  }
+
+  #silent(user) {
+    clearTimeout(this.#typing.get(user));
+    this.#typing.delete(user);
+    this.#show();
+  }
+
+  #show() {
+    const users = [...new Set([...this.#here, ...this.#typing.keys()])].filter((user) => user !== this.#core.user).sort();
+    const people = users.map((user) => Object.freeze({ user, here: this.#here.has(user), typing: this.#typing.has(user) }));
+    this.#people = Object.freeze(people);
+    this.#on.people(this.#people);
+    this.#on.changed();
+  }
+
+  // --- what this user does
+
+  /** At most every 10 s; the others let go of it after 12. */
+  typing() {
+    const now = Date.now();
+    if (this.#refused || !this.#features.includes("signals") || now - this.#typed < TYPING_AGAIN) return;
+    this.#typed = now;
+    this.#ask("POST", "signals", { event: "typing", ...this.#asUser() });
+  }
+
+  /** @param {string} [id] the newest that was seen; by default the newest that is loaded */
+  seen(id = this.#list.newest) {
+    if (!id) return;
+    if (document.visibilityState === "visible") this.#reads(id);
+    else this.#seenHidden = id;
+  }
+
+  visible() {
+    if (this.#seenHidden) this.#reads(this.#seenHidden);
+    this.#seenHidden = null;
+  }
+
+  #reads(id) {
+    if (!this.mark(id)) return;
+    this.#core.mark(this.#channel, id);
+    this.#tell({ read: id });
+  }
+
+  /** The read mark only goes up; another epoch begins anew. @returns {boolean} whether it did */
+  mark(id) {
+    const [before, now] = [parse(this.#read), parse(id)];
+    if (!now || (before && compare(before, now) >= 0)) return false;
+    this.#read = id;
+    this.#on.changed();
+    return true;
+  }
+
+  /** Others' messages after the mark. */
+  count() {
+    const { user } = this.#core;
+    const news = (row) => row.id && row.user !== user && !row.deleted && !reaches(this.#read, row.id);
+    this.unread = this.#read ? this.#list.rows.filter(news).length : 0;
+  }
+
+  /** This tab took messages off the stream, for all tabs. */
+  received() {
+    if (this.#list.position && !this.#list.position.endsWith("-0-0")) this.#tell({ delivered: this.#list.position });
+  }
+
+  #tell(marks) {
+    if (this.#refused || !this.#features.includes("receipts")) return;
+    Object.assign(this.#told, marks);
+    this.#timer ??= setTimeout(() => this.#put(), Math.max(0, this.#sent + SECOND - Date.now()));
+  }
+
+  #put() {
+    this.#timer = undefined;
+    this.#sent = Date.now();
+    const { delivered, read } = this.#told;
+    this.#told = { delivered: null, read: null };
+    this.#ask("PUT", "receipts", { ...(delivered && { delivered }), ...(read && { read }), ...this.#asUser() });
+  }
+
+  #asUser() {
+    return this.#core.user !== null && !this.#core.http.authorized ? { user: this.#core.user } : {};
+  }
+
+  async #ask(method, what, body) {
+    const answer = await this.#core.http.send(method, this.#path + what, JSON.stringify(body)).catch(() => null);
+    if ([403, 404, 501].includes(answer?.status)) this.#refused = true;
+  }
+
+  forgive() {
+    this.#refused = false;
+  }
+
+  /** Nobody looks: no timer stays. */
+  rest() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const timer of this.#typing.values()) clearTimeout(timer);
+    this.#typing.clear();
+    this.#here.clear();
+    this.#people = Object.freeze([]);
+  }
+}

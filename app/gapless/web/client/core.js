@@ -1,0 +1,288 @@
+/** What all channels of one user share in this tab, and how the parts are joined. */
+import { Http } from "./http.js";
+import { Outbox } from "./outbox.js";
+import { Sender } from "./sender.js";
+import { Streams } from "./streams.js";
+import { Tabs } from "./tabs.js";
+import { Tokens } from "./tokens.js";
+import { Wakeup } from "./wakeup.js";
+
+const FORMAT = "gapless.1"; // of what tabs say to each other and keep; tabs of another format are other tabs
+
+export class Core {
+  user;
+  pageSize;
+  inert;
+  http;
+  waiting = 0;
+  storageProblem = null;
+  #tokens;
+  #outbox;
+  #sender;
+  #streams;
+  #tabs;
+  #wakeup;
+  #onChange;
+  #channels = new Map(); // name -> what its Channel wants to hear
+  #wants = new Map();
+  #users = new Set(); // channels, and whoever looks at the client
+  #opening = new Set(); // channels that read their first page
+  #open = false;
+  #started = false; // was live since it was idle
+
+  /**
+   * @param {string} base
+   * @param {object} options as `gapless` takes them
+   * @param {() => void} onChange what the client says of itself has changed
+   */
+  constructor(base, options, onChange) {
+    const { user = null, token, history = 50, transport, storage = "indexeddb", tabs = true } = options;
+    const identity = `${FORMAT} ${base} ${user ?? ""}`;
+    this.user = user;
+    this.pageSize = history;
+    this.inert = typeof document === "undefined";
+    this.#onChange = onChange;
+    const shared = { alone: (work) => this.#tabs.alone(work), tell: (value) => this.#tabs.tell("token", value) };
+    this.#tokens = new Tokens(token, user, shared, () => this.#authorized());
+    this.http = new Http(base, this.#tokens, options.fetch ?? ((...request) => fetch(...request)));
+    this.#outbox = new Outbox(identity, storage, (problem) => ((this.storageProblem = problem), onChange()));
+    this.#streams = new Streams(this.http, this.#streamed(), { user, transport });
+    this.#tabs = new Tabs(identity, this.#streams, this.#heard(), tabs);
+    this.#sender = new Sender(this.http, this.#outbox, this.#tabs, this.#sent());
+    this.#wakeup = new Wakeup({
+      hurry: (network) => this.#hurry(network),
+      shut: () => this.#tabs.shut(),
+      open: () => this.#tabs.open(),
+      words: onChange,
+    });
+  }
+
+  // --- what the client shows
+
+  get state() {
+    if (this.#tokens.problem) return "refused";
+    const state = this.#wants.size ? this.#tabs.state : this.#opening.size ? "opening" : "idle";
+    if (state === "live") this.#started = true;
+    if (state === "live" || state === "idle") return state;
+    if (navigator.onLine === false) return "offline";
+    return this.#started ? "reconnecting" : "connecting";
+  }
+
+  get problem() {
+    return this.#tokens.problem ?? this.storageProblem;
+  }
+
+  replaceToken(ask) {
+    this.#tokens.replace(ask);
+  }
+
+  /** Runs what a page gave; an error of its is the page's, and harms nobody else. */
+  call(fn, ...rest) {
+    try {
+      fn(...rest);
+    } catch (error) {
+      reportError(error);
+    }
+  }
+
+  // --- what a channel asks for
+
+  attach(name, channel) {
+    this.#channels.set(name, channel);
+  }
+
+  /** Somebody begins to look: the client opens. @param {boolean} [opening] and reads a first page */
+  enter(who, opening = false) {
+    if (this.inert) return;
+    this.#users.add(who);
+    if (opening) this.#opening.add(who);
+    this.#begin();
+    this.#onChange();
+  }
+
+  leave(who) {
+    this.#users.delete(who);
+    this.#opening.delete(who);
+    if (this.#wants.delete(who)) this.#tabs.want(this.#wants);
+    this.#rest();
+    this.#onChange();
+  }
+
+  /** @param {string | null} position null: it may not be read */
+  want(name, position) {
+    if (!this.#users.has(name)) return;
+    this.#opening.delete(name);
+    if (position !== null) this.#wants.set(name, position);
+    this.#tabs.want(this.#wants);
+    this.#onChange();
+  }
+
+  forgive(name) {
+    this.#tabs.ask("forgive", name);
+    this.#channels.get(name)?.forgive();
+  }
+
+  write(item) {
+    this.#begin();
+    this.#sender.write(item);
+  }
+
+  change(item) {
+    this.#begin();
+    if (item.order === undefined) this.#sender.write(item);
+    else this.#sender.change(item.order, item);
+  }
+
+  discard(item) {
+    this.#sender.discard(item);
+  }
+
+  /** The stream has shown it: there is nothing to send any more. */
+  arrived(item) {
+    if (item.order !== undefined) this.#outbox.remove(item.order).then(() => this.#count());
+  }
+
+  /** The read mark that was kept; where none was, `head` is kept. */
+  async marked(channel, head) {
+    return (await this.#outbox.mark(channel)) ?? (head && this.#outbox.mark(channel, head));
+  }
+
+  /** The user has read up to here. */
+  mark(channel, id) {
+    this.#outbox.mark(channel, id);
+    this.#tabs.tell("mark", [{ channel }, id]);
+  }
+
+  get leading() {
+    return this.#tabs.leading;
+  }
+
+  reconnect() {
+    if (this.inert) return;
+    this.#tokens.reset();
+    for (const channel of this.#channels.values()) channel.forgive();
+    this.#tabs.ask("forgive");
+    this.#tabs.ask("restart");
+    this.#sender.drainAll();
+  }
+
+  /** @returns {Promise<number>} how many unsent messages were dropped */
+  async close(forget) {
+    if (this.inert) return 0;
+    for (const name of [...this.#users]) this.#channels.get(name)?.leave();
+    this.#wants.clear();
+    this.#users.clear();
+    this.#tabs.want(this.#wants);
+    let dropped = 0;
+    if (forget) {
+      dropped = (await this.#outbox.items()).length;
+      await this.#outbox.clear();
+      this.#tabs.tell("forget");
+      this.#forgotten();
+    }
+    this.#rest();
+    this.#onChange();
+    return dropped;
+  }
+
+  // --- opening and resting
+
+  #begin() {
+    if (this.#open) return;
+    this.#open = true;
+    this.#sender.reopen();
+    this.#tabs.open();
+    this.#wakeup.listen();
+    this.#outbox.items().then((items) => {
+      for (const item of items) this.#channels.get(item.channel)?.item(item);
+      this.#sender.drainAll();
+      this.#count();
+    });
+  }
+
+  /** With nobody looking and nothing to send, no timer, lock or listener stays. */
+  #rest() {
+    if (!this.#open || this.#users.size || this.waiting) return;
+    this.#open = false;
+    this.#started = false;
+    this.#sender.close();
+    this.#wakeup.stop();
+    this.#tabs.shut();
+    this.#outbox.close();
+  }
+
+  async #count() {
+    const items = await this.#outbox.items();
+    this.waiting = items.filter(({ state }) => state === "sending").length;
+    this.#rest();
+    this.#onChange();
+  }
+
+  #forgotten() {
+    for (const channel of this.#channels.values()) channel.forget();
+    this.#sender.close();
+    this.waiting = 0;
+  }
+
+  #hurry(network) {
+    for (const channel of this.#channels.values()) channel.visible();
+    this.#tabs.ask("hurry", network);
+    this.#sender.drainAll();
+  }
+
+  #authorized() {
+    if (!this.#tokens.problem) this.#hurry(false);
+    this.#onChange();
+  }
+
+  // --- what the parts say
+
+  #streamed() {
+    return {
+      event: (...event) => this.#tabs.event(...event),
+      state: () => this.#tabs.stateChanged(),
+      problem: (...problem) => this.#tabs.problem(...problem),
+    };
+  }
+
+  #heard() {
+    return {
+      event: (channel, ...event) => this.#channels.get(channel)?.event(...event),
+      standing: (positions) => {
+        for (const [name, position] of Object.entries(positions)) this.#channels.get(name)?.standing(position);
+      },
+      state: () => {
+        if (!["live", "idle"].includes(this.#tabs.state)) for (const channel of this.#channels.values()) channel.interrupted();
+        this.#onChange();
+      },
+      told: (kind, content) => this.#told(kind, content),
+    };
+  }
+
+  #sent() {
+    return {
+      user: this.user,
+      position: (channel) => this.#channels.get(channel)?.position() ?? null,
+      changed: (item) => this.#toAll("item", [item]),
+      accepted: (...accepted) => this.#toAll("accepted", accepted),
+      gone: (item) => this.#toAll("gone", [item]),
+    };
+  }
+
+  /** An item's news: to its channel here and in the other tabs. */
+  #toAll(kind, content) {
+    this.#channels.get(content[0].channel)?.[kind](...content);
+    this.#tabs.tell(kind, content);
+    this.#count();
+  }
+
+  #told(kind, content) {
+    if (kind === "token") return this.#tokens.hear(content);
+    if (kind === "token?") return this.#tokens.current && this.#tabs.tell("token", this.#tokens.current);
+    if (kind === "forget") return (this.#forgotten(), this.close(false));
+    if (kind === "mark") return this.#channels.get(content[0].channel)?.mark(content[1]);
+    this.#channels.get(content[0].channel)?.[kind](...content);
+    if (kind === "item" && content[0].state === "sending") this.#sender.nudge(content[0].channel);
+    return this.#count();
+  }
+}

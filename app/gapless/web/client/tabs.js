@@ -1,0 +1,258 @@
+/**
+ * The tabs of one user share one stream.
+ *
+ *     shut ── open ──▶ following ── lock granted, or stolen from a leader that is silent ──▶ leading
+ *       ▲                  ▲  │                                                                 │
+ *       └──────────────────┼──┴────────── page hidden for good, frozen, last user gone ─────────┤
+ *                          └────────────── lock stolen by another tab ──────────────────────────┘
+ *
+ * The leader has the streams, and tells all tabs what comes. A tab that missed something notices by position. Visible
+ * followers ask the leader for a sign of life, since timed ones of hidden tabs come too late; it answers in `onmessage`.
+ * Without Web Locks each tab leads itself.
+ */
+const SILENT = 3500;
+const PING = 1000;
+const STEALS = 3; // a minute, at most
+const ANSWER = 150; // milliseconds for another tab to hand over its token
+
+export class Tabs {
+  leading = false;
+  #name;
+  #streams;
+  #on;
+  #locks;
+  #bus = null;
+  #id = String(Math.random()).slice(2);
+  #wants = new Map();
+  #others = new Map(); // tab -> what it wants
+  #heard = { state: "opening", at: 0 };
+  #letGo = []; // releases locks and ends what waits for them
+  #seat; // lets go of the lead
+  #ping;
+  #asked = 0;
+  #steals = [];
+
+  /**
+   * @param {string} name of the user's tabs, with the version of what they say to each other
+   * @param {import("./streams.js").Streams} streams
+   * @param {{event(channel: string, event: string, data: any, position: string): void, standing(positions: object): void,
+   *   state(): void, told(kind: string, content: any): void}} on
+   * @param {boolean} [shared] false: this tab is alone
+   */
+  constructor(name, streams, on, shared = true) {
+    this.#name = name;
+    this.#streams = streams;
+    this.#on = on;
+    this.#locks = shared && globalThis.BroadcastChannel ? navigator.locks : undefined;
+  }
+
+  open() {
+    if (this.#letGo.length) return;
+    if (!this.#locks) {
+      this.#letGo.push(() => {});
+      this.#lead();
+      return;
+    }
+    this.#bus = new BroadcastChannel(this.#name);
+    this.#bus.onmessage = ({ data }) => data.from !== this.#id && this.#take(data);
+    this.#hold(`tab ${this.#id}`, () => {});
+    this.#heard.at = Date.now();
+    this.#apply();
+    this.#ping = setInterval(() => this.#look(), PING);
+  }
+
+  /** Lets go of everything: also of what would keep the page out of the back/forward cache. */
+  shut() {
+    clearInterval(this.#ping);
+    this.#say("bye");
+    for (const act of this.#letGo.splice(0)) act();
+    this.#bus?.close();
+    this.#bus = null;
+    this.#others.clear();
+    this.leading = false;
+    this.#streams.close();
+  }
+
+  /** @returns {"idle" | "opening" | "live" | "waiting"} */
+  get state() {
+    return this.leading ? this.#streams.state : this.#wants.size ? this.#heard.state : "idle";
+  }
+
+  /** @param {Map<string, string>} channels what this tab wants, with its positions */
+  want(channels) {
+    this.#wants = channels;
+    if (this.leading) this.#merge();
+    else this.#say("want", [...channels]);
+  }
+
+  /** Tell the other tabs. */
+  tell(kind, content) {
+    this.#say("told", { kind, content });
+  }
+
+  /** @param {"hurry" | "restart" | "forgive"} what to be done by the leader, as Streams does it */
+  ask(what, argument) {
+    if (this.leading) this.#streams[what](argument);
+    else this.#say("do", { what, argument });
+  }
+
+  // --- what streams say, where this tab leads
+
+  event(channel, event, data, position) {
+    this.#say("event", { channel, event, data, position });
+    this.#on.event(channel, event, data, position);
+  }
+
+  stateChanged() {
+    if (this.leading) this.#say("state", this.#streams.state);
+    this.#on.state();
+  }
+
+  problem(channel, problem) {
+    this.#say("event", { channel, event: "problem", data: problem, position: null });
+    this.#on.event(channel, "problem", problem, null);
+  }
+
+  // --- locks for others
+
+  /**
+   * Work that one tab does at a time. `held` says whether the lock is still this tab's: one that holds it for longer
+   * than `patience` while somebody waits is frozen, and loses it.
+   */
+  async run(name, work, patience) {
+    let held = true;
+    const locked = () => work(() => held);
+    if (!this.#locks) return locked();
+    const full = `${this.#name} ${name}`;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), patience);
+    const started = () => (clearTimeout(timer), locked());
+    try {
+      return await this.#locks.request(full, { signal: late.signal }, started).catch((error) => {
+        if (!late.signal.aborted) throw error;
+        return this.#locks.request(full, { steal: true }, locked);
+      });
+    } finally {
+      held = false;
+    }
+  }
+
+  /** As `run`, for a token: another tab may have one, and is asked first. */
+  async alone(work) {
+    if (!this.#locks) return work();
+    return this.#locks.request(`${this.#name} token`, async () => {
+      const { held } = await this.#locks.query();
+      const others = held.some(({ name }) => name.startsWith(`${this.#name} tab `) && !name.endsWith(this.#id));
+      if (others) {
+        this.tell("token?", null);
+        await new Promise((resolve) => setTimeout(resolve, ANSWER));
+      }
+      return work();
+    });
+  }
+
+  // --- following and leading
+
+  /** Waits in line for the lead, or takes it. */
+  #apply(options) {
+    this.#seat?.();
+    this.#seat = this.#hold("lead", () => this.#lead(), () => this.#deposed(), options);
+    this.#say("want", [...this.#wants]);
+  }
+
+  /** Asks for a lock and keeps it. @returns {() => void} lets go of it, or of the wish for it */
+  #hold(name, granted, lost = () => {}, options = {}) {
+    const abort = new AbortController();
+    let release;
+    const until = new Promise((resolve) => (release = resolve));
+    const signal = options.steal ? {} : { signal: abort.signal };
+    const act = () => {
+      this.#letGo = this.#letGo.filter((other) => other !== act);
+      abort.abort();
+      release();
+    };
+    this.#letGo.push(act);
+    this.#locks
+      .request(`${this.#name} ${name}`, { ...options, ...signal }, () => {
+        if (!this.#letGo.includes(act)) return undefined;
+        granted();
+        return until;
+      })
+      .catch(() => this.#letGo.includes(act) && (act(), lost()));
+    return act;
+  }
+
+  #lead() {
+    this.leading = true;
+    this.#streams.adopt(this.#heard.state === "live");
+    this.#merge();
+    this.#say("lead");
+  }
+
+  /** Another tab took this one for dead: it was frozen. */
+  #deposed() {
+    this.leading = false;
+    this.#others.clear();
+    this.#streams.close();
+    this.#heard = { state: "live", at: Date.now() };
+    this.#apply();
+  }
+
+  #merge() {
+    const all = new Map(this.#wants);
+    for (const wants of this.#others.values()) for (const [name, at] of wants) if (!all.has(name)) all.set(name, at);
+    this.#streams.want(all);
+  }
+
+  /** A visible follower looks after its leader. */
+  #look() {
+    if (this.leading || document.visibilityState !== "visible") return undefined;
+    const now = Date.now();
+    this.#steals = this.#steals.filter((at) => now - at < 60_000);
+    // A tab that was hidden comes back with an old date: silence counts from its first question.
+    if (now - this.#asked > SILENT) this.#heard.at = now;
+    this.#asked = now;
+    if (now - this.#heard.at <= SILENT || this.#steals.length >= STEALS) return this.#say("ping");
+    this.#steals.push(now);
+    this.#heard.at = now;
+    return this.#apply({ steal: true });
+  }
+
+  #say(kind, content) {
+    this.#bus?.postMessage({ from: this.#id, kind, content });
+  }
+
+  #take({ from, kind, content }) {
+    if (kind === "told") return this.#on.told(content.kind, content.content);
+    if (this.leading) return this.#serve(from, kind, content);
+    if (kind === "lead") return this.#say("want", [...this.#wants]);
+    if (!["event", "state", "here"].includes(kind)) return undefined;
+    this.#heard.at = Date.now();
+    if (kind === "event") return this.#on.event(content.channel, content.event, content.data, content.position);
+    this.#heard.state = kind === "here" ? content.state : content;
+    this.#on.state();
+    return kind === "here" && this.#on.standing(content.positions);
+  }
+
+  #serve(from, kind, content) {
+    if (kind === "ping") return this.#here();
+    if (kind === "do") return this.#streams[content.what](content.argument);
+    if (kind === "bye") return this.#forget(from);
+    if (kind !== "want") return undefined;
+    // The tab holds this lock for as long as it lives.
+    if (!this.#others.has(from)) {
+      const wait = this.#hold(`tab ${from}`, () => (this.#forget(from), wait()));
+    }
+    this.#others.set(from, new Map(content));
+    this.#merge();
+    return this.#here();
+  }
+
+  #here() {
+    this.#say("here", { state: this.#streams.state, positions: this.#streams.standing });
+  }
+
+  #forget(tab) {
+    if (this.leading && this.#others.delete(tab)) this.#merge();
+  }
+}

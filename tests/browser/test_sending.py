@@ -1,0 +1,109 @@
+"""What is sent stands in the list from the keystroke on, once, in order, whatever becomes of requests and replies."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.async_api import BrowserContext, Route
+
+from tests.browser.room import Row, room
+from tests.testkit.fault_proxy import DropReply, FaultProxy
+from tests.testkit.service import Service
+
+pytestmark = pytest.mark.real(seconds=3)
+
+
+async def test_a_message_is_shown_at_once_and_by_the_others(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    ann = await room(context, origin, service.url, "hello", user="ann")
+    bob = await room(context, origin, service.url, "hello", user="bob")
+    row = await ann.page.evaluate("room.send({text: 'hi'})")
+    assert (row["state"], row["id"], row["data"]) == ("sending", None, {"text": "hi"})
+    await bob.until_shown([{"text": "hi"}])
+    await ann.until(ann.shown, lambda rows: rows == [Row({"text": "hi"}, "sent")], "sent")
+    [sent] = await ann.rows()
+    assert sent["key"] == row["key"], "the same row"
+
+
+async def test_a_reply_is_lost_and_the_post_sent_again(context: BrowserContext, origin: str, service: Service) -> None:
+    """One row, `sent`: the echo comes though the reply does not, and what is sent again is not appended again."""
+    async with FaultProxy(("127.0.0.1", service.port or 0)) as proxy:
+        base = f"http://127.0.0.1:{proxy.port}"
+        ann = await room(context, origin, service.url, "lost", base=base, user="ann")
+        lost = proxy.arm(DropReply(b"POST /channels/lost/messages"), times=1)
+        await ann.send("once", "then")
+        await lost.fired()
+        await ann.until_shown(["once", "then"])
+        await ann.until(ann.shown, lambda rows: [row.state for row in rows] == ["sent", "sent"], "both sent")
+        await ann.until(lambda: ann.page.evaluate("client.waiting"), lambda waiting: waiting == 0, "nothing waits")
+        reader = await room(context, origin, service.url, "lost", user="bob")
+        assert await reader.data() == ["once", "then"]
+
+
+async def test_a_is_refused_b_is_late_and_c_waits(context: BrowserContext, origin: str, service: Service) -> None:
+    """A failed one stays and lets the next go; a store in trouble holds the line. An edited one has another localId."""
+    ann = await room(context, origin, service.url, "abc", user="ann")
+    asked: list[str] = []
+
+    async def answer(route: Route) -> None:
+        body = json.loads(route.request.post_data or "{}")
+        asked.append(body.get("data"))
+        problem = {"A": (422, {"detail": "no A"}), "B": (503, {"detail": "later", "outcome": "none"})}
+        if body.get("data") not in problem or asked.count(body["data"]) > 2:
+            return await route.continue_()
+        status, said = problem[body["data"]]
+        headers = {"Access-Control-Allow-Origin": origin}
+        kind = "application/problem+json"
+        return await route.fulfill(status=status, content_type=kind, body=json.dumps(said), headers=headers)
+
+    await ann.page.route("**/messages", answer)
+    await ann.send("A", "B", "C")
+    await ann.until(ann.shown, lambda rows: rows[0:2] == [Row("B", "sent"), Row("C", "sent")], "B and C are sent")
+    assert asked == ["A", "B", "B", "B", "C"], "A once, then B until it went, then C"
+    [failed] = [row for row in await ann.rows() if row["data"] == "A"]
+    assert (failed["state"], failed["error"]["detail"]) == ("failed", "no A")
+    edited = await ann.page.evaluate("(localId) => room.edit(localId, 'better')", failed["localId"])
+    assert (edited["key"], edited["state"]) == (failed["key"], "sending")
+    assert edited["localId"] != failed["localId"]
+    await ann.until(ann.shown, lambda rows: rows[-1] == Row("better", "sent"), "the edited one is sent")
+
+
+async def test_a_retry_that_is_clicked_twice_is_one_post(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    ann = await room(context, origin, service.url, "twice", user="ann")
+    asked: list[str] = []
+
+    async def answer(route: Route) -> None:
+        asked.append(route.request.method)
+        if len(asked) > 1:
+            return await route.continue_()
+        headers = {"Access-Control-Allow-Origin": origin}
+        return await route.fulfill(status=403, content_type="application/problem+json", body="{}", headers=headers)
+
+    await ann.page.route("**/messages", answer)
+    await ann.send("x")
+    await ann.until(ann.shown, lambda rows: rows == [Row("x", "failed")], "failed")
+    await ann.page.evaluate("() => { for (let n = 0; n < 2; n++) room.retry(room.messages[0].localId); }")
+    await ann.until(ann.shown, lambda rows: rows == [Row("x", "sent")], "sent")
+    await ann.until(lambda: ann.page.evaluate("client.waiting"), lambda waiting: waiting == 0, "nothing waits")
+    assert len(asked) == 2
+
+
+async def test_written_offline_and_sent_by_a_page_that_comes_later(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    """Five messages, once and in order, by the next page: this one is closed before it is online."""
+    ann = await room(context, origin, service.url, "offline", user="ann")
+    await context.set_offline(True)
+    await ann.send(1, 2, 3, 4, 5)
+    await ann.until(lambda: ann.page.evaluate("client.waiting"), lambda waiting: waiting == 5, "kept")
+    await ann.page.close()
+    await context.set_offline(False)
+    again = await room(context, origin, service.url, "offline", user="ann")
+    await again.until_shown([1, 2, 3, 4, 5])
+    await again.until(again.shown, lambda rows: {row.state for row in rows} == {"sent"}, "all sent")
+    bob = await room(context, origin, service.url, "offline", user="bob")
+    assert await bob.data() == [1, 2, 3, 4, 5]

@@ -38,11 +38,11 @@ class Cluster:
                 return next(node for node in self.nodes if node.port == port)
         raise LookupError(f"no node serves slot {slot}")
 
-    def wait_ok(self, *, alarm: float = 20.0) -> None:
+    def wait_ok(self, *, alarm: float = 60.0) -> None:
         """Return when every live node says that all slots are served and agrees on who serves them."""
         until(self._agreed, "the cluster's nodes agree and serve all slots", alarm=alarm)
 
-    def wait_moved(self, key: str, away_from: Valkey, *, alarm: float = 20.0) -> Valkey:
+    def wait_moved(self, key: str, away_from: Valkey, *, alarm: float = 60.0) -> Valkey:
         """Return the node that took over `key` after `away_from` was killed."""
         until(lambda: self.owner(key) is not away_from, f"another node serves {key!r}", alarm=alarm)
         self.wait_ok(alarm=alarm)

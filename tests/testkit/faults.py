@@ -164,7 +164,7 @@ class Armed:
         """It strikes no more; what it holds goes on. Its hits still count."""
         self.lifted.set()
 
-    async def fired(self, count: int = 1, *, alarm: float = 5.0) -> None:
+    async def fired(self, count: int = 1, *, alarm: float = 30.0) -> None:
         """Wait until it has `count` hits; Alarm after `alarm` seconds."""
         try:
             async with asyncio.timeout(alarm):

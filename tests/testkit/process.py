@@ -95,7 +95,7 @@ class Process:
         with self._changed:
             return "\n".join(self._lines[-lines:])
 
-    def wait_for_line(self, pattern: str, *, alarm: float = 15.0) -> re.Match[str]:
+    def wait_for_line(self, pattern: str, *, alarm: float = 60.0) -> re.Match[str]:
         """The first match of the regex `pattern` in a line of output, past or coming.
 
         Alarm after `alarm` seconds, and at once if the output ends without it.
@@ -136,13 +136,13 @@ class Process:
         self.signal(signal.SIGKILL)
         self.wait()
 
-    def terminate(self, *, alarm: float = 10.0) -> int:
+    def terminate(self, *, alarm: float = 40.0) -> int:
         """SIGTERM, and return the exit code; after `alarm` seconds SIGKILL and Alarm."""
         self.signal(signal.SIGTERM)
         self.resume()
         return self.wait(alarm=alarm)
 
-    def wait(self, *, alarm: float = 10.0) -> int:
+    def wait(self, *, alarm: float = 40.0) -> int:
         """Wait for the end; the exit code. After `alarm` seconds SIGKILL and Alarm."""
         try:
             code = self._popen.wait(alarm)

@@ -79,7 +79,7 @@ class Service:
     def alive(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
-    def start(self, *, alarm: float = 30.0) -> None:
+    def start(self, *, alarm: float = 60.0) -> None:
         """Start, and return when it has printed its URL and `/healthz` says 200; Alarm with its log if not."""
         assert not self.alive, "already running"
         chosen = self.port is None
@@ -128,7 +128,7 @@ class Service:
         """SIGKILL, workers too."""
         self.process.kill()
 
-    def terminate(self, *, alarm: float = 15.0) -> int:
+    def terminate(self, *, alarm: float = 40.0) -> int:
         """SIGTERM, as a platform does; the exit code. Alarm if it takes longer."""
         return self.process.terminate(alarm=alarm)
 

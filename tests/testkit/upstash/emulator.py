@@ -126,11 +126,11 @@ class UpstashEmulator:
         """Run what faults with `run="held"` held back, in order; the number of requests."""
         return await self._app.release()
 
-    async def wait_upstreams(self, number: int, *, alarm: float = 10.0) -> None:
+    async def wait_upstreams(self, number: int, *, alarm: float = 30.0) -> None:
         """Return when exactly `number` subscriptions are open and acknowledged; Alarm after `alarm` s."""
         await auntil(lambda: len(self.upstreams) == number, f"{number} open upstreams", alarm=alarm)
 
-    async def wait_replica(self, *, alarm: float = 10.0) -> None:
+    async def wait_replica(self, *, alarm: float = 30.0) -> None:
         """Return when the replica has seen all that the primary did; Alarm after `alarm` s."""
         assert self._replica is not None, "started without replica=True"
         await auntil(self._replica.caught_up, "the replica catches up", alarm=alarm)

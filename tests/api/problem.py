@@ -20,6 +20,7 @@ TITLES = {
     415: "Unsupported media type",
     422: "Unprocessable content",
     429: "Too many requests",
+    501: "Not implemented",
     503: "Service unavailable",
 }
 

@@ -23,6 +23,7 @@ OPERATIONS = {
     ("get", MESSAGES),
     ("get", STREAM),
     ("get", "/stream"),
+    ("post", "/channels/{channel}/signals"),
     ("post", "/tickets"),
     ("get", "/channels"),
     ("delete", "/channels/{channel}"),

@@ -1,6 +1,6 @@
 """What a client may ask for beside messages, on virtual time: all from the start, `live`, visible heartbeats.
 
-(docs/protocol.md, 3.9 to 3.12)
+(docs/protocol.md, 3.9 to 3.12, and section 9)
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import pytest
 
 from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.feeds import Feeds
-from gapless.delivery.buffered import MOST_MESSAGES, BufferedResponse
+from gapless.delivery.buffered import MOST_ASIDE, MOST_MESSAGES, BufferedResponse
 from gapless.delivery.end import End
 from gapless.delivery.session import Extras, Start, StreamLimits
 from gapless.delivery.streaming import CHUNK, Stream
 from gapless.log.cursor import parse_cursor
+from gapless.log.namespaces import Feature
+from gapless.log.signals import Signal
 from tests.testkit.clock import advance, settle
 from tests.testkit.event_stream import Event, EventStreamParser
 from tests.testkit.model_store import ModelStore
@@ -36,9 +38,12 @@ class Reader:
     def __init__(self) -> None:
         self.body = b""
         self.before_each: Callable[[], None] = lambda: None
+        self.open = asyncio.Event()
+        self.open.set()
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         self.before_each()
+        await self.open.wait()
         self.body += message["body"]
 
     @property
@@ -54,7 +59,7 @@ class Reader:
 async def reading(
     store: ModelStore, *channels: str, start: Start = OLDEST, extras: Extras = LIVE, reader: Reader | None = None
 ) -> AsyncIterator[Reader]:
-    feeds = Feeds(store, FeedSettings(15, 10, 86_400, 64), store.clock.now)
+    feeds = Feeds(store, FeedSettings(15, 10, 86_400, 64, features=tuple(Feature)), store.clock.now)
     reader = reader or Reader()
     async with feeds.open(channels or ("c",)) as opened:
         stream = Stream(opened, start, StreamLimits(240, 15, 700, 0.5), extras)
@@ -68,7 +73,7 @@ async def reading(
 
 async def turn(store: ModelStore, *channels: str, start: Start, extras: Extras = LIVE) -> list[Event]:
     """The events of one turn."""
-    feeds = Feeds(store, FeedSettings(15, 0, 86_400, 64, freezes=True), store.clock.now)
+    feeds = Feeds(store, FeedSettings(15, 0, 86_400, 64, freezes=True, features=tuple(Feature)), store.clock.now)
     async with feeds.open(channels or ("c",)) as opened:
         limits = StreamLimits(20, 15, 700, 0.5)
         return list(EventStreamParser().feed(await BufferedResponse(opened, start, limits, extras).collect()))
@@ -229,3 +234,73 @@ async def test_heartbeats(extras: Extras, sent: bytes) -> None:
         hello = reader.body
         await advance(31)
         assert reader.body == hello + sent * 2
+
+
+# --- section 9: signals
+
+
+def signal(number: int = 1) -> bytes:
+    return Signal("c", f"{number:012}", b'{"channel":"c","event":"typing"}', 0).notice
+
+
+async def test_a_signal_comes_at_once_and_moves_nothing() -> None:
+    store = ModelStore()
+    store.append("c", "1")
+    async with reading(store, extras=Extras()) as reader:
+        store.tell_aside("c", signal())
+        store.tell_aside("c", signal())
+        await settle()
+        assert reader.kinds == ["hello", "message", "signal"], "and once"
+        assert reader.events[-1].last_event_id == reader.events[-2].last_event_id
+
+
+async def test_a_stream_that_is_behind_loses_signals_and_no_message() -> None:
+    store, reader = ModelStore(), Reader()
+    store.append("c", "0")
+    async with reading(store, start=Start(), extras=Extras(), reader=reader):
+        reader.open.clear()
+        for i in range(3):
+            store.append("c", str(i))
+            store.tell_aside("c", signal(i))
+        await settle()
+        reader.open.set()
+        await settle()
+        assert reader.kinds == ["hello", *["message"] * 3]
+        store.tell_aside("c", signal(9))
+        await settle()
+        assert reader.kinds[-1] == "signal"
+
+
+async def test_a_reader_that_comes_back_sees_no_signal_twice() -> None:
+    store = ModelStore()
+    async with reading(store, extras=Extras()) as reader:
+        store.tell_aside("c", signal())
+        await settle()
+        begin = Start(cursor=parse_cursor(reader.events[-1].last_event_id, 1))
+    async with reading(store, start=begin, extras=Extras()) as reader:
+        assert reader.kinds == ["hello"]
+
+
+async def test_a_signal_ends_a_turn() -> None:
+    store = ModelStore()
+    blocks = await turn(store, start=Start())
+    waiting = asyncio.create_task(turn(store, start=resume(blocks)))
+    await advance(7)
+    store.tell_aside("c", signal())
+    await settle()
+    assert kinds(waiting.result()) == ["hello", "signal", "end"]
+    assert resume(waiting.result()) == resume(blocks)
+    store.append("c", "1")
+    assert kinds(await turn(store, start=resume(waiting.result()))) == ["hello", "message", "live", "end"]
+
+
+async def test_many_signals_do_not_swell_a_turn() -> None:
+    store = ModelStore()
+    blocks = await turn(store, start=Start())
+    waiting = asyncio.create_task(turn(store, start=resume(blocks)))
+    await advance(7)
+    for number in range(5000):
+        store.tell_aside("c", signal(number))
+    await settle()
+    found = [event for event in waiting.result() if event.type == "signal"]
+    assert 0 < sum(len(event.data) for event in found) <= MOST_ASIDE

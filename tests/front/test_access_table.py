@@ -23,7 +23,13 @@ from tests.testkit.valkey import Valkey
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 SIGNERS: list[Signer] = [Secret(), Published("RSA"), Published("EC")]
-BODIES = {"/channels/{channel}/messages": {"data": 1}, "/tickets": {"channels": ["general"]}}
+BODIES = {
+    "/channels/{channel}/messages": {"data": 1},
+    "/channels/{channel}/signals": {"event": "typing"},
+    "/tickets": {"channels": ["general"]},
+}
+OFFERED = {"": {"signals": True, "receipts": True, "presence": True}}
+"""What goes on around messages is on, so that its routes are there."""
 QUERIES = {"/stream": "?channel=general"}
 BY_URL = {("GET", "/channels/{channel}/messages")} | {
     (method, path) for method in ("GET", "HEAD") for path in ("/channels/{channel}/stream", "/stream")
@@ -73,11 +79,11 @@ def tokens(signer: Signer) -> dict[str, str | None]:
 async def keyed(valkey: Valkey, signer: Signer) -> AsyncIterator[RunningApp]:
     """A service that verifies what this signer signs."""
     if isinstance(signer, Secret):
-        async with running_app(valkey.url, jwt_secret=SECRET, jwt_audience="us") as found:
+        async with running_app(valkey.url, jwt_secret=SECRET, jwt_audience="us", namespaces=OFFERED) as found:
             yield found
         return
     async with KeyServer(signer.jwk, Published("EC", "another", 7).jwk) as server:
-        settings = {"jwks_url": server.url, "jwt_audience": "us", "ticket_secret": SECRET}
+        settings = {"jwks_url": server.url, "jwt_audience": "us", "ticket_secret": SECRET, "namespaces": OFFERED}
         async with running_app(valkey.url, **settings) as found:
             yield found
 

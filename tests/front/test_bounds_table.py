@@ -12,16 +12,18 @@ from gapless.channels import claims, tail, turns
 from gapless.cli import address, protocol
 from gapless.config.settings import Settings
 from gapless.delivery import streaming
+from gapless.delivery.buffered import MOST_ASIDE
 from gapless.log.entries import ENVELOPE
+from gapless.log.signals import MOST_BYTES
 from gapless.stores.redis import lines as redis_lines
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.upstash import rest as upstash_rest
 from tests.api import test_authentication, test_schemas, test_unread
-from tests.api.routes import test_health, test_posts_in_vain
+from tests.api.routes import test_health, test_posts_in_vain, test_signals
 from tests.auth import test_key_set, test_verifier
 from tests.channels import test_feed, test_tail_changes, test_turns
 from tests.cli import test_address, test_head, test_protocol
-from tests.delivery import test_streaming
+from tests.delivery import test_extras, test_streaming
 from tests.front import test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
 from tests.real import test_bytes, test_made_up
 from tests.scale import test_mute
@@ -38,6 +40,17 @@ tried_elsewhere(
     {"GAPLESS_READ_RATE": Settings().read_rate, "four": NETWORK_TIMES, "64 KiB": TRAFFIC_UNIT},
     test_posts_in_vain.test_they_cost_what_reading_may,
     test_posts_in_vain.test_bytes_count_too,
+)
+tried_elsewhere(
+    "signals per second and at once, per channel and subject",
+    {},
+    test_signals.test_it_has_the_rate_of_its_namespace,
+)
+tried_elsewhere(
+    "a signal, as sent; signals of a turn",
+    {"8 KiB": MOST_BYTES, "32 KiB": MOST_ASIDE},
+    test_signals.test_what_is_refused,
+    test_extras.test_many_signals_do_not_swell_a_turn,
 )
 tried_elsewhere(
     "requests of a connection that are not answered",

@@ -16,6 +16,7 @@ from gapless.log.cursor import Position, base36, new_epoch
 from gapless.log.entries import Draft, Entry, format_entry
 from gapless.log.errors import StoreUnavailable
 from gapless.log.publication import Accepted, KeyConflict, Outcome, Publication, Repeated
+from gapless.log.signals import Signal
 from gapless.log.store import MOST_BYTES, ChannelInfo, Listener, Slice
 from tests.testkit.clock import VirtualClock
 
@@ -127,6 +128,12 @@ class ModelStore:
         self.ears[channel].append(ear)
         return ear
 
+    async def signal(self, signal: Signal) -> int:
+        """It knows no rates."""
+        await self._reach("signal")
+        self.tell_aside(signal.channel, signal.notice)
+        return 0
+
     async def forget(self, channel: str) -> None:
         await self._reach("forget")
         self.wipe(channel)
@@ -183,6 +190,10 @@ class ModelStore:
         """A notice, true or not."""
         for ear in list(self.ears[channel]):
             ear.listener.notice(told)
+
+    def tell_aside(self, channel: str, notice: bytes) -> None:
+        """A notice of no messages, true or not."""
+        self.each_ear(channel, lambda listener: listener.aside(notice))
 
     def each_ear(self, channel: str, do: Callable[[Listener], None]) -> None:
         """Lose or regain the subscription."""

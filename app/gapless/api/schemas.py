@@ -18,7 +18,7 @@ CHANNEL = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"
 MOST_CHANNELS = 16
 OWN_EVENTS = frozenset({"hello", "gap", "end", "receipt", "presence", "signal", "live", "beat", "open", "error"})
 
-_Text = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Text = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
 # Some readers of event streams split lines where JSON does not escape: Unicode's own line ends.
 _LINE_ENDS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
 
@@ -34,8 +34,8 @@ class Message(BaseModel):
         description="The SSE event name; not one of the service's own.",
         json_schema_extra={"not": {"anyOf": [{"enum": [*sorted(OWN_EVENTS)]}, {"pattern": r"^gapless\."}]}},
     )
-    user: _Text | None = Field(None, description="Who sends; the token's `sub` overrides it.", examples=["ann"])
-    localId: _Text | None = Field(  # noqa: N815 - the wire's name
+    user: Text | None = Field(None, description="Who sends; the token's `sub` overrides it.", examples=["ann"])
+    localId: Text | None = Field(  # noqa: N815 - the wire's name
         None, description="The client's own id, best a UUID: the same again appends nothing.", examples=["4f1c…"]
     )
 
@@ -61,11 +61,15 @@ class Message(BaseModel):
 
     def _body(self, user: str | None, data: bytes) -> bytes:
         opening = to_json({"event": self.event, "user": user})[:-1]
-        body = opening + b',"data":' + data + b',"localId":' + to_json(self.localId) + b"}"
-        for raw, escaped in _LINE_ENDS:
-            if raw in body:
-                body = body.replace(raw, escaped)
-        return body
+        return on_one_line(opening + b',"data":' + data + b',"localId":' + to_json(self.localId) + b"}")
+
+
+def on_one_line(body: bytes) -> bytes:
+    """JSON whose line ends are all escaped, also those that JSON itself leaves as they are."""
+    for raw, escaped in _LINE_ENDS:
+        if raw in body:
+            body = body.replace(raw, escaped)
+    return body
 
 
 def drafts_of(messages: Sequence[Message], most: int, *, keyed: bool = False) -> tuple[Draft, ...]:

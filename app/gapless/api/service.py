@@ -18,6 +18,7 @@ from gapless.services.admission import Admission
 from gapless.services.history import History
 from gapless.services.publishing import Publishing
 from gapless.services.readiness import Readiness
+from gapless.services.signalling import Signalling
 
 if TYPE_CHECKING:
     from gapless.auth.verifier import TokenVerifier  # a cold start without keys need not pay for an HTTP client
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class Service:
     """What routes ask, joined by `wiring.Wiring`. Time and chance are parts too.
 
-    `clock`: Unix seconds. `random`: 0…1.
+    `clock`: Unix seconds. `random`: 0…1. `token`: so many random base-36 digits.
     """
 
     settings: Settings
@@ -38,6 +39,7 @@ class Service:
     ready: Readiness
     admission: Admission
     publishing: Publishing
+    signalling: Signalling
     history: History
     verifier: TokenVerifier | None
     tickets: Tickets | None
@@ -45,3 +47,4 @@ class Service:
     shutdown: ShutdownWatch
     clock: Callable[[], float]
     random: Callable[[], float]
+    token: Callable[[int], str]

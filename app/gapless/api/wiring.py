@@ -25,6 +25,7 @@ from gapless.services.admission import Admission
 from gapless.services.history import History
 from gapless.services.publishing import Publishing
 from gapless.services.readiness import Readiness
+from gapless.services.signalling import Signalling
 
 _log = logging.getLogger("gapless")
 
@@ -52,6 +53,7 @@ class Wiring:
         settings, policy, clock = self._settings, self._policy, self._clock
         kinds = parts.namespaces(settings)
         feeds = Feeds(store, parts.feed_settings(settings, policy, store), clock, parts.capacity(settings), kinds)
+        limits = parts.publish_limits(settings, kinds)
         reads, unwritten = CommandBudget(settings.read_rate), CommandBudget(settings.read_rate)
         page = MOST_BYTES if policy.mode is Mode.STREAMING else MOST_WHOLE
         return Service(
@@ -62,7 +64,8 @@ class Wiring:
             feeds=feeds,
             ready=Readiness(store),
             admission=Admission(OpenRate(settings.stream_rate), reads, unwritten, clock),
-            publishing=Publishing(store, feeds, parts.publish_limits(settings, kinds), clock, parts.token),
+            publishing=Publishing(store, feeds, limits, clock, parts.token),
+            signalling=Signalling(store, limits),
             history=History(store, feeds, clock, page),
             verifier=parts.make_verifier(settings, clock),
             tickets=parts.make_tickets(settings),
@@ -70,6 +73,7 @@ class Wiring:
             shutdown=ShutdownWatch(),
             clock=clock,
             random=random.SystemRandom().random,
+            token=parts.token,
         )
 
     @asynccontextmanager

@@ -11,12 +11,15 @@ from gapless.log.entries import Gap
 
 
 class Reader(Protocol):
-    """A live reader. All three methods are called on the event loop and must not block or raise."""
+    """A live reader. All methods are called on the event loop and must not block or raise."""
 
     position: Position
 
     def push(self, frames: Sequence[Frame], block: bytes, now: float) -> None:
         """These frames come next, all of them as one chunk in `block`. A reader without room asks the feed later."""
+
+    def aside(self, block: bytes, now: float) -> None:
+        """An event that is no message, and moves no position. A reader that does not keep up need not be told."""
 
     def rewind(self, gap: Gap) -> None:
         """History was rewritten behind you: tell of the gap and go on from its `resume`."""
@@ -47,6 +50,11 @@ class Audience:
         block = frames[0].block if len(frames) == 1 else b"".join([frame.block for frame in frames])
         for reader in tuple(self._readers):
             reader.push(frames, block, now)
+
+    def aside(self, block: bytes, now: float) -> None:
+        """Hand an event that is no message to every reader."""
+        for reader in tuple(self._readers):
+            reader.aside(block, now)
 
     def wake(self) -> None:
         """Each reader asks the feed by itself."""

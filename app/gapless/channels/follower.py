@@ -23,11 +23,13 @@ from gapless.channels.fork import ReplicaLag, follow_rewritten
 from gapless.channels.read_size import expected, lacking
 from gapless.channels.read_timer import ReadTimer
 from gapless.channels.schedule import NEVER
+from gapless.channels.signals import Signals
 from gapless.channels.tail import Relation, Tail
 from gapless.channels.turns import Turn
 from gapless.log.cursor import Position, no_log
 from gapless.log.entries import Entry
 from gapless.log.errors import CorruptLog, StoreUnavailable
+from gapless.log.namespaces import Feature
 from gapless.log.store import Subscription
 from gapless.runtime.tasks import end
 
@@ -67,6 +69,7 @@ class Follower:
         self._reading = self._suspects = self._closed = False
         self._lost_since = self._failing_since = self._settles_at = NEVER
         self._lag = ReplicaLag()
+        self._signals = Signals(channel, on=Feature.SIGNALS in settings.features)
         self._subscription: Subscription | None = None
         # Not in the context of the request that happens to be first: its deadline and its log are its own.
         self._task = asyncio.create_task(self._run(turn), name=f"gapless feed {channel}", context=Context())
@@ -100,6 +103,11 @@ class Follower:
         elif self.tail.find(told, 0) is None:
             self._look(told)
         self.timer.noticed()
+
+    def aside(self, notice: bytes) -> None:
+        """A notice of no messages: it is no reason to read the log."""
+        if (block := self._signals.take(notice)) is not None:
+            self._audience.aside(block, self._loop.time())
 
     def _look(self, told: Position | None) -> None:
         """Read the log for what is not known here, up to the last position that a notice or a reader named."""

@@ -26,6 +26,8 @@ MOST_BYTES = 196_608
 """After which a turn takes no more. With one message of the default GAPLESS_MAX_BODY on top it passes through a load
 balancer, which takes 1 MiB of JSON in which each byte may become three (Python 3.11's runtime escapes what is not
 ASCII)."""
+MOST_ASIDE = 32_768
+"""Bytes of signals in a turn."""
 LONGEST = 20.0
 """Seconds for which a turn waits at most, also where the platform would stream: clients and proxies wait for 30."""
 RETRY = 80
@@ -42,6 +44,8 @@ class BufferedResponse(StreamSession):
         self._bell = asyncio.Event()
         self._body: list[bytes] = []
         self._size = 0
+        self._asides: list[bytes] = []
+        self._aside_room = MOST_ASIDE
 
     async def collect(self) -> bytes:
         """The whole body: hello, the messages, and a short retry; or only `end` if the store can't be reached."""
@@ -67,6 +71,13 @@ class BufferedResponse(StreamSession):
         """Wake the turn: there is something to collect."""
         self._bell.set()
 
+    def aside(self, block: bytes, now: float) -> None:
+        """A signal: it ends the turn, as a message does. More than fit are lost."""
+        if self._aside_room >= len(block):
+            self._aside_room -= len(block)
+            self._asides.append(block)
+            self._bell.set()
+
     def fall_behind(self) -> None:
         self._bell.set()
 
@@ -79,6 +90,8 @@ class BufferedResponse(StreamSession):
             for cursor in self._cursors:
                 if self._room() > 0:
                     await self._advance(cursor)
+            self._body += self._asides
+            self._asides.clear()
             if len(self._body) == before:
                 if before > empty or not self._has_place():
                     return

@@ -12,10 +12,13 @@ from gapless.log.entries import Gap
 
 
 class FrameSink(Protocol):
-    """Gets what is new on a cursor. Both methods are called on the event loop and must not block or raise."""
+    """Gets what is new on a cursor. All methods are called on the event loop and must not block or raise."""
 
     def deliver(self, cursor: ChannelCursor, new: Sequence[Frame], block: bytes, now: float) -> None:
         """These frames come next on this cursor; `block` is all of them, encoded for a reader of this channel alone."""
+
+    def aside(self, block: bytes, now: float) -> None:
+        """An event that is no message: send it if the client keeps up, else let it go."""
 
     def fall_behind(self) -> None:
         """Something else than the next frames has come: ask the feed."""
@@ -34,6 +37,9 @@ class ChannelCursor:
 
     def push(self, new: Sequence[Frame], block: bytes, now: float) -> None:
         self.sink.deliver(self, new, block, now)
+
+    def aside(self, block: bytes, now: float) -> None:
+        self.sink.aside(block, now)
 
     def rewind(self, gap: Gap) -> None:
         self.gap = gap

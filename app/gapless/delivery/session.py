@@ -77,6 +77,9 @@ class StreamSession:
     def deliver(self, cursor: ChannelCursor, new: Sequence[Frame], block: bytes, now: float) -> None:
         raise NotImplementedError
 
+    def aside(self, block: bytes, now: float) -> None:
+        raise NotImplementedError
+
     def fall_behind(self) -> None:
         raise NotImplementedError
 

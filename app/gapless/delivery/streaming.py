@@ -78,6 +78,12 @@ class Stream(StreamSession):
             block = self._encode(cursor, new)
         self._launch(block)
 
+    def aside(self, block: bytes, now: float) -> None:
+        """Send it where the client keeps up. A message that comes next is not kept waiting by more than this block."""
+        if self._live and self._sending is None:
+            self._sent_at = now
+            self._launch(block)
+
     def _launch(self, block: bytes) -> None:
         if self._direct_write is not None and self._direct_write(block):
             return

@@ -4,7 +4,8 @@
     ├── StartupRefused         the service must not start; the message says what to do
     ├── Refused                the request can't be served as it stands; becomes one problem reply
     │   ├── BadRequest 400 · Unauthorized 401 · Forbidden 403 · NotFound 404 · TimedOut 408 · Conflict 409
-    │   └── TooLarge 413 · UnsupportedMedia 415 · Unprocessable 422 · TooMany 429 (Busy)
+    │   └── TooLarge 413 · UnsupportedMedia 415 · Unprocessable 422 · TooMany 429 (Busy) ·
+    │       CannotSignal 501
     └── StoreUnavailable 503   Redis did not answer, or answered that it can't now
         ├── StoreMisconfigured the store refuses us as we are set up; replies say what to change
         ├── CorruptLog         what lies under our keys is none of ours
@@ -95,6 +96,13 @@ class Unprocessable(Refused):
 
     status = 422
     title = "Unprocessable content"
+
+
+class CannotSignal(Refused):
+    """The store refuses subscriptions now: what is polled from the log tells of nothing that is not stored."""
+
+    status = 501
+    title = "Not implemented"
 
 
 class TooMany(Refused):

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry, Link
 from gapless.log.publication import Outcome, Publication
+from gapless.log.signals import Signal
 
 DEADLINE = 9.0
 """Seconds for one question to a store, with all its attempts and whatever they wait for. A server that is told to stop
@@ -65,6 +66,9 @@ class Listener(Protocol):
 
     def notice(self, entries: Sequence[Entry] | Position) -> None:
         """Messages were appended (or, too large to travel: up to this position). May be lost, late, foreign."""
+
+    def aside(self, notice: bytes) -> None:
+        """A notice that begins with `!`: it tells of no messages. May be lost, late, doubled, of an unknown kind."""
 
     def lost(self) -> None:
         """The subscription is lost. The store tries to open it again."""
@@ -137,6 +141,13 @@ class Store(Protocol):
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """Listen to a channel. Returns once the store has acknowledged: what is appended from then on is told."""
+
+    async def signal(self, signal: Signal) -> int:
+        """Count a signal towards its rate, and tell it to those who listen. Nothing of it is stored.
+
+        Returns the milliseconds after which it would pass; 0: it was told. One command; with a rate four, refused two.
+        Raises CannotSignal where this process polls.
+        """
 
     async def forget(self, channel: str) -> None:
         """Delete the channel's log, and have its readers look. Its next message begins a new epoch.

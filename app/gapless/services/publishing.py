@@ -47,6 +47,10 @@ class PublishLimits:
     rate_bytes: float
     burst_bytes: int
 
+    def signal_rate(self, subject: str) -> Rate | None:
+        """The rate of signals: that of messages, counted in a bucket of its own."""
+        return Rate(subject, 1000 / self.rate, self.burst) if self.rate else None
+
     def rate_of(self, subject: str, drafts: Sequence[Draft]) -> Rate | None:
         """The rate of these messages; raises Unprocessable for what would never pass, however long one waits."""
         if not self.rate:

@@ -22,6 +22,9 @@ class _Waiter:
     def push(self, frames: Sequence[Frame], block: bytes, now: float) -> None:
         self.bell.set()
 
+    def aside(self, block: bytes, now: float) -> None:
+        """Long polls wait for messages."""
+
     def rewind(self, gap: Gap) -> None:
         self.bell.set()
 

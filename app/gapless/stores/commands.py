@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
+from gapless.log.signals import Signal
 from gapless.log.store import MOST_BYTES, ChannelInfo, Slice
 from gapless.stores import keyspace
 from gapless.stores.attempts import persist
-from gapless.stores.scripts import Command, Layout, NoScript, Script, load, read_entries, read_slice
+from gapless.stores.scripts import Command, Keyed, Layout, NoScript, Script, load, read_entries, read_slice
 
 
 class CommandStore(ABC):
@@ -44,6 +46,15 @@ class CommandStore(ABC):
         asked = self._layout.slice(channel, first, last, most, self.page, back, beside)
         return read_slice(await self._run(load("slice"), lambda: asked, repeatable=True), first, last, back)
 
+    async def signal(self, signal: Signal) -> int:
+        """One PUBLISH; with a rate one EVALSHA around GET, SET and PUBLISH."""
+        if signal.rate is not None:
+            wait, notified = await self._aside("signal", partial(self._layout.signal, signal))
+            if int(wait) or int(notified):
+                return int(wait)
+        await self._call("PUBLISH", self._layout.topic(signal.channel), signal.notice)
+        return 0
+
     async def forget(self, channel: str) -> None:
         await keyspace.forget(self._call, self._layout, channel)
 
@@ -67,6 +78,14 @@ class CommandStore(ABC):
             return await self._attempt("EVALSHA", script.sha, len(keys), *keys, *args)
         except NoScript:
             return await self._attempt("EVAL", script.text, len(keys), *keys, *args)
+
+    async def _aside(self, name: str, command: Callable[[bool], Keyed]) -> list[Any]:
+        """The reply of a script for what goes on around messages, whose last part says whether it has notified.
+
+        `command`: its KEYS and ARGV; whether it shall notify.
+        """
+        reply: list[Any] = await self._run(load(name), lambda: command(True), repeatable=True)
+        return reply
 
     @abstractmethod
     async def _attempt(self, *command: Any) -> Any:

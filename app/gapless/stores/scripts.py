@@ -18,9 +18,13 @@ from gapless.log.entries import Entry, format_entry, parse_entry, parse_link
 from gapless.log.errors import CorruptLog
 from gapless.log.namespaces import Namespaces
 from gapless.log.publication import KEY_LIFETIME_MS, Accepted, KeyConflict, Limited, Outcome, Publication, Repeated
+from gapless.log.signals import Signal
 from gapless.log.store import NOTICE_LIMIT, Slice
 
-Command = Callable[[], tuple[Sequence[str], Sequence[str | bytes]]]
+Keyed = tuple[Sequence[str], Sequence[str | bytes]]
+"""KEYS and ARGV of a script."""
+
+Command = Callable[[], Keyed]
 """KEYS and ARGV of a script, made anew for each attempt."""
 
 
@@ -115,6 +119,19 @@ class Layout:
             return self.cap, self.retention
         namespace = self.namespaces.of(channel)
         return namespace.cap, namespace.retention
+
+    def signal(self, signal: Signal, notify: bool) -> tuple[list[str], list[str | bytes]]:
+        """KEYS and ARGV of `stores/lua/signal.lua`, for a signal with a rate."""
+        assert signal.rate is not None  # noqa: S101 - without one it is a command, not a script
+        topic = self.topic(signal.channel) if notify else ""
+        args: list[str | bytes] = [
+            str(signal.now),
+            repr(signal.rate.interval),
+            str(signal.rate.burst),
+            topic,
+            signal.notice,
+        ]
+        return [f"{self.home(signal.channel)}:signals:{signal.rate.subject}"], args
 
     def newest(self, channel: str, count: int, most: int, page: int) -> tuple[list[str], list[str | bytes]]:
         """KEYS and ARGV of `stores/lua/newest.lua`."""

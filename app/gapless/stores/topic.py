@@ -11,6 +11,7 @@ from functools import partial
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry, parse_notice
 from gapless.log.errors import CorruptLog, StoreUnavailable
+from gapless.log.signals import ASIDE
 from gapless.log.store import Listener
 
 DOUBT = (2.0, 1.0)
@@ -69,6 +70,10 @@ class Topic:
     def notice(self, payload: bytes) -> None:
         """A notice came in; what none of ours has sent is ignored."""
         self.trust()
+        if payload.startswith(ASIDE):
+            for listener in tuple(self.listeners):
+                listener.aside(payload)
+            return
         try:
             told = parse_notice(payload)
         except CorruptLog as error:

@@ -52,6 +52,10 @@ class Heard:
     def __init__(self) -> None:
         self.told: list[Sequence[Entry] | Position] = []
         self.calls: list[str] = []
+        self.asides: list[bytes] = []
+
+    def aside(self, notice: bytes) -> None:
+        self.asides.append(notice)
 
     def notice(self, entries: Sequence[Entry] | Position) -> None:
         self.calls.append("notice")

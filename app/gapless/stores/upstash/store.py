@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 from gapless.log.cursor import Position
 from gapless.log.entries import HINT, Entry, format_notice
-from gapless.log.errors import StoreUnavailable
+from gapless.log.errors import CannotSignal, StoreUnavailable
 from gapless.log.publication import Accepted, Outcome, Publication, Repeated
+from gapless.log.signals import Signal
 from gapless.log.store import NOTICE_LIMIT, Listener, Subscription
 from gapless.stores import keyspace
 from gapless.stores.attempts import Attempts
 from gapless.stores.commands import CommandStore
-from gapless.stores.scripts import Command, Layout, Script, load, locking, read_entries, read_outcome
+from gapless.stores.scripts import Command, Keyed, Layout, Script, load, locking, read_entries, read_outcome
 from gapless.stores.upstash.rest import FlagRefused, KeysRefused, Rest
 from gapless.stores.upstash.subscriptions import Subscriptions
 
@@ -52,7 +53,8 @@ class UpstashStore(CommandStore):
         self._may_write = False
 
     def state(self) -> dict[str, str]:
-        return {"scripts": str(self._mode), "notices": self._subscriptions.how}
+        how = self._subscriptions.how
+        return {"scripts": str(self._mode), "notices": how} | ({"signals": "none"} if how == "poll" else {})
 
     async def publish(self, publication: Publication) -> Outcome:
         """One EVALSHA, and a PUBLISH where scripts may not."""
@@ -83,6 +85,15 @@ class UpstashStore(CommandStore):
         await self._tell(publication, outcome, notified)
         return outcome
 
+    async def signal(self, signal: Signal) -> int:
+        """As over TCP, where SUBSCRIBE works."""
+        if self._subscriptions.how == "poll":
+            raise CannotSignal(
+                "Upstash refuses subscriptions at the moment, so channels are polled, which tells no signals; "
+                "/readyz says when that ends."
+            )
+        return await super().signal(signal)
+
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """If SUBSCRIBE is refused, the channel is polled."""
         return await self._subscriptions.subscribe(self._layout.topic(channel), channel, listener)
@@ -111,6 +122,20 @@ class UpstashStore(CommandStore):
                 self._may_lock = False
                 self._step_down(self._mode, locks=False)
         return await super()._run(script, command, repeatable=repeatable)
+
+    async def _aside(self, name: str, command: Callable[[bool], Keyed]) -> list[Any]:
+        """In the mode in which messages are published; a mode that is refused is left as it is there."""
+        mode = self._mode
+        try:
+            reply: list[Any] = await self._run(
+                load(name), lambda: command(mode.notifies), locked=mode.locked, repeatable=True
+            )
+        except KeysRefused:
+            self._step_down(mode, locks=False)
+            if not mode.locked:
+                raise
+            return await self._aside(name, command)
+        return reply
 
     async def _attempt(self, *command: Any) -> Any:
         return await self._rest.attempt(*(part.decode() if isinstance(part, bytes) else part for part in command))

@@ -1,0 +1,59 @@
+"""Requests for what goes on around messages, as the API reads them. (docs/protocol.md, section 9)"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
+
+from gapless.api.schemas import Text, explain, on_one_line, read_json
+from gapless.api.spelling import data_as_written
+from gapless.log.errors import NotFound, Unprocessable
+from gapless.log.namespaces import Feature, Namespaces
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class SignalRequest(BaseModel):
+    """Something for those who read the channel now."""
+
+    model_config = ConfigDict(extra="forbid", title="Signal", strict=True)
+
+    event: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = Field(
+        description="What it is.", examples=["typing"]
+    )
+    data: Any = Field(None, description="Any JSON value.")
+    user: Text | None = Field(None, description="Who sends; the token's `sub` overrides it.", examples=["ann"])
+
+
+def read_signal(raw: bytes) -> tuple[SignalRequest, bytes]:
+    """The signal of a body, and its `data` as one line of JSON; raises Refused."""
+    signal = read_model(SignalRequest, raw, 'one signal, such as {"event": "typing"}')
+    written = data_as_written(raw)
+    return signal, (written and written[0]) or to_json(signal.data)
+
+
+def read_model(model: type[M], raw: bytes, looks: str) -> M:
+    """The object of a body; raises Refused with a sentence."""
+    value = read_json(raw)
+    if not isinstance(value, dict):
+        raise Unprocessable(f"The body is {looks}.")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise Unprocessable(explain(error.errors())) from None
+
+
+def signal_line(channel: str, signal: SignalRequest, user: str | None, data: bytes, told: dict[str, str]) -> bytes:
+    """The one line of JSON that streams send. `told`: its timestamp and its nonce."""
+    opening = to_json({"channel": channel, "event": signal.event, "user": user})[:-1]
+    return on_one_line(opening + b',"data":' + data + b"," + to_json(told)[1:])
+
+
+def must_offer(namespaces: Namespaces, channel: str, feature: Feature) -> None:
+    """Raises NotFound where a channel does not offer this."""
+    if feature not in namespaces.of(channel).features:
+        raise NotFound(
+            f"'{channel}' has no {feature.value}: they are off for its namespace. GAPLESS_NAMESPACES turns them on."
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -34,9 +34,13 @@ class Keep:
 
 @dataclass
 class Losses:
-    """Replies to scripts that are lost on their way back: `due` more of them; `lost` so far."""
+    """Replies to scripts that are lost on their way back: `due` more of them; `lost` so far.
 
-    due: int = 0
+    `then` is called where one has come back and is lost: all was written by then, and nobody has been told.
+    """
+
+    then: Callable[[], None] = lambda: None
+    due: int = field(default=0, init=False)
     lost: int = field(default=0, init=False)
 
     def strike(self) -> bool:

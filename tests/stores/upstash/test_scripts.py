@@ -70,16 +70,31 @@ async def test_many_who_are_refused_at_once_go_down_one_step_at_a_time(
         await until(lambda: len(set(heard.positions)) == 36, "all were told")
 
 
-async def test_who_is_refused_late_does_not_bring_back_a_way_that_was_left(valkey: Valkey) -> None:
-    async with emulated(valkey, publish_in_scripts="refuse_always") as (emulator, open_store):
+async def test_who_is_refused_late_does_not_bring_back_a_way_that_was_left(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with emulated(valkey, publish_in_scripts="refuse_always") as (_, open_store):
         store = open_store()
-        emulator.faults.arm("delay", times=1, lo_ms=1500)
+        attempt, asked, arrives = store._rest.attempt, 0, asyncio.Event()
+
+        async def first_late(*command: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            try:
+                is_first = asked == 1
+                return await attempt(*command)
+            finally:
+                if is_first:
+                    await arrives.wait()
+
+        monkeypatch.setattr(store._rest, "attempt", first_late)
         late = asyncio.create_task(store.publish(publication("c")))
-        await until(lambda: emulator.faults.hits["delay"], "the first is under way")
+        await until(lambda: asked, "the first is under way")
         for _ in range(3):
             await store.publish(publication("c"))
         assert store.state()["scripts"] == "locked, told after"
         assert not late.done()
+        arrives.set()
         await late
         assert store.state()["scripts"] == "locked, told after"
 

@@ -117,7 +117,10 @@ class _Relay:
             await writer.drain()
 
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, struck: asyncio.Event) -> None:
-        while (data := await reader.read(1 << 20)) and not struck.is_set():
+        while data := await reader.read(1 << 20):
+            if struck.is_set():
+                self._losses.then()
+                return
             writer.write(data)
             await writer.drain()
 

@@ -105,7 +105,9 @@ class _Relay:
         try:
             while data := await reader.read(1 << 20):
                 server.write(data)
-                if not (reply := await _reply(replies)) or (b"EVAL" in data and self._losses.strike()):
+                reply = await _reply(replies)
+                if b"EVAL" in data and self._losses.strike():
+                    self._losses.then()
                     return
                 writer.write(reply)
                 await writer.drain()

@@ -118,13 +118,62 @@ LONGEST = 2560
 def test_the_longest_line_of_a_stream(character: str) -> None:
     """docs/protocol.md, 3.3: GAPLESS_MAX_BODY and 2,560 bytes, whatever stands around `data`."""
     most, widest = 10_000, character * 128
-    (message,), _ = read_messages(request(data="x" * (most - 2), event="e" * 64, localId=widest), ROOM)
-    (draft,) = drafts_of([message.model_copy(update={"user": widest})], most)
+    longest = f"zzzzzzzz-{10**15 - 1}-zzzz"
+    (message,), _ = read_messages(request(data="x" * (most - 2), event="e" * 64, localId=widest, ref=longest), ROOM)
+    (draft,) = drafts_of([message.model_copy(update={"user": widest}).by_admin()], most)
     frame = Frame("c" * 64, Entry(Position("t9x2k0ab", 10**15 - 1, "7qd1"), "m4ez", 10**13, draft.body, 10**15))
     assert len(draft.body) - most <= ENVELOPE
     assert max(map(len, frame.block.split(b"\n"))) <= most + LONGEST
     with pytest.raises(TooLarge, match="GAPLESS_MAX_BODY"):
         drafts_of([message], most - ENVELOPE - 100)
+
+
+# --- what refers to another message (docs/protocol.md, 9.6)
+
+REF = "t9x20e5b-42-7qd1"
+
+
+def body_of(**message: Any) -> bytes:
+    (one,), _ = read_messages(json.dumps(message).encode(), ROOM)
+    return drafts_of([one], 10_000)[0].body
+
+
+def test_a_message_without_a_ref_is_stored_as_it_ever_was() -> None:
+    """Byte for byte: else a repeat of what an older instance wrote would be a conflict."""
+    assert body_of(data=1) == b'{"event":"message","user":null,"data":1,"localId":null}'
+    assert body_of(data=1, ref=None) == body_of(data=1)
+    (one,), _ = read_messages(request(), ROOM)
+    assert one.by_admin().draft(None) == one.draft(None)
+
+
+def test_a_ref_stands_behind_and_only_the_service_marks_an_administrator() -> None:
+    edit = b'{"event":"edit","user":null,"data":1,"localId":null,"ref":"t9x20e5b-42-7qd1"}'
+    assert body_of(event="edit", data=1, ref=REF) == edit
+    (one,), _ = read_messages(request(event="edit", ref=REF), ROOM)
+    assert one.by_admin().draft(None).body.endswith(b',"ref":"t9x20e5b-42-7qd1","admin":true}')
+    with pytest.raises(Unprocessable, match=r"^admin: "):
+        read_messages(request(ref=REF, admin=True), ROOM)
+
+
+@pytest.mark.parametrize("numbers", [{}, {"user": "1e5"}])
+def test_a_delete_needs_no_data(numbers: dict[str, str]) -> None:
+    deleted = body_of(event="delete", ref=REF, **numbers)
+    assert json.loads(deleted)["data"] is None
+    assert deleted == body_of(event="delete", ref=REF, data=None, **numbers)
+
+
+@pytest.mark.parametrize("message", [{"event": "delete"}, {"event": "edit", "ref": REF}, {"ref": REF}])
+def test_anything_else_does(message: dict[str, str]) -> None:
+    with pytest.raises(Unprocessable, match=r"^data: Field required"):
+        read_messages(json.dumps(message).encode(), ROOM)
+
+
+@pytest.mark.parametrize(
+    "ref", ["", "x", "t9x2k0ab-0-0", "t9x2k0ab-1-abcd\n", "T9X2K0AB-1-abcd", "t9x2k0ab-01-abcd", 1]
+)
+def test_a_ref_has_the_form_of_an_id(ref: Any) -> None:
+    with pytest.raises(Unprocessable, match=r"^ref: "):
+        read_messages(request(ref=ref), ROOM)
 
 
 # --- what is refused

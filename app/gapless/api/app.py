@@ -51,7 +51,14 @@ class GaplessApp(FastAPI):
         self._wiring = wiring
 
     async def publish(
-        self, channel: str, data: Any, *, event: str = "message", user: str | None = None, local_id: str | None = None
+        self,
+        channel: str,
+        data: Any,
+        *,
+        event: str = "message",
+        user: str | None = None,
+        local_id: str | None = None,
+        ref: str | None = None,
     ) -> Sent:
         """Publish a message from Python code of this process, on the event loop that serves it. No token, no rate.
 
@@ -61,7 +68,7 @@ class GaplessApp(FastAPI):
         """
         must_be_channels([channel])
         service = self._wiring.service
-        raw = _as_json({"data": data, "event": event, "user": user, "localId": local_id})
+        raw = _as_json({"data": data, "event": event, "user": user, "localId": local_id, "ref": ref})
         if len(raw) > service.settings.max_body:
             raise TooLarge(f"The message is larger than {service.settings.max_body} bytes (GAPLESS_MAX_BODY).")
         messages, _ = read_messages(raw, service.namespaces.of(channel).cap)

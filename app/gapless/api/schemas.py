@@ -14,6 +14,7 @@ from gapless.log.entries import ENVELOPE, Draft
 from gapless.log.errors import BadRequest, TooLarge, Unprocessable
 
 MOST_IN_BATCH = 100
+ID = r"^[0-9a-z]{8}-[1-9][0-9]{0,14}-[0-9a-z]{4}$"
 CHANNEL = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"
 MOST_CHANNELS = 16
 OWN_EVENTS = frozenset({"hello", "gap", "end", "receipt", "presence", "signal", "live", "beat", "open", "error"})
@@ -28,7 +29,9 @@ class Message(BaseModel):
 
     model_config = ConfigDict(extra="forbid", title="Message", strict=True)
 
-    data: Any = Field(description="Any JSON value.", examples=[{"text": "hi"}])
+    data: Any = Field(
+        description="Any JSON value. It may be left out of a message `delete` with a `ref`.", examples=[{"text": "hi"}]
+    )
     event: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = Field(
         "message",
         description="The SSE event name; not one of the service's own.",
@@ -39,6 +42,14 @@ class Message(BaseModel):
         None, description="The client's own id, best a UUID: the same again appends nothing.", examples=["4f1c…"]
     )
 
+    ref: Annotated[str, Field(pattern=ID)] | None = Field(
+        None,
+        description="The id of a message of this channel that this one edits, deletes or answers.",
+        examples=["t9x2k0ab-42-7qd1"],
+    )
+
+    _admin: bool = PrivateAttr(default=False)
+    """An administrator sends it: clients let him edit and delete what is others'."""
     _written: bytes | None = PrivateAttr(None)
     """`data` as the publisher wrote it, where writing its value anew might spell a number otherwise."""
 
@@ -48,6 +59,11 @@ class Message(BaseModel):
         if event in OWN_EVENTS or event.startswith("gapless."):
             raise ValueError(f"'{event}' is one of the service's own event names; choose another")
         return event
+
+    def by_admin(self) -> Message:
+        """The same, sent by an administrator. It counts where the message refers to another one."""
+        self._admin = self.ref is not None
+        return self
 
     def draft(self, user: str | None, *, compared: bool = True) -> Draft:
         """The message as it is stored: one line of JSON, without the id and time that the log gives.
@@ -61,7 +77,10 @@ class Message(BaseModel):
 
     def _body(self, user: str | None, data: bytes) -> bytes:
         opening = to_json({"event": self.event, "user": user})[:-1]
-        return on_one_line(opening + b',"data":' + data + b',"localId":' + to_json(self.localId) + b"}")
+        closing = b',"localId":' + to_json(self.localId) + b"}"
+        if self.ref is not None:  # bodies without one stay as they ever were: a repeat of an older one is no conflict
+            closing = b'%b,"ref":"%b"%b}' % (closing[:-1], self.ref.encode(), b',"admin":true' if self._admin else b"")
+        return on_one_line(opening + b',"data":' + data + closing)
 
 
 def on_one_line(body: bytes) -> bytes:
@@ -119,16 +138,23 @@ def read_messages(raw: bytes, cap: int) -> tuple[list[Message], bool]:
     if not batch and not isinstance(value, dict):
         raise Unprocessable('The body is one message, such as {"data": {"text": "hi"}}, or an array of messages.')
     try:
-        messages = _Batch.validate_python(value if batch else [value])
+        messages = _Batch.validate_python([_with_data(one) for one in (value if batch else [value])])
     except ValidationError as error:
         raise Unprocessable(explain(_placed(error.errors(), batch))) from None
     if (written := data_as_written(raw)) is not None:
         for message, data in zip(messages, written, strict=True):
-            message._written = data
+            message._written = data or None
     ids = [message.localId for message in messages if message.localId is not None]
     if len(set(ids)) < len(ids):
         raise Unprocessable("In a batch each localId may stand once.")
     return messages, batch
+
+
+def _with_data(message: Any) -> Any:
+    """A message that deletes another one has nothing to say."""
+    if isinstance(message, dict) and "data" not in message and message.get("event") == "delete" and "ref" in message:
+        return {**message, "data": None}
+    return message
 
 
 _Batch = TypeAdapter(list[Message])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ import pytest
 from gapless.api.unread import REST_BYTES
 from tests.api.posting import LOG, PATH, post
 from tests.api.problem import assert_problem
-from tests.testkit.app_fixture import RunningApp, running_app
+from tests.testkit.app_fixture import RunningApp, bearer, running_app
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.valkey import Valkey
 
 JSON = {"Content-Type": "application/json"}
@@ -39,6 +41,32 @@ async def test_one_message(served: RunningApp, valkey: Valkey) -> None:
 async def test_what_is_left_out_is_null_or_message(served: RunningApp) -> None:
     sent = (await post(served, {"data": None})).json()
     assert (sent["event"], sent["user"], sent["localId"]) == ("message", None, None)
+
+
+async def test_an_edit_and_a_delete_are_messages(served: RunningApp) -> None:
+    """docs/protocol.md, 9.6"""
+    first = (await post(served, {"data": "helo", "user": "ann"})).json()["id"]
+    edit = {"event": "edit", "ref": first, "data": "hello", "user": "ann"}
+    assert (await post(served, [edit, {"event": "delete", "ref": first, "user": "ann"}])).status_code == 201
+    kept = (await served.client.get(PATH)).json()["messages"]
+    assert [(one["event"], one["data"], one.get("ref")) for one in kept] == [
+        ("message", "helo", None), ("edit", "hello", first), ("delete", None, first),
+    ]  # fmt: skip
+    assert not any("admin" in one for one in kept)
+
+
+@pytest.mark.parametrize("admin", [True, False])
+async def test_what_an_administrator_refers_to_is_marked(valkey: Valkey, admin: bool) -> None:
+    """docs/protocol.md, 9.6"""
+    claims = claims_of(time.time(), sub="eve")
+    claims["gapless"]["admin"] = admin
+    headers = bearer(Secret().sign(claims))
+    async with running_app(valkey.url, jwt_secret=SECRET, public=True) as served:
+        for message in ({"data": 1}, {"event": "delete", "ref": "t9x2k0ab-1-abcd", "user": "bob"}):
+            assert (await served.client.post(PATH, json=message, headers=headers)).status_code == 201
+        plain, deleted = (await served.client.get(PATH, headers=headers)).json()["messages"]
+    assert "admin" not in plain
+    assert (deleted["user"], deleted.get("admin")) == ("eve", True if admin else None)
 
 
 @pytest.mark.parametrize("count", [1, 2, 100])

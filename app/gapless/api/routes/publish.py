@@ -12,6 +12,7 @@ from gapless.api.dependencies import BodyDep, ChannelPath, ServiceDep
 from gapless.api.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
 from gapless.api.problems import BODY_PROBLEMS, STORE_PROBLEMS, TOKEN_PROBLEMS, describe
 from gapless.api.schemas import Message, drafts_of, read_messages
+from gapless.auth.grant import Grant
 from gapless.channels.frames import timestamp
 from gapless.log.cursor import Position
 from gapless.services.publishing import Published
@@ -43,6 +44,8 @@ _REQUEST = {
             },
             "examples": {
                 "one": {"value": {"data": {"text": "hi"}, "user": "ann"}},
+                "edit": {"value": {"event": "edit", "ref": "t9x2k0ab-42-7qd1", "data": {"text": "hello"}}},
+                "delete": {"value": {"event": "delete", "ref": "t9x2k0ab-42-7qd1"}},
                 "batch": {"value": [{"data": 1}, {"data": 2}]},
             },
         }
@@ -93,7 +96,7 @@ async def publish(
     grant.must_publish(channel)
     sender = service.admission.sender(grant.user, address)
     key = read_key(idempotency_key)
-    messages, batch = _messages(raw, service.namespaces.of(channel).cap, grant.user, key)
+    messages, batch = _messages(raw, service.namespaces.of(channel).cap, grant, key)
     whole = batch_key(messages, key) if batch else None
     drafts = drafts_of(messages, service.settings.max_body, keyed=whole is not None)
     published = await service.publishing.publish(channel, drafts, key=whole, sender=sender)
@@ -103,11 +106,13 @@ async def publish(
     return JSONResponse(told if batch else told[0], 200 if published.duplicate else 201)
 
 
-def _messages(raw: bytes, cap: int, user: str | None, key: HeaderKey | None) -> tuple[list[Message], bool]:
-    """The messages as they will be stored, and whether they came as a batch. `user`: the token's, if there is one."""
+def _messages(raw: bytes, cap: int, grant: Grant, key: HeaderKey | None) -> tuple[list[Message], bool]:
+    """The messages as they will be stored, and whether they came as a batch. The token's user is each one's."""
     messages, batch = read_messages(raw, cap)
-    if user is not None:
-        messages = [message.model_copy(update={"user": user}) for message in messages]
+    if grant.user is not None:
+        messages = [message.model_copy(update={"user": grant.user}) for message in messages]
+    if grant.admin:
+        messages = [message.by_admin() for message in messages]
     return (messages, True) if batch else ([keyed(messages[0], key)], False)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ _SHOWN = 200
 
 def running(folders: Iterable[Path]) -> list[str]:
     """Every process that names one of `folders`, but for this one and those in `KEPT`; none where there is no /proc."""
-    wanted = [os.fsencode(folder) for folder in folders]
+    # Not one whose name only begins so: pytest numbers its folders.
+    wanted = re.compile(b"(?:%s)(?![\\w-])" % b"|".join(re.escape(os.fsencode(folder)) for folder in folders))
     pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()] if _PROC.is_dir() else []
     return [_shown(pid) for pid in pids if pid not in {os.getpid(), *KEPT} and _names(pid, wanted)]
 
@@ -37,9 +39,9 @@ def forgotten() -> list[str]:
     return [f"{child.pid}: {child.args}" for child in children if child.returncode is None and child.pid not in KEPT]
 
 
-def _names(pid: int, wanted: list[bytes]) -> bool:
+def _names(pid: int, wanted: re.Pattern[bytes]) -> bool:
     told = b"\0".join((_read(pid, "cmdline"), _read(pid, "environ"), os.fsencode(_working_folder(pid))))
-    return any(folder in told for folder in wanted)
+    return wanted.search(told) is not None
 
 
 def _shown(pid: int) -> str:

@@ -24,6 +24,7 @@ def test_a_process_that_names_a_folder_anywhere_is_found(tmp_path: Path, monkeyp
         Process("by its environment", SLEEPS, env={"TMPDIR": str(tmp_path)}) as two,
         Process("by its working folder", SLEEPS, env={}, cwd=tmp_path) as three,
         Process("elsewhere", SLEEPS, env={}),
+        Process("beside it", SLEEPS, env={"TMPDIR": f"{tmp_path}0"}),
     ):
         found = running([tmp_path])
         assert sorted(line.partition(":")[0] for line in found) == sorted(str(p.pid) for p in (one, two, three))

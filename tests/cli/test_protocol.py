@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -161,6 +162,13 @@ async def test_headers_are_counted_as_they_stand_on_the_wire(caller: Caller) -> 
     assert (await caller.replies())[:12] == b"HTTP/1.1 400"
 
 
+async def test_what_stands_between_headers_counts(caller: Caller) -> None:
+    each = b"a: %b\r\n" % (b"x" * 258)
+    await caller.send(HEAD + each * (HEAD_LIMIT // len(each)))
+    await caller.send(each + b"\r\n")
+    assert (await caller.replies())[:12] == b"HTTP/1.1 400"
+
+
 async def test_a_line_counts_too(caller: Caller) -> None:
     half = b"x" * (HEAD_LIMIT // 2)
     await caller.send(b"GET /" + half + b" HTTP/1.1\r\nhost: x\r\ncookie: " + half + b"\r\n\r\n")
@@ -237,6 +245,38 @@ async def test_who_leaves_with_many_in_flight_leaves_nothing(
     await auntil(lambda: not server.server_state.tasks, "the app is done")
     assert slow.asked == 1, "nobody is there for the rest"
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+class Listening:
+    """An app that answers nobody, and hears who leaves."""
+
+    def __init__(self) -> None:
+        self.asked = self.left = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.asked += 1
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.left += 1
+
+
+async def test_the_request_that_is_served_hears_that_its_client_left_behind_others() -> None:
+    """uvicorn tells the newest request only; a stream would stay open for its whole lifetime."""
+    listening = Listening()
+    async for server in running(listening):
+        _, writer = await asyncio.open_connection("127.0.0.1", server.config.port)
+        writer.write((HEAD + b"\r\n") * 2)
+        await auntil(lambda: listening.asked, "the app was asked")
+        await auntil(partial(_waits, server), "another request waits")
+        writer.transport.abort()
+        await auntil(lambda: listening.left, "it was told")
+        assert listening.asked == 1
+
+
+def _waits(server: uvicorn.Server) -> bool:
+    (connection,) = server.server_state.connections
+    assert isinstance(connection, BoundedHttp)
+    return bool(connection.pipeline)
 
 
 async def test_a_bad_request_speaks_after_those_before_it(patient: tuple[uvicorn.Server, Caller], slow: Slow) -> None:

@@ -32,6 +32,7 @@ test("how long to wait is taken from the body, else from Retry-After", async () 
 });
 
 const token = (sub, more = {}) => `h.${btoa(JSON.stringify({ sub, exp: Date.now() / 1000 + 600, ...more }))}.s`;
+const quiet = { problem() {}, token() {} };
 const alone = { alone: (work) => work(), tell() {} };
 
 function asking(tokens, replies) {
@@ -43,7 +44,7 @@ function asking(tokens, replies) {
 test("a refused token is renewed once, and the request sent again", async () => {
   const made = [token("ann", { n: 1 }), token("ann", { n: 2 })];
   const [first, second] = made;
-  const tokens = new Tokens(() => made.shift(), "ann", alone, () => {});
+  const tokens = new Tokens(() => made.shift(), "ann", alone, quiet);
   const { http, given } = asking(tokens, [() => problem(401), () => Response.json({})]);
   assert.equal((await http.ask("/")).kind, "yes");
   assert.deepEqual(given, [`Bearer ${first}`, `Bearer ${second}`]);
@@ -51,7 +52,7 @@ test("a refused token is renewed once, and the request sent again", async () => 
 
 test("refused twice: nothing is asked any more", async () => {
   let asked = 0;
-  const tokens = new Tokens(() => token("ann", { n: ++asked }), "ann", alone, () => {});
+  const tokens = new Tokens(() => token("ann", { n: ++asked }), "ann", alone, quiet);
   const { http, given } = asking(tokens, [() => problem(401), () => problem(401)]);
   await assert.rejects(http.ask("/"), Unauthorized);
   await assert.rejects(http.ask("/"), Unauthorized);
@@ -59,7 +60,7 @@ test("refused twice: nothing is asked any more", async () => {
 });
 
 test("a token of another user is never sent", async () => {
-  const tokens = new Tokens(() => token("bob"), "ann", alone, () => {});
+  const tokens = new Tokens(() => token("bob"), "ann", alone, quiet);
   const { http, given } = asking(tokens, []);
   await assert.rejects(http.ask("/"), Unauthorized);
   assert.deepEqual([given, tokens.problem.kind], [[], "auth"]);
@@ -67,7 +68,7 @@ test("a token of another user is never sent", async () => {
 
 test("one question for all who ask at the same time, and again before it ends", async () => {
   let asked = 0;
-  const tokens = new Tokens(async () => token("ann", { n: ++asked, exp: Date.now() / 1000 + (asked > 1 ? 600 : 0.02) }), "ann", alone, () => {});
+  const tokens = new Tokens(async () => token("ann", { n: ++asked, exp: Date.now() / 1000 + (asked > 1 ? 600 : 0.02) }), "ann", alone, quiet);
   await Promise.all([tokens.get(), tokens.get(), tokens.get()]);
   assert.equal(asked, 1);
   while (tokens.current) await new Promise(setImmediate);

@@ -43,7 +43,8 @@ export class Core {
     this.inert = typeof document === "undefined";
     this.#onChange = onChange;
     const shared = { alone: (work) => this.#tabs.alone(work), tell: (value) => this.#tabs.tell("token", value) };
-    this.#tokens = new Tokens(token, user, shared, () => this.#authorized());
+    const told = { problem: () => this.#authorized(), token: () => this.#tabs.ask("forgive") }; // it may have other rights
+    this.#tokens = new Tokens(token, user, shared, told);
     this.http = new Http(base, this.#tokens, options.fetch ?? ((...request) => fetch(...request)));
     this.#outbox = new Outbox(identity, storage, (problem) => ((this.storageProblem = problem), onChange()));
     this.#streams = new Streams(this.http, this.#streamed(), { user, transport });

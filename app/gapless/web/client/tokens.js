@@ -12,7 +12,7 @@ export class Tokens {
   #ask;
   #user;
   #shared;
-  #onChange;
+  #on;
   #token = null;
   #renewAt = Infinity;
   #refused = new Set(); // tokens that the service turned down, so that no tab hands them back
@@ -24,13 +24,13 @@ export class Tokens {
    * @param {string | null} user what a token's `sub` must be
    * @param {{alone<T>(work: () => Promise<T>): Promise<T>, tell(token: string): void}} shared runs one tab's work at a
    *   time, and tells the other tabs
-   * @param {() => void} onChange the problem came or went
+   * @param {{problem(): void, token(): void}} on the problem came or went; there is a new token
    */
-  constructor(ask, user, shared, onChange) {
+  constructor(ask, user, shared, on) {
     this.#ask = ask;
     this.#user = user;
     this.#shared = shared;
-    this.#onChange = onChange;
+    this.#on = on;
   }
 
   get used() {
@@ -81,8 +81,10 @@ export class Tokens {
     this.#set({ kind: "auth", detail });
   }
 
+  /** Ask anew, whatever was said before. */
   reset() {
     this.#refused.clear();
+    this.#token = null;
     this.#set(null);
   }
 
@@ -125,12 +127,13 @@ export class Tokens {
     this.#token = token;
     // One that has ended when it comes shows that this clock is wrong: then the service's refusal tells.
     this.#renewAt = life > 0 ? Date.now() + life - Math.min(EARLY, life / 10) : Infinity;
+    this.#on.token();
   }
 
   #set(problem) {
     if (this.problem === problem) return;
     this.problem = problem;
-    this.#onChange();
+    this.#on.problem();
   }
 }
 

@@ -1,0 +1,146 @@
+"""Whatever ends a stream: the page is live again by itself, and its list is contiguous or shows the gap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import BrowserContext, Route
+
+from tests.browser.room import room
+from tests.testkit.fault_proxy import Blackhole, FaultProxy
+from tests.testkit.nginx import nginx
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey, start_valkey
+
+pytestmark = pytest.mark.real(seconds=4)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """Of these tests alone: one of them wipes it."""
+    with start_valkey(tmp_path_factory.mktemp("resume")) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def service(store: Valkey, origin: str) -> Iterator[Service]:
+    """Streams of a fifth of a second, a heartbeat that is missed soon; open, so that a proxy may stand before it."""
+    env = {"REDIS_URL": store.url, "GAPLESS_ORIGINS": origin, "GAPLESS_PUBLIC": "true", "GAPLESS_RETRY_MS": "100"}
+    with Service({**env, "GAPLESS_LIFETIME": "0.2", "GAPLESS_HEARTBEAT": "0.2", "GAPLESS_RECHECK": "1"}) as service:
+        yield service
+
+
+@pytest.fixture(autouse=True)
+def up_again(service: Service) -> Iterator[None]:
+    """A test that fails while the service is down fails alone."""
+    yield
+    if not service.alive:
+        service.start()
+
+
+def publish(service: Service, channel: str, *data: Any) -> None:
+    body = [{"data": one} for one in data]
+    httpx.post(f"{service.url}/channels/{channel}/messages", json=body, trust_env=False).raise_for_status()
+
+
+async def test_rotations_are_not_seen(context: BrowserContext, origin: str, service: Service) -> None:
+    """Twenty streams and more, each of a fifth of a second."""
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url) if "/stream?" in request.url else None)
+    ann = await room(context, origin, service.url, "rotates")
+    for number in range(20):
+        publish(service, "rotates", number)
+        rotated = len(asked)
+        await ann.until(lambda: _count(asked), lambda count: count > rotated, "another stream")  # noqa: B023
+    await ann.until_shown(list(range(20)))
+    assert await ann.states() == ["idle", "connecting", "live"]
+    assert [kind for kind, _ in await ann.page.evaluate("heard")] == ["live"] + ["message"] * 20
+
+
+async def _count(asked: list[str]) -> int:
+    return len(asked)
+
+
+async def test_the_service_is_killed_and_restarted_behind_a_proxy_that_says_502(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    with nginx(f"location / {{ proxy_pass {service.url}; proxy_http_version 1.1; }}") as url:
+        ann = await room(context, origin, service.url, "restart", base=url, user="ann")
+        publish(service, "restart", "before")
+        await ann.until_shown(["before"])
+        await service.akill()
+        await ann.until_state("reconnecting")
+        await ann.send("meanwhile")
+        await service.astart()
+        await ann.until_state("live")
+        await ann.until_shown(["before", "meanwhile"])
+        publish(service, "restart", "after")
+        await ann.until_shown(["before", "meanwhile", "after"])
+        assert "gap" not in [kind for kind, _ in await ann.page.evaluate("heard")]
+
+
+async def test_a_wiped_store_is_shown_before_the_next_row(
+    context: BrowserContext, origin: str, service: Service, store: Valkey
+) -> None:
+    ann = await room(context, origin, service.url, "wiped")
+    publish(service, "wiped", 1, 2)
+    await ann.until_shown([1, 2])
+    store.flush()
+    publish(service, "wiped", 3)
+    await ann.until_shown([1, 2, 3])
+    rows = await ann.rows()
+    assert [row.get("gapBefore", {}).get("reason") for row in rows] == [None, None, "reset"]
+    assert await ann.page.evaluate("room.gap") is None
+
+
+async def test_a_stream_that_falls_silent_is_noticed(context: BrowserContext, origin: str, service: Service) -> None:
+    async with FaultProxy(("127.0.0.1", service.port or 0)) as proxy:
+        ann = await room(context, origin, service.url, "silent", base=f"http://127.0.0.1:{proxy.port}")
+        hole = proxy.arm(Blackhole(), connections=range(proxy.connections))
+        await hole.fired()
+        publish(service, "silent", "came through another way")
+        await ann.until_shown(["came through another way"])
+
+
+async def test_in_turns(context: BrowserContext, origin: str, service: Service) -> None:
+    ann = await room(context, origin, service.url, "turns", user="ann", transport="buffered")
+    bob = await room(context, origin, service.url, "turns", user="bob")
+    for number in range(5):
+        await bob.send(number)
+        await ann.until_shown(list(range(number + 1)))
+    assert await ann.states() == ["idle", "connecting", "live"]
+
+
+async def test_a_proxy_that_buffers_is_found_out_and_left_again(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    """A stream's first byte never comes; turns do. Once the network is another, streaming is tried again."""
+    asked: list[str] = []
+    held = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        asked.append(route.request.url)
+        if "mode=buffered" not in route.request.url and not held.is_set():
+            return  # it is never answered
+        await route.continue_()
+
+    page = await context.new_page()
+    await page.route("**/stream?*", hold)
+    ann = await room(page, origin, service.url, "buffers", wait=None)
+    publish(service, "buffers", "first")
+    await ann.until_shown(["first"], alarm=12)
+    await ann.until_state("live", alarm=12)
+    assert "mode=buffered" in asked[-1]
+    held.set()
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await ann.until(lambda: _last(asked), lambda url: "mode=buffered" not in url, "it streams again")
+    publish(service, "buffers", "second")
+    await ann.until_shown(["first", "second"])
+
+
+async def _last(asked: list[str]) -> str:
+    return asked[-1]

@@ -1,0 +1,135 @@
+"""Tokens: asked once for all tabs, never another user's, and no loop where none helps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import BrowserContext
+
+from tests.browser.room import room
+from tests.testkit.forge import SECRET, Secret, claims_of
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey
+
+pytestmark = pytest.mark.real(seconds=4)
+
+
+@pytest.fixture(scope="module")
+def service(valkey_server: Valkey, origin: str) -> Iterator[Service]:
+    env = {"REDIS_URL": valkey_server.url, "GAPLESS_ORIGINS": origin, "GAPLESS_JWT_SECRET": SECRET}
+    with Service({**env, "GAPLESS_RETRY_MS": "100", "GAPLESS_LIFETIME": "1"}) as service:
+        yield service
+
+
+def made(sub: str = "ann", seconds: float = 600, **rights: list[str]) -> str:
+    now = time.time()
+    claims = claims_of(now, sub=sub, exp=int(now + seconds))
+    return Secret().sign({**claims, **({"gapless": rights} if rights else {})})
+
+
+class Signer:
+    """The page's own server, which makes tokens. `make` may be changed."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+        self.asked = 0
+
+    async def into(self, context: BrowserContext) -> Signer:
+        await context.expose_function("makeToken", self._made)
+        return self
+
+    def _made(self) -> Any:
+        self.asked += 1
+        return self.make()
+
+
+def publish(service: Service, channel: str, data: Any) -> None:
+    headers = {"Authorization": f"Bearer {made('root')}"}
+    url = f"{service.url}/channels/{channel}/messages"
+    httpx.post(url, json={"data": data}, headers=headers, trust_env=False).raise_for_status()
+
+
+async def test_one_token_for_all_tabs_and_the_next_before_it_ends(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    signer = await Signer(lambda: made(seconds=4)).into(context)
+    tabs = [await room(context, origin, service.url, "shared", user="ann", token=True) for _ in range(3)]
+    assert signer.asked == 1
+    publish(service, "shared", "before")
+    for tab in tabs:
+        await tab.until_shown(["before"])
+    await tabs[0].until(lambda: _asked(tabs, signer), lambda asked: asked == 2, "the second token")
+    publish(service, "shared", "after")
+    for tab in tabs:
+        await tab.until_shown(["before", "after"])
+        assert await tab.states() == ["idle", "connecting", "live"]
+
+
+async def _asked(tabs: Any, signer: Signer) -> int:
+    """A token that ends is missed when something is asked: so each tab asks."""
+    for tab in tabs:
+        await tab.page.evaluate("room.older()")
+    return signer.asked
+
+
+async def test_a_token_that_is_refused_twice(context: BrowserContext, origin: str, service: Service) -> None:
+    """`refused`, in words, and nothing more is asked until the page says so."""
+    now = time.time()
+    signer = await Signer(lambda: Secret(b"x" * 32).sign(claims_of(now, sub="ann"))).into(context)
+    ann = await room(context, origin, service.url, "bad", user="ann", token=True, wait="refused")
+    assert signer.asked == 2
+    assert (await ann.page.evaluate("client.problem"))["kind"] == "auth"
+    await ann.send("kept")
+    assert await ann.state() == "refused"
+    signer.make = made
+    await ann.page.evaluate("client.reconnect()")
+    await ann.until_shown(["kept"])
+    await ann.until_state("live")
+    assert signer.asked == 3
+
+
+async def test_nobody_is_signed_in(context: BrowserContext, origin: str, service: Service) -> None:
+    signer = await Signer(lambda: None).into(context)
+    ann = await room(context, origin, service.url, "nobody", user="ann", token=True, wait="refused")
+    assert signer.asked == 1
+    signer.make = made
+    await ann.page.evaluate("client.reconnect()")
+    await ann.until_state("live")
+
+
+async def test_another_user_logs_in_elsewhere(context: BrowserContext, origin: str, service: Service) -> None:
+    """Ann's page is asked for a token and is given bob's: nothing of ann's is sent under it."""
+    signer = await Signer(lambda: made("bob")).into(context)
+    posts: list[str] = []
+    context.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    ann = await room(context, origin, service.url, "login", user="ann", token=True, wait="refused")
+    bob = await room(context, origin, service.url, "login", user="bob", token=True)
+    await ann.send("ann's")
+    await bob.send("bob's")
+    await bob.until(bob.shown, lambda rows: [row.state for row in rows] == ["sent"], "sent")
+    assert (len(posts), await bob.data(), signer.asked) == (1, ["bob's"], 2)
+
+
+async def test_the_right_to_one_of_two_channels_is_withdrawn(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    """The other stays live, the problem stands at the channel, and it comes back without a reload."""
+    both, one = {"subscribe": ["kept", "taken"]}, {"subscribe": ["kept"]}
+    rights = [both, one]
+    signer = await Signer(lambda: made(seconds=3, **rights[min(signer.asked - 1, len(rights) - 1)])).into(context)
+    ann = await room(context, origin, service.url, "kept", user="ann", token=True)
+    await ann.page.evaluate("window.other = client.channel('taken'); other.subscribe(() => {})")
+    problem = lambda: ann.page.evaluate("other.problem")  # noqa: E731
+    await ann.until(problem, lambda problem: problem and problem["kind"] == "refused", "it is refused", alarm=10)
+    publish(service, "kept", "still here")
+    await ann.until_shown(["still here"])
+    rights[:] = [both]
+    publish(service, "taken", "back")
+    await ann.page.evaluate("client.reconnect()")
+    read = lambda: ann.page.evaluate("other.messages.map(({data}) => data)")  # noqa: E731
+    await ann.until(read, lambda data: data == ["back"], "it is back")
+    assert await problem() is None

@@ -19,13 +19,12 @@ FULL = """IDBObjectStore.prototype.add = function () {
 };"""  # as where the quota is used up: the request is taken, and its transaction aborted
 
 
-@pytest.mark.parametrize("fault", [DENIED, BLOCKED, FULL], ids=["denied", "blocked", "full"])
+@pytest.mark.parametrize(("channel", "fault"), [("denied", DENIED), ("blocked", BLOCKED), ("full", FULL)])
 async def test_memory_is_used_and_the_problem_shown(
-    context: BrowserContext, origin: str, service: Service, fault: str
+    context: BrowserContext, origin: str, service: Service, channel: str, fault: str
 ) -> None:
     page = await context.new_page()
     await page.add_init_script(fault)
-    channel = f"storage{abs(hash(fault))}"
     ann = await room(page, origin, service.url, channel, user="ann")
     await ann.send("one", "two")
     await ann.until(ann.shown, lambda rows: rows == [Row("one", "sent"), Row("two", "sent")], "sent", alarm=4)

@@ -2,28 +2,199 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.async_api import BrowserContext
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
-from tests.browser.room import room
+import pytest
+from playwright.async_api import BrowserContext, Error
+
+from tests.browser.room import Room, room
 from tests.testkit.service import Service
 
-pytestmark = pytest.mark.real(seconds=3)
+pytestmark = pytest.mark.real(seconds=4)
 
 
-async def test_all_tabs_show_the_same_and_the_next_one_leads_on(
-    context: BrowserContext, origin: str, service: Service
-) -> None:
+async def three(context: BrowserContext, origin: str, service: Service, channel: str) -> list[Room]:
+    """The first one leads."""
+    return [await room(context, origin, service.url, channel, user="ann") for _ in range(3)]
+
+
+async def goes_on(tabs: list[Room], before: list[Any], within: float) -> None:
+    """What one of them sends is on all of them soon, their lists are whole, and nobody saw an interruption."""
+    began = time.monotonic()
+    await tabs[0].send("next")
+    for tab in tabs:
+        await tab.until_shown([*before, "next"], alarm=within)
+    assert time.monotonic() - began < within
+    for tab in tabs:
+        assert await tab.states() == ["idle", "connecting", "live"]
+
+
+async def test_eight_tabs_have_one_stream_and_all_send(context: BrowserContext, origin: str, service: Service) -> None:
+    """Over HTTP/1.1, where a browser has six connections: with a stream each, the sixth could not send."""
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url) if "/stream?" in request.url else None)
-    tabs = [await room(context, origin, service.url, "tabs", user="ann") for _ in range(3)]
+    tabs = [await room(context, origin, service.url, "eight", user="ann") for _ in range(8)]
     assert len(asked) == 1
-    await tabs[2].send("by a follower")
+    for number, tab in enumerate(tabs):
+        await tab.send(number)
+        await tab.until(tab.shown, lambda rows: rows[-1].state == "sent", "sent", alarm=2)
     for tab in tabs:
-        await tab.until_shown(["by a follower"])
+        await tab.until_shown(list(range(8)))
+    assert len(asked) == 1
+
+
+async def test_the_leader_is_closed(context: BrowserContext, origin: str, service: Service) -> None:
+    tabs = await three(context, origin, service, "closed")
     await tabs[0].page.close()
-    await tabs[1].send("after the leader was closed")
-    for tab in tabs[1:]:
-        await tab.until_shown(["by a follower", "after the leader was closed"], alarm=3)
-        assert await tab.states() == ["idle", "connecting", "live"], "nobody saw anything of it"
-    assert len(asked) == 2
+    await goes_on(tabs[1:], [], within=2)
+
+
+async def test_the_leader_crashes(context: BrowserContext, origin: str, service: Service) -> None:
+    tabs = await three(context, origin, service, "crashed")
+    session = await context.new_cdp_session(tabs[0].page)
+    crash = asyncio.ensure_future(session.send("Page.crash"))
+    await goes_on(tabs[1:], [], within=3)
+    crash.cancel()
+    with suppress(Error, asyncio.CancelledError):
+        await crash
+
+
+async def test_the_leader_is_left_for_another_page_and_comes_back(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    """It may be in the back/forward cache then, with its script stopped."""
+    tabs = await three(context, origin, service, "left")
+    await tabs[0].page.goto("about:blank")
+    await goes_on(tabs[1:], [], within=2)
+    await tabs[0].page.go_back()
+
+
+@pytest.fixture
+async def pids() -> AsyncIterator[set[int]]:
+    """Renderers that were stopped; they go on at the end."""
+    stopped: set[int] = set()
+    yield stopped
+    for pid in stopped:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+BUSY = "() => { const end = performance.now() + 300; while (performance.now() < end); }"
+
+
+async def renderer(tab: Room) -> int:
+    """The process that shows this page: the one that works when it does. Browsers say nowhere which it is."""
+    before = worked()
+    await tab.page.evaluate(BUSY)
+    after = worked()
+    return max(after, key=lambda pid: after[pid] - before.get(pid, 0))
+
+
+def worked() -> dict[int, int]:
+    """Ticks that each renderer of this test's browser has used."""
+    found, parents = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            pid, fields = int(folder.name), (folder / "stat").read_text().rpartition(")")[2].split()
+            parents[pid] = int(fields[1])
+            if b"--type=renderer" in (folder / "cmdline").read_bytes():
+                found[pid] = int(fields[11])
+    return {pid: ticks for pid, ticks in found.items() if _descends(pid, parents)}
+
+
+def _descends(pid: int, parents: dict[int, int]) -> bool:
+    while pid > 1 and pid != os.getpid():
+        pid = parents.get(pid, 0)
+    return pid == os.getpid()
+
+
+async def test_the_leader_is_frozen(context: BrowserContext, origin: str, service: Service, pids: set[int]) -> None:
+    """Its renderer is stopped: it holds its locks and says nothing. The others have a stream within five seconds."""
+    leader, *tabs = await three(context, origin, service, "frozen")
+    pids.add(await renderer(leader))
+    assert not pids & {await renderer(tab) for tab in tabs}
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    await goes_on(tabs, [], within=6)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    await tabs[0].send("again")
+    for tab in (leader, *tabs):
+        await tab.until_shown(["next", "again"])
+
+
+async def test_without_locks_each_tab_streams_and_sends_and_nothing_doubles(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    """As on plain http in a LAN: no locks, no randomUUID. Five messages that were written offline, and three tabs."""
+    await context.add_init_script(
+        "Object.defineProperty(navigator, 'locks', { value: undefined }); delete Crypto.prototype.randomUUID;"
+    )
+    ann = await room(context, origin, service.url, "lan", user="ann")
+    await context.set_offline(True)
+    await ann.send(1, 2, 3, 4, 5)
+    await ann.until(lambda: ann.page.evaluate("client.waiting"), lambda waiting: waiting == 5, "kept")
+    await ann.page.close()
+    await context.set_offline(False)
+    tabs = await asyncio.gather(*(room(context, origin, service.url, "lan", user="ann") for _ in range(3)))
+    for tab in tabs:
+        await tab.until_shown([1, 2, 3, 4, 5])
+        await tab.until(tab.shown, lambda rows: {row.state for row in rows} == {"sent"}, "all sent")
+        await tab.until(lambda: tab.page.evaluate("client.waiting"), lambda waiting: waiting == 0, "none waits")  # noqa: B023
+    reader = await room(context, origin, service.url, "lan", user="bob")
+    assert await reader.data() == [1, 2, 3, 4, 5]
+
+
+async def test_two_tabs_drain_one_at_a_time(context: BrowserContext, origin: str, service: Service) -> None:
+    """Rows of before, two tabs that open at once, and an `online`: one POST in flight, each once, in order."""
+    running: list[int] = [0]
+    most: list[int] = [0]
+
+    def began(request: Any) -> None:
+        if request.method == "POST":
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+
+    def ended(request: Any) -> None:
+        running[0] -= request.method == "POST"
+
+    ann = await room(context, origin, service.url, "drain", user="ann")
+    await context.set_offline(True)
+    await ann.send(*range(6))
+    await ann.until(lambda: ann.page.evaluate("client.waiting"), lambda waiting: waiting == 6, "kept")
+    await ann.page.close()
+    await context.set_offline(False)
+    context.on("request", began)
+    context.on("requestfinished", ended)
+    context.on("requestfailed", ended)
+    tabs = await asyncio.gather(*(room(context, origin, service.url, "drain", user="ann") for _ in range(2)))
+    for tab in tabs:
+        await tab.page.evaluate("dispatchEvent(new Event('online'))")
+    for tab in tabs:
+        await tab.until_shown(list(range(6)))
+        await tab.until(tab.shown, lambda rows: {row.state for row in rows} == {"sent"}, "all sent")
+    assert most == [1]
+
+
+async def test_a_user_forgets_in_one_tab(context: BrowserContext, origin: str, service: Service) -> None:
+    """The outbox of all that user's tabs is empty then, and another user's is not."""
+    tabs = [await room(context, origin, service.url, "forget", user=user) for user in ("ann", "ann", "bob")]
+    await context.set_offline(True)
+    await tabs[0].send("ann's", "ann's too")
+    await tabs[2].send("bob's")
+    for tab, rows in zip(tabs, (["ann's", "ann's too"], ["ann's", "ann's too"], ["bob's"]), strict=True):
+        await tab.until_shown(rows)
+    assert await tabs[1].page.evaluate("client.close({forget: true})") == 2
+    for tab, rows in zip(tabs, ([], [], ["bob's"]), strict=True):
+        await tab.until_shown(rows)
+    await context.set_offline(False)
+    await tabs[2].until(tabs[2].shown, lambda rows: [row.state for row in rows] == ["sent"], "bob's is sent")
+    reader = await room(context, origin, service.url, "forget", user="cat")
+    assert await reader.data() == ["bob's"]

@@ -125,7 +125,8 @@ def _garbage_is_its_own() -> Iterator[None]:
 def _nothing_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Whatever a test starts is gone at the end, and so is every file that it made outside its `tmp_path`."""
     given = tmp_path_factory.getbasetemp()
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="gl-") as name:
+    folder = tempfile.TemporaryDirectory(prefix="gl-", ignore_cleanup_errors=True)  # what is left is told below
+    with pytest.MonkeyPatch.context() as patch, folder as name:
         patch.setattr(tempfile, "tempdir", name)
         patch.setenv("TMPDIR", name)
         yield

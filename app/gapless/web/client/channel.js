@@ -108,7 +108,7 @@ export class Channel {
   }
 
   #rest() {
-    if (this.#used) return;
+    if (this.#used || !this.#wanted) return;
     this.#list.rest();
     this.#linger = setTimeout(() => this.#leave(), LINGER);
   }

@@ -20,6 +20,7 @@ export class Tabs {
   #name;
   #streams;
   #on;
+  #shared;
   #locks;
   #bus = null;
   #id = String(Math.random()).slice(2);
@@ -43,11 +44,12 @@ export class Tabs {
     this.#name = name;
     this.#streams = streams;
     this.#on = on;
-    this.#locks = shared && globalThis.BroadcastChannel ? navigator.locks : undefined;
+    this.#shared = shared;
   }
 
   open() {
     if (this.#letGo.length) return;
+    this.#locks = this.#shared && globalThis.BroadcastChannel ? navigator.locks : undefined;
     if (!this.#locks) {
       this.#letGo.push(() => {});
       this.#lead();

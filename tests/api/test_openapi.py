@@ -24,6 +24,8 @@ OPERATIONS = {
     ("get", STREAM),
     ("get", "/stream"),
     ("post", "/channels/{channel}/signals"),
+    ("put", "/channels/{channel}/receipts"),
+    ("get", "/channels/{channel}/receipts"),
     ("post", "/tickets"),
     ("get", "/channels"),
     ("delete", "/channels/{channel}"),

@@ -19,8 +19,9 @@ from gapless.delivery.buffered import MOST_ASIDE, MOST_MESSAGES, BufferedRespons
 from gapless.delivery.end import End
 from gapless.delivery.session import Extras, Start, StreamLimits
 from gapless.delivery.streaming import CHUNK, Stream
-from gapless.log.cursor import parse_cursor
+from gapless.log.cursor import Position, parse_cursor
 from gapless.log.namespaces import Feature
+from gapless.log.receipts import Marks, Receipt
 from gapless.log.signals import Signal
 from tests.testkit.clock import advance, settle
 from tests.testkit.event_stream import Event, EventStreamParser
@@ -304,3 +305,95 @@ async def test_many_signals_do_not_swell_a_turn() -> None:
     await settle()
     found = [event for event in waiting.result() if event.type == "signal"]
     assert 0 < sum(len(event.data) for event in found) <= MOST_ASIDE
+
+
+# --- section 9: receipts
+
+
+RECEIPTS = Extras(receipts=True)
+
+
+async def read_up_to(store: ModelStore, seq: int, user: str = "ann", channel: str = "c") -> None:
+    mark = Position("t9x2k0ab", seq, "m4ez")
+    await store.raise_marks(Receipt(channel, user, Marks(mark, mark), 0))
+
+
+def read_marks(event: Event) -> dict[str, int]:
+    return {user: int(one["read"].split("-")[1]) for user, one in json.loads(event.data)["receipts"].items()}
+
+
+async def test_receipts_come_whole_after_what_was_there_and_then_as_they_change() -> None:
+    store = ModelStore()
+    store.append("c", "1", "2")
+    await read_up_to(store, 1)
+    async with reading(store, extras=RECEIPTS) as reader:
+        await read_up_to(store, 2, "bob")
+        store.append("c", "3")
+        await advance(1)
+        assert reader.kinds == ["hello", "message", "message", "receipt", "message", "receipt"]
+        told = [event for event in reader.events if event.type == "receipt"]
+        assert [read_marks(event) for event in told] == [{"ann": 1}, {"bob": 2}]
+        assert b"receipt\nid:" not in reader.body
+
+
+async def test_a_stream_that_was_behind_gets_them_whole_when_it_is_level_again() -> None:
+    store, reader = ModelStore(), Reader()
+    store.append("c", "0")
+    async with reading(store, start=Start(), extras=RECEIPTS, reader=reader):
+        reader.open.clear()
+        store.append("c", "1")
+        for seq in range(1, 9):
+            await read_up_to(store, seq, f"user {seq}")
+            await advance(1)
+        reader.open.set()
+        await advance(1)
+        assert reader.kinds == ["hello", "receipt", "message", "receipt"]
+        assert read_marks(reader.events[-1]) == {f"user {seq}": seq for seq in range(1, 9)}
+        store.append("c", "2")
+        await settle()
+        assert reader.kinds[-1] == "message", "it is live again"
+
+
+@pytest.mark.parametrize("trouble", ["down", "stuck"])
+async def test_receipts_that_can_not_be_read_harm_no_message(trouble: str) -> None:
+    store = ModelStore()
+    store.append("c", "1")
+    store.marks_trouble = trouble
+    async with reading(store, extras=RECEIPTS) as reader:
+        for number in range(40):
+            store.append("c", str(number))
+            await advance(1)
+        assert reader.kinds == ["hello", *["message"] * 41]
+
+
+async def test_receipts_ride_along_in_a_turn_and_never_end_it() -> None:
+    store = ModelStore()
+    store.append("c", "1")
+    await read_up_to(store, 1)
+    blocks = await turn(store, start=Start(), extras=RECEIPTS)
+    waiting = asyncio.create_task(turn(store, start=resume(blocks), extras=RECEIPTS))
+    await advance(3)
+    await read_up_to(store, 1, "bob")
+    await advance(3)
+    assert not waiting.done()
+    store.append("c", "2")
+    await settle()
+    assert kinds(waiting.result()) == ["hello", "message", "receipt", "end"]
+    assert read_marks(waiting.result()[2]) == {"ann": 1, "bob": 1}
+
+
+async def test_the_receipts_of_many_channels_do_not_swell_a_turn() -> None:
+    store = ModelStore()
+    names = [f"c{number}" for number in range(16)]
+    for name in names:
+        store.append(name, "1")
+        for number in range(100):
+            await read_up_to(store, 1, f"user {number}", name)
+    blocks = await turn(store, *names, start=Start())
+    waiting = asyncio.create_task(turn(store, *names, start=resume(blocks, 16), extras=RECEIPTS))
+    await advance(3)
+    store.append("c0", "2")
+    await settle()
+    found = [event for event in waiting.result() if event.type == "receipt"]
+    assert 1 <= len(found) < 16
+    assert sum(len(event.data) for event in found) <= MOST_ASIDE + 512

@@ -25,13 +25,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 SIGNERS: list[Signer] = [Secret(), Published("RSA"), Published("EC")]
 BODIES = {
     "/channels/{channel}/messages": {"data": 1},
+    "/channels/{channel}/receipts": {"read": "t9x2k0ab-1-m4ez"},
     "/channels/{channel}/signals": {"event": "typing"},
     "/tickets": {"channels": ["general"]},
 }
 OFFERED = {"": {"signals": True, "receipts": True, "presence": True}}
 """What goes on around messages is on, so that its routes are there."""
 QUERIES = {"/stream": "?channel=general"}
-BY_URL = {("GET", "/channels/{channel}/messages")} | {
+BY_URL = {("GET", "/channels/{channel}/messages"), ("GET", "/channels/{channel}/receipts")} | {
     (method, path) for method in ("GET", "HEAD") for path in ("/channels/{channel}/stream", "/stream")
 }
 """What may be read with a token in the URL."""
@@ -94,7 +95,7 @@ async def ask(client: httpx.AsyncClient, route: str, **options: Any) -> httpx.Re
     url = path.format(channel="general", file="page.js") + QUERIES.get(path, "")
     if "access_token" in options:
         url += ("&" if "?" in url else "?") + f"access_token={options.pop('access_token')}"
-    body = BODIES.get(path) if method == "POST" else None
+    body = BODIES.get(path) if method in ("POST", "PUT") else None
     return await client.request(method, url, json=body, **options)
 
 

@@ -14,12 +14,15 @@ from gapless.config.settings import Settings
 from gapless.delivery import streaming
 from gapless.delivery.buffered import MOST_ASIDE
 from gapless.log.entries import ENVELOPE
+from gapless.log.receipts import MOST_BYTES as MOST_MARKS
+from gapless.log.receipts import MOST_USERS
 from gapless.log.signals import MOST_BYTES
+from gapless.services.receipts import PER_SECOND
 from gapless.stores.redis import lines as redis_lines
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.upstash import rest as upstash_rest
 from tests.api import test_authentication, test_schemas, test_unread
-from tests.api.routes import test_health, test_posts_in_vain, test_signals
+from tests.api.routes import test_health, test_posts_in_vain, test_receipts, test_signals
 from tests.auth import test_key_set, test_verifier
 from tests.channels import test_feed, test_tail_changes, test_turns
 from tests.cli import test_address, test_head, test_protocol
@@ -28,6 +31,7 @@ from tests.front import test_bounds_messages, test_bounds_readers, test_bounds_r
 from tests.real import test_bytes, test_made_up
 from tests.scale import test_mute
 from tests.stores.contract import test_budget, test_trouble
+from tests.stores.contract import test_receipts as test_contract_receipts
 from tests.stores.redis import test_pool as test_redis_pool
 from tests.testkit import bounds
 from tests.testkit.bounds import BOUNDS, ELSEWHERE, TRIED, tried_elsewhere, worth
@@ -51,6 +55,22 @@ tried_elsewhere(
     {"8 KiB": MOST_BYTES, "32 KiB": MOST_ASIDE},
     test_signals.test_what_is_refused,
     test_extras.test_many_signals_do_not_swell_a_turn,
+)
+tried_elsewhere(
+    "receipts of a channel",
+    {"1,000": MOST_USERS, "32 KiB": MOST_MARKS},
+    test_contract_receipts.test_beyond_the_bound_the_oldest_give_way,
+    test_contract_receipts.test_they_expire_with_the_retention,
+)
+tried_elsewhere(
+    "receipts of a turn",
+    {"32 KiB": MOST_ASIDE},
+    test_extras.test_the_receipts_of_many_channels_do_not_swell_a_turn,
+)
+tried_elsewhere(
+    "updates of receipts, per channel and user",
+    {"5": PER_SECOND},
+    test_receipts.test_a_user_says_so_five_times_a_second_at_most,
 )
 tried_elsewhere(
     "requests of a connection that are not answered",

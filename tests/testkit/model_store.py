@@ -16,6 +16,7 @@ from gapless.log.cursor import Position, base36, new_epoch
 from gapless.log.entries import Draft, Entry, format_entry
 from gapless.log.errors import StoreUnavailable
 from gapless.log.publication import Accepted, KeyConflict, Outcome, Publication, Repeated
+from gapless.log.receipts import Marks, Receipt, format_receipt
 from gapless.log.signals import Signal
 from gapless.log.store import MOST_BYTES, ChannelInfo, Listener, Slice
 from tests.testkit.clock import VirtualClock
@@ -62,8 +63,11 @@ class ModelStore:
     down: bool = False
     stuck: bool = False
     lag: float = 0.0
+    marks_trouble: str = ""
+    """`down` or `stuck`, of the reads of receipts alone."""
     logs: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     ears: dict[str, list[_Ear]] = field(default_factory=lambda: defaultdict(list))
+    receipts: dict[str, dict[str, Marks]] = field(default_factory=lambda: defaultdict(dict))
     calls: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     """Bytes of the entries that reads have returned."""
@@ -134,7 +138,30 @@ class ModelStore:
         self.tell_aside(signal.channel, signal.notice)
         return 0
 
+    @property
+    def tells_asides(self) -> bool:
+        return True
+
+    async def raise_marks(self, receipt: Receipt) -> tuple[Marks, bool]:
+        await self._reach("raise_marks")
+        held = self.receipts[receipt.channel].get(receipt.user, Marks())
+        raised = held.raised(receipt.marks)
+        if raised != held:
+            self.receipts[receipt.channel][receipt.user] = raised
+            if self.notify:
+                self.tell_aside(receipt.channel, format_receipt(receipt.user, raised))
+        return raised, raised != held
+
+    async def marks(self, channel: str) -> dict[str, Marks]:
+        await self._reach("marks")
+        if self.marks_trouble == "stuck":
+            await asyncio.Event().wait()
+        if self.marks_trouble == "down":
+            raise StoreUnavailable("down on purpose")
+        return dict(self.receipts[channel])
+
     async def forget(self, channel: str) -> None:
+        self.receipts[channel].clear()
         await self._reach("forget")
         self.wipe(channel)
         self.tell(channel, Position("zzzzzzzz", 1, "zzzz"))

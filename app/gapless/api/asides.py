@@ -7,10 +7,11 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
-from gapless.api.schemas import Text, explain, on_one_line, read_json
+from gapless.api.schemas import ID, Text, explain, on_one_line, read_json
 from gapless.api.spelling import data_as_written
 from gapless.log.errors import NotFound, Unprocessable
 from gapless.log.namespaces import Feature, Namespaces
+from gapless.log.receipts import Marks, parse_marks
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -32,6 +33,30 @@ def read_signal(raw: bytes) -> tuple[SignalRequest, bytes]:
     signal = read_model(SignalRequest, raw, 'one signal, such as {"event": "typing"}')
     written = data_as_written(raw)
     return signal, (written and written[0]) or to_json(signal.data)
+
+
+class ReceiptRequest(BaseModel):
+    """How far a user has got: message ids of the channel, one or both."""
+
+    model_config = ConfigDict(extra="forbid", title="Receipt", strict=True)
+
+    delivered: Annotated[str, Field(pattern=ID)] | None = Field(
+        None, description="The newest message that the user has.", examples=["t9x2k0ab-42-7qd1"]
+    )
+    read: Annotated[str, Field(pattern=ID)] | None = Field(
+        None, description="The newest message that the user has read; it is delivered, too."
+    )
+    user: Text | None = Field(None, description="Who; needed without tokens, whose `sub` overrides it.")
+
+
+def read_receipt(raw: bytes, user: str | None) -> tuple[str, Marks]:
+    """The user and his marks; raises Refused. `user`: the token's."""
+    asked = read_model(ReceiptRequest, raw, 'one receipt, such as {"read": "t9x2k0ab-42-7qd1"}')
+    if asked.delivered is None and asked.read is None:
+        raise Unprocessable("Send delivered, read, or both.")
+    if (named := asked.user if user is None else user) is None:
+        raise Unprocessable("user: needed where there are no tokens.")
+    return named, parse_marks(asked.delivered or "", asked.read or "")
 
 
 def read_model(model: type[M], raw: bytes, looks: str) -> M:

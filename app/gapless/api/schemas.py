@@ -24,10 +24,17 @@ Text = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f
 _LINE_ENDS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
 
 
+def _data_or_delete(schema: dict[str, Any]) -> None:
+    """What JSON Schema can say of `data`, which only a message that deletes another one may leave out."""
+    schema["required"].remove("data")
+    deletes = {"properties": {"event": {"const": "delete"}, "ref": {"type": "string"}}, "required": ["event", "ref"]}
+    schema["anyOf"] = [{"required": ["data"]}, deletes]
+
+
 class Message(BaseModel):
     """One message to publish."""
 
-    model_config = ConfigDict(extra="forbid", title="Message", strict=True)
+    model_config = ConfigDict(extra="forbid", title="Message", strict=True, json_schema_extra=_data_or_delete)
 
     data: Any = Field(
         description="Any JSON value. It may be left out of a message `delete` with a `ref`.", examples=[{"text": "hi"}]

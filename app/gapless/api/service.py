@@ -18,6 +18,7 @@ from gapless.services.admission import Admission
 from gapless.services.history import History
 from gapless.services.publishing import Publishing
 from gapless.services.readiness import Readiness
+from gapless.services.receipts import Receipts
 from gapless.services.signalling import Signalling
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Service:
     admission: Admission
     publishing: Publishing
     signalling: Signalling
+    receipts: Receipts
     history: History
     verifier: TokenVerifier | None
     tickets: Tickets | None

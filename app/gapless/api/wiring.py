@@ -25,6 +25,7 @@ from gapless.services.admission import Admission
 from gapless.services.history import History
 from gapless.services.publishing import Publishing
 from gapless.services.readiness import Readiness
+from gapless.services.receipts import Receipts
 from gapless.services.signalling import Signalling
 
 _log = logging.getLogger("gapless")
@@ -66,6 +67,7 @@ class Wiring:
             admission=Admission(OpenRate(settings.stream_rate), reads, unwritten, clock),
             publishing=Publishing(store, feeds, limits, clock, parts.token),
             signalling=Signalling(store, limits),
+            receipts=Receipts(store, feeds, clock),
             history=History(store, feeds, clock, page),
             verifier=parts.make_verifier(settings, clock),
             tickets=parts.make_tickets(settings),

@@ -18,6 +18,7 @@ from gapless.channels.paying import charge
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
 from gapless.log.errors import StoreUnavailable
+from gapless.log.receipts import Marks
 from gapless.log.store import DEADLINE, MOST_BYTES, NEWEST, SLICE, TAIL, Listener, Slice, Store, Subscription
 from gapless.runtime.tasks import end
 
@@ -57,6 +58,13 @@ class BoundedStore:
         found = await bounded(self._store.slice(channel, first, last, most=most, back=back, beside=beside))
         charge(sum(len(entry.body) for entry in found.entries) // TRAFFIC_UNIT)
         return found
+
+    async def marks(self, channel: str) -> dict[str, Marks]:
+        return await bounded(self._store.marks(channel))
+
+    @property
+    def tells_asides(self) -> bool:
+        return self._store.tells_asides
 
     async def subscribe(self, channel: str, listener: Listener) -> Subscription:
         """The store's own limit holds here: it waits for an acknowledgement, and for no library."""

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from gapless.channels.around import Around
 from gapless.channels.audience import Audience
 from gapless.channels.bounded import BoundedStore
 from gapless.channels.claims import CONFIRM
@@ -52,7 +53,8 @@ class Feed:
         self._reads: dict[Hashable, asyncio.Task[Any]] = {}
         self._deepened: Tail | None = None
         self._known_ends: tuple[float, Position, Slice] | None = None
-        self._follower = Follower(channel, self._store, settings, clock, self.audience, turn)
+        self.around = Around(channel, self._store, settings, self.audience)
+        self._follower = Follower(channel, self._store, settings, clock, self.audience, self.around, turn)
 
     @property
     def failure(self) -> StoreUnavailable | None:
@@ -83,12 +85,17 @@ class Feed:
         """Read before serving again: the process may have slept through notices."""
         self._follower.doubt()
 
+    def aside(self, notice: bytes) -> None:
+        """What this process itself tells beside messages is a notice, too."""
+        self.around.take(notice)
+
     def notice(self, told: Sequence[Entry] | Position) -> None:
         """What this process itself has published is a notice, too."""
         self._follower.notice(told)
 
     async def close(self) -> None:
         """Stop listening."""
+        await self.around.close()
         await self._follower.close()
 
     # --- what comes after a position

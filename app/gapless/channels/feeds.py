@@ -134,6 +134,11 @@ class Feeds:
         if (feed := self._feeds.get(channel)) is not None:
             feed.notice(entries)
 
+    def aside(self, channel: str, notice: bytes) -> None:
+        """What this process tells beside messages is a notice to its own feed, too, where there is one."""
+        if (feed := self._feeds.get(channel)) is not None:
+            feed.aside(notice)
+
     def warm(self, channel: str) -> Feed | None:
         """The feed of a channel where one is open and well."""
         feed = self._feeds.get(channel)

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextvars import Context
 
+from gapless.channels.around import Around
 from gapless.channels.audience import Audience
 from gapless.channels.bounded import BoundedStore
 from gapless.channels.claims import CONFIRM, Claims
@@ -23,13 +24,11 @@ from gapless.channels.fork import ReplicaLag, follow_rewritten
 from gapless.channels.read_size import expected, lacking
 from gapless.channels.read_timer import ReadTimer
 from gapless.channels.schedule import NEVER
-from gapless.channels.signals import Signals
 from gapless.channels.tail import Relation, Tail
 from gapless.channels.turns import Turn
 from gapless.log.cursor import Position, no_log
 from gapless.log.entries import Entry
 from gapless.log.errors import CorruptLog, StoreUnavailable
-from gapless.log.namespaces import Feature
 from gapless.log.store import Subscription
 from gapless.runtime.tasks import end
 
@@ -51,6 +50,7 @@ class Follower:
         settings: FeedSettings,
         clock: Callable[[], float],
         audience: Audience,
+        around: Around,
         turn: Turn,
     ) -> None:
         self.tail = Tail(channel, no_log(clock()))
@@ -69,7 +69,7 @@ class Follower:
         self._reading = self._suspects = self._closed = False
         self._lost_since = self._failing_since = self._settles_at = NEVER
         self._lag = ReplicaLag()
-        self._signals = Signals(channel, on=Feature.SIGNALS in settings.features)
+        self._around = around
         self._subscription: Subscription | None = None
         # Not in the context of the request that happens to be first: its deadline and its log are its own.
         self._task = asyncio.create_task(self._run(turn), name=f"gapless feed {channel}", context=Context())
@@ -106,8 +106,7 @@ class Follower:
 
     def aside(self, notice: bytes) -> None:
         """A notice of no messages: it is no reason to read the log."""
-        if (block := self._signals.take(notice)) is not None:
-            self._audience.aside(block, self._loop.time())
+        self._around.take(notice)
 
     def _look(self, told: Position | None) -> None:
         """Read the log for what is not known here, up to the last position that a notice or a reader named."""
@@ -126,6 +125,7 @@ class Follower:
         """The subscription hears again; what was missed is in the log."""
         self._lost_since = NEVER
         self.timer.ask()
+        self._around.look()
 
     # --- live: the chain decides
 
@@ -260,5 +260,6 @@ class Follower:
         _log.warning("the log of %s was rewritten after %s", self._channel, found.shared)
         past = [reader for reader, at in self._audience.positions() if found.is_past(old, at)]
         self._replace(found.tail)
+        self._around.look()
         for reader in past:
             reader.rewind(found.gap)

@@ -18,6 +18,7 @@ from gapless.delivery.end import End
 from gapless.delivery.mode import Mode
 from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
 from gapless.delivery.session import PLAIN, Extras, Start, StreamLimits, StreamSession
+from gapless.delivery.watch import Watch
 from gapless.log.errors import StoreUnavailable
 from gapless.log.store import Room
 
@@ -27,7 +28,9 @@ MOST_BYTES = 196_608
 balancer, which takes 1 MiB of JSON in which each byte may become three (Python 3.11's runtime escapes what is not
 ASCII)."""
 MOST_ASIDE = 32_768
-"""Bytes of signals in a turn."""
+"""Bytes of signals in a turn, and of receipts."""
+SLACK = 512
+"""Bytes by which one channel's event may be longer than what it tells."""
 LONGEST = 20.0
 """Seconds for which a turn waits at most, also where the platform would stream: clients and proxies wait for 30."""
 RETRY = 80
@@ -65,7 +68,9 @@ class BufferedResponse(StreamSession):
             self._leave()
         if not self._body:  # not even `hello`: the store failed, or took all the time there was
             return sse.end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, self._limits.random))
-        return b"".join([*self._body, sse.end(reason, retry=jittered(RETRY, self._limits.random))])
+        return b"".join(
+            [*self._body, *self._riding_along(), sse.end(reason, retry=jittered(RETRY, self._limits.random))]
+        )
 
     def deliver(self, cursor: ChannelCursor, new: Sequence[Frame], block: bytes, now: float) -> None:
         """Wake the turn: there is something to collect."""
@@ -77,6 +82,9 @@ class BufferedResponse(StreamSession):
             self._aside_room -= len(block)
             self._asides.append(block)
             self._bell.set()
+
+    def beside(self, watch: Watch, block: bytes, now: float) -> None:
+        """Each turn tells the whole at its end."""
 
     def fall_behind(self) -> None:
         self._bell.set()
@@ -96,6 +104,15 @@ class BufferedResponse(StreamSession):
                 if before > empty or not self._has_place():
                     return
                 await self._bell.wait()
+
+    def _riding_along(self) -> list[bytes]:
+        """What goes on beside the messages, as far as it is known and fits. It is nothing that a turn waits for."""
+        found: list[bytes] = []
+        for watch in self._watches:
+            whole = watch.take()
+            if sum(map(len, found)) + len(whole) <= MOST_ASIDE + SLACK:
+                found.append(whole)
+        return found
 
     def _has_place(self) -> bool:
         """True where the client already knew its position: a new one is told it without waiting."""

@@ -15,6 +15,7 @@ from gapless.delivery import sse
 from gapless.delivery.channel_cursor import ChannelCursor
 from gapless.delivery.end import End
 from gapless.delivery.mode import Mode
+from gapless.delivery.watch import Watch
 from gapless.log.cursor import Position, format_cursor
 from gapless.log.store import Room
 
@@ -48,11 +49,12 @@ class Start:
 class Extras:
     """What a client asked for beside the messages. `live`: be told once when what was there has been sent.
 
-    `beat`: heartbeats as events.
+    `beat`: heartbeats as events. `receipts`: how far each user has got, on channels that offer it.
     """
 
     live: bool = False
     beat: bool = False
+    receipts: bool = False
 
 
 PLAIN = Extras()
@@ -72,12 +74,16 @@ class StreamSession:
         self._heads: list[Position] | None = None
         """Where each log ended at `hello`, until the client was told that it is past that."""
         self._cursors = [ChannelCursor(self, feed) for feed in feeds]
+        self._watches: list[Watch] = []
         self._alone = len(self._cursors) == 1
 
     def deliver(self, cursor: ChannelCursor, new: Sequence[Frame], block: bytes, now: float) -> None:
         raise NotImplementedError
 
     def aside(self, block: bytes, now: float) -> None:
+        raise NotImplementedError
+
+    def beside(self, watch: Watch, block: bytes, now: float) -> None:
         raise NotImplementedError
 
     def fall_behind(self) -> None:
@@ -113,6 +119,8 @@ class StreamSession:
             await self._write(self._hello(self._joint_cursor()))
         for cursor in self._cursors:
             cursor.feed.audience.join(cursor)
+            if self._extras.receipts and (board := cursor.feed.around.receipts) is not None:
+                self._watches.append(Watch(self, board))
 
     async def _first(self, cursor: ChannelCursor, index: int) -> Position:
         if self._start.cursor is not None:
@@ -134,6 +142,8 @@ class StreamSession:
     def _leave(self) -> None:
         for cursor in self._cursors:
             cursor.feed.audience.leave(cursor)
+        for watch in self._watches:
+            watch.close()
 
     # --- what comes next
 

@@ -22,6 +22,7 @@ from gapless.delivery.mode import Mode
 from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
 from gapless.delivery.send_nowait import send_nowait
 from gapless.delivery.session import PLAIN, Extras, Start, StreamLimits, StreamSession
+from gapless.delivery.watch import Watch
 from gapless.log.errors import StoreUnavailable
 from gapless.log.store import Room
 
@@ -84,6 +85,15 @@ class Stream(StreamSession):
             self._sent_at = now
             self._launch(block)
 
+    def beside(self, watch: Watch, block: bytes, now: float) -> None:
+        """Send it where the client keeps up; else it gets the whole when it does again."""
+        if self._live and self._sending is None:
+            self._sent_at = now
+            self._launch(block)
+        else:
+            watch.stale = True
+            self._live = False
+
     def _launch(self, block: bytes) -> None:
         if self._direct_write is not None and self._direct_write(block):
             return
@@ -145,12 +155,16 @@ class Stream(StreamSession):
             self._sending.cancel()
 
     async def _catch_up(self) -> None:
-        """A share of each channel in turn until nothing is left; then live, with no moment between."""
-        while not (level := self._is_level()) or self._heads is not None:
-            if not level:
-                for cursor in self._cursors:
-                    await self._advance(cursor)
-            await self._tell_live()
+        """A share of each channel in turn until nothing is left, then what goes on beside; then live at once."""
+        while True:
+            while not (level := self._is_level()) or self._heads is not None:
+                if not level:
+                    for cursor in self._cursors:
+                        await self._advance(cursor)
+                await self._tell_live()
+            if not (beside := b"".join([watch.take() for watch in self._watches])):
+                break
+            await self._write(beside)
         self._live = True
         self._bell.clear()
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry, Link
 from gapless.log.publication import Outcome, Publication
+from gapless.log.receipts import Marks, Receipt
 from gapless.log.signals import Signal
 
 DEADLINE = 9.0
@@ -148,6 +149,21 @@ class Store(Protocol):
         Returns the milliseconds after which it would pass; 0: it was told. One command; with a rate four, refused two.
         Raises CannotSignal where this process polls.
         """
+
+    @property
+    def tells_asides(self) -> bool:
+        """True where notices of no messages reach this process: not while it polls."""
+
+    async def raise_marks(self, receipt: Receipt) -> tuple[Marks, bool]:
+        """Raise a user's marks, and tell them; returns those that hold now, and whether one has risen.
+
+        One atomic step of four commands, two where nothing rises; one more for a new user, and one where the expiry is
+        set again. All marks expire with the retention after the last that rose; of more than MOST_USERS or MOST_BYTES
+        those that have not risen for longest give way.
+        """
+
+    async def marks(self, channel: str) -> dict[str, Marks]:
+        """All marks of a channel, by user. One command."""
 
     async def forget(self, channel: str) -> None:
         """Delete the channel's log, and have its readers look. Its next message begins a new epoch.

@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
+from gapless.log.receipts import Marks, Receipt, format_receipt, parse_marks, read_marks
 from gapless.log.signals import Signal
 from gapless.log.store import MOST_BYTES, ChannelInfo, Slice
 from gapless.stores import keyspace
 from gapless.stores.attempts import persist
-from gapless.stores.scripts import Command, Keyed, Layout, NoScript, Script, load, read_entries, read_slice
+from gapless.stores.scripts import Command, Keyed, Layout, NoScript, Script, load, read_entries, read_slice, text
 
 
 class CommandStore(ABC):
@@ -54,6 +56,25 @@ class CommandStore(ABC):
                 return int(wait)
         await self._call("PUBLISH", self._layout.topic(signal.channel), signal.notice)
         return 0
+
+    @property
+    def tells_asides(self) -> bool:
+        return True
+
+    async def raise_marks(self, receipt: Receipt) -> tuple[Marks, bool]:
+        """One EVALSHA around HMGET, HSET and PUBLISH."""
+        reply = await self._aside("receipt", partial(self._layout.receipt, receipt))
+        delivered, read, rose, notified = map(text, reply)
+        marks = parse_marks(delivered, read)
+        if notified == "0":
+            await self._call("PUBLISH", self._layout.topic(receipt.channel), format_receipt(receipt.user, marks))
+        return marks, rose == "1"
+
+    async def marks(self, channel: str) -> dict[str, Marks]:
+        """One HGETALL."""
+        reply = await self._call("HGETALL", self._layout.receipts(channel))
+        flat = chain.from_iterable(reply.items()) if isinstance(reply, dict) else reply  # Upstash's SDK makes a dict
+        return read_marks([text(part) for part in flat])
 
     async def forget(self, channel: str) -> None:
         await keyspace.forget(self._call, self._layout, channel)

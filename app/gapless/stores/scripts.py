@@ -18,6 +18,7 @@ from gapless.log.entries import Entry, format_entry, parse_entry, parse_link
 from gapless.log.errors import CorruptLog
 from gapless.log.namespaces import Namespaces
 from gapless.log.publication import KEY_LIFETIME_MS, Accepted, KeyConflict, Limited, Outcome, Publication, Repeated
+from gapless.log.receipts import MOST_BYTES, MOST_USERS, Receipt, format_mark
 from gapless.log.signals import Signal
 from gapless.log.store import NOTICE_LIMIT, Slice
 
@@ -133,6 +134,25 @@ class Layout:
         ]
         return [f"{self.home(signal.channel)}:signals:{signal.rate.subject}"], args
 
+    def receipts(self, channel: str) -> str:
+        """The hash that holds how far each user has got."""
+        return f"{self.home(channel)}:receipts"
+
+    def receipt(self, receipt: Receipt, notify: bool) -> tuple[list[str], list[str | bytes]]:
+        """KEYS and ARGV of `stores/lua/receipt.lua`."""
+        _, retention = self._kept(receipt.channel)
+        args: list[str | bytes] = [
+            receipt.user,
+            format_mark(receipt.marks.delivered),
+            format_mark(receipt.marks.read),
+            str(receipt.now),
+            str(retention * 1000),
+            self.topic(receipt.channel) if notify else "",
+            str(MOST_USERS),
+            str(MOST_BYTES),
+        ]
+        return [self.receipts(receipt.channel)], args
+
     def newest(self, channel: str, count: int, most: int, page: int) -> tuple[list[str], list[str | bytes]]:
         """KEYS and ARGV of `stores/lua/newest.lua`."""
         return [self.log(channel)], [str(count), str(most), str(page)]
@@ -148,7 +168,7 @@ class Layout:
 
 def read_outcome(publication: Publication, reply: Sequence[Any]) -> tuple[Outcome, bool]:
     """What `stores/lua/publish.lua` answered, and whether it has notified the subscribers."""
-    match [_text(part) for part in reply]:
+    match [text(part) for part in reply]:
         case ["accepted", epoch, seq, prev, notified, start]:
             return Accepted(_numbered(publication, epoch, int(seq), prev, int(start))), notified == "1"
         case ["repeated", *values]:
@@ -212,7 +232,8 @@ def _repeated(publication: Publication, values: list[str]) -> Repeated | KeyConf
     return Repeated(tuple(ids), time)
 
 
-def _text(part: Any) -> str:
+def text(part: Any) -> str:
+    """A part of a reply, which is bytes over TCP and text over REST."""
     return part.decode() if isinstance(part, bytes) else str(part)
 
 

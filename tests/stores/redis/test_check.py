@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from gapless.log.cursor import Position
 from gapless.log.errors import StoreMisconfigured, StoreUnavailable
 from gapless.log.publication import Rate, Repeated
+from gapless.log.receipts import Marks, Receipt
+from gapless.log.signals import Signal
 from gapless.stores.redis.check import ALSO, COMMANDS
 from gapless.stores.redis.store import RedisStore
 from gapless.stores.scripts import Layout
-from tests.stores.contract.publications import Heard, entries, message, publication
+from tests.stores.contract.publications import NOW, Heard, entries, message, publication
 from tests.testkit.alarm import auntil
 from tests.testkit.port import free_port
 from tests.testkit.process import Process
@@ -62,6 +65,11 @@ async def test_what_the_page_lists_is_enough_for_everything(server: Valkey) -> N
         assert await store.tail("c", 1) and (await store.slice("c", 30, 40)).entries
         await auntil(lambda: len(heard.positions) >= 46, "it hears")
         assert [one.channel for one in (await store.channels("0"))[0]] == ["c"]
+        for number in range(200):  # so many that the oldest give way
+            mark = Position("t9x2k0ab", 1, "m4ez")
+            await store.raise_marks(Receipt("c", "x" * 120 + str(number), Marks(mark), NOW))
+        assert await store.marks("c")
+        await store.signal(Signal("c", "000000000001", b"{}", NOW, rate))
         await store.forget("c")
         await store.ping()
         await subscription.close()
@@ -70,7 +78,7 @@ async def test_what_the_page_lists_is_enough_for_everything(server: Valkey) -> N
 
 def test_the_page_lists_what_is_checked() -> None:
     granted = {rule[1:].upper() for rule in RULES if rule.startswith("+")}
-    optional = {"INFO", "CLUSTER|SLOTS", "ASKING"}
+    optional = {"INFO", "CLUSTER|SLOTS", "ASKING", "HMGET", "HSET", "HLEN", "HDEL", "HGETALL"}
     assert granted - optional == {*COMMANDS, *ALSO}
     assert granted >= optional
 

@@ -98,11 +98,14 @@ async def _wishes(
     live: Annotated[
         bool, Query(description="Send the event `live` once when all that was there at the start has been sent.")
     ] = False,
+    receipts: Annotated[
+        bool, Query(description="Send events `receipt`: how far each user has got, on channels that offer it.")
+    ] = False,
     beat: Annotated[
         Literal["visible"] | None, Query(description="`visible`: heartbeats are events `beat`, not comments.")
     ] = None,
 ) -> Wishes:
-    return Wishes(mode is not None, Extras(live=live, beat=beat is not None))
+    return Wishes(mode is not None, Extras(live=live, beat=beat is not None, receipts=receipts))
 
 
 WishesDep = Annotated[Wishes, Depends(_wishes)]

@@ -85,9 +85,13 @@ class UpstashStore(CommandStore):
         await self._tell(publication, outcome, notified)
         return outcome
 
+    @property
+    def tells_asides(self) -> bool:
+        return self._subscriptions.how != "poll"
+
     async def signal(self, signal: Signal) -> int:
         """As over TCP, where SUBSCRIBE works."""
-        if self._subscriptions.how == "poll":
+        if not self.tells_asides:
             raise CannotSignal(
                 "Upstash refuses subscriptions at the moment, so channels are polled, which tells no signals; "
                 "/readyz says when that ends."

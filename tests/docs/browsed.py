@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,31 +12,46 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
-from tests.docs.blocks import TREE, Block
+from tests.docs.blocks import Block
+from tests.docs.bundled import bundled
 from tests.testkit.alarm import auntil
 from tests.testkit.browser import chromium
 from tests.testkit.forge import SECRET
 from tests.testkit.lambda_runtime.loopback import listening
-from tests.testkit.need import need
 from tests.testkit.tab import token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from playwright.async_api import Page
 
     from tests.docs.stranger import Stranger
 
-_MODULES = TREE / "tests" / "docs" / "node_modules"
 _SHORT = {"GAPLESS_LIFETIME": "1", "GAPLESS_RETRY_MS": "50", "GAPLESS_ORIGINS": "*"}
 """Streams that end while the page is looked at: it must go on by itself."""
 _ROWS = "() => [...document.querySelectorAll('li')].map((row) => row.textContent)"
 _MOUNT = """
+import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Chat } from "./chat.tsx";
-createRoot(document.body.appendChild(document.createElement("main"))).render(<Chat channel="general" />);
+const root = createRoot(document.body.appendChild(document.createElement("main")));
+root.render(<StrictMode><Chat channel="general" /></StrictMode>);
 """
+_DRAW = """
+import { gapless } from "gapless-client";
+import { useMessages } from "./messages.js";
+const room = gapless(process.env.NEXT_PUBLIC_GAPLESS_URL, { user: "ann" }).channel("general");
+const list = document.body.appendChild(document.createElement("ul"));
+const row = ({ data }) => Object.assign(document.createElement("li"), { textContent: data.text });
+const draw = (messages) => list.replaceChildren(...messages.map(row));
+"""
+_MOUNTS = {
+    "vue": """
+import { effectScope, watch } from "vue";
+effectScope().run(() => watch(useMessages(room), draw, { immediate: true }));
+""",
+    "svelte": "useMessages(room).subscribe(draw);",
+}
 
 
 async def page(stranger: Stranger, block: Block, argument: str) -> None:
@@ -54,9 +68,53 @@ async def component(stranger: Stranger, block: Block, argument: str) -> None:
     """A React component that lists the messages of a channel."""
     stranger.store.flush()
     service = await stranger.service(**_SHORT)
-    script = await to_thread.run_sync(_bundled, stranger.folder, block.text, service.url)
+    files = {"chat.tsx": block.text, "mount.tsx": _MOUNT}
+    script = await to_thread.run_sync(bundled, stranger.folder, files, "mount.tsx", service.url)
+    async with _shown(f"<!doctype html><body><script>{script}</script>") as tab:
+        complaints: list[str] = []  # React's; the browser's own are of requests
+        tab.on("console", lambda line: complaints.append(line.text) if "React" in line.text else None)
+        await _lists_all(tab, service.url, str)
+        assert not any("Download the React DevTools" not in text for text in complaints), complaints
+
+
+async def composable(stranger: Stranger, block: Block, argument: str) -> None:
+    """A function of another framework that gives a channel's messages, in a page that shows them."""
+    stranger.store.flush()
+    service = await stranger.service(**_SHORT)
+    files = {"messages.js": block.text, "mount.js": _DRAW + _MOUNTS[argument]}
+    script = await to_thread.run_sync(bundled, stranger.folder, files, "mount.js", service.url)
     async with _shown(f"<!doctype html><body><script>{script}</script>") as tab:
         await _lists_all(tab, service.url, str)
+
+
+async def module(stranger: Stranger, block: Block, argument: str) -> None:
+    """A script of the client's that sends `hi` and shows each row with its state."""
+    stranger.store.flush()
+    service = await stranger.service(**_SHORT)
+    async with _shown(_module(block, service.url)) as tab:
+        await tab.get_by_text("hi: sent").wait_for()
+
+
+async def token_page(stranger: Stranger, block: Block, argument: str) -> None:
+    """A script of the client's that has tokens, says when it is live, and writes each message to the console."""
+    stranger.store.flush()
+    service = await stranger.service(**_SHORT, GAPLESS_JWT_SECRET=SECRET)
+    async with _shown(_module(block, service.url)) as tab:
+
+        async def written() -> list[Any]:
+            return [json.loads(text) for text in await tab.evaluate("() => window.__written")]
+
+        async def news() -> list[str]:
+            return [one["text"] for one in await written() if one != "live"]
+
+        await auntil(lambda: _is(written, ["live"]), "the page is live")
+        await _comes_whole(service.url, news)
+
+
+def _module(block: Block, url: str) -> str:
+    code = block.text.replace("http://localhost:8000", url)
+    assert code != block.text
+    return f'<!doctype html><body><script type="module">{code}</script>'
 
 
 async def ticket_page(stranger: Stranger, block: Block, argument: str) -> None:
@@ -136,18 +194,3 @@ window.EventSource = class extends Known {
   }
 };
 """
-
-
-def _bundled(folder: Path, code: str, url: str) -> str:
-    """The component and the page that mounts it, as one script."""
-    need((_MODULES / "react-dom").is_dir(), "React: run npm install in tests/docs")
-    work = folder / "site"
-    work.mkdir()
-    (work / "node_modules").symlink_to(_MODULES)
-    (work / "chat.tsx").write_text(code)
-    (work / "mount.tsx").write_text(_MOUNT)
-    address = f"--define:process.env.NEXT_PUBLIC_GAPLESS_URL={json.dumps(url)}"
-    esbuild = [_MODULES / ".bin" / "esbuild", "mount.tsx", "--bundle", "--jsx=automatic", "--log-level=warning"]
-    done = subprocess.run([*esbuild, address], cwd=work, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and not done.stderr, done.stderr
-    return done.stdout.replace("</script", "<\\/script")

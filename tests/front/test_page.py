@@ -163,8 +163,8 @@ async def test_a_page_that_may_not_read_says_why_and_stops(browser: Browser, val
             await page.get_by_text("refused: This needs a token").wait_for()
 
 
-async def test_the_readmes_page_outlives_a_502(browser: Browser, service: Service, below: str) -> None:
-    recipe = the("README.md", "html", "new EventSource(").replace("http://localhost:8000", below)
+async def test_the_page_without_the_client_outlives_a_502(browser: Browser, service: Service, below: str) -> None:
+    recipe = the("docs/browser.md", "html", "new EventSource(").replace("http://localhost:8000", below)
     publish(service, "general", "first")
     async with opened(browser, f"{below}/docs") as page:
         await page.route("**/recipe", lambda route: route.fulfill(content_type="text/html", body=recipe))

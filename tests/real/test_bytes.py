@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import pytest
+from anyio import to_thread
 
 from tests.testkit.service import Service
-from tests.testkit.upstash.place import UNLIMITED, Place, upstash
-from tests.testkit.valkey import Valkey, start_valkey
+from tests.testkit.upstash.place import UNLIMITED, upstash
+from tests.testkit.valkey import start_valkey
 from tests.testkit.visit import visit
 
 if TYPE_CHECKING:
@@ -28,38 +29,40 @@ SLACK = 262_144
 TURNS = {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap", "GAPLESS_PUBLIC": "true"}
 
 
-class Link(Protocol):
-    """A store, and how much it has sent."""
+class Link(NamedTuple):
+    """A store; how much it has sent; a process that has written sixty large messages to it, and their ids."""
 
-    def env(self, **settings: str) -> dict[str, str]: ...
-    def sent(self) -> int: ...
-
-
-class Tcp:
-    def __init__(self, store: Valkey) -> None:
-        self.store = store
-
-    def env(self, **settings: str) -> dict[str, str]:
-        return {**UNLIMITED, "REDIS_URL": self.store.url, **settings}
-
-    def sent(self) -> int:
-        return self.store.sent()
+    env: Callable[..., dict[str, str]]
+    sent: Callable[[], int]
+    writer: Service
+    ids: list[str]
 
 
-class Rest:
-    def __init__(self, place: Place) -> None:
-        self.env = place.env
-        self.sent = place.up.sent
+@pytest.fixture(scope="module", params=["tcp", "upstash"])
+def link(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Link]:
+    """One for all: reading changes nothing. A process that knows nothing of the channel is a test's own."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with ExitStack() as stack:
+        env, sent = (over_tcp if request.param == "tcp" else over_rest)(folder, stack)
+        writer = stack.enter_context(Service(env()))
+        yield Link(env, sent, writer, [post(writer, LARGE) for _ in range(60)])
 
 
-@pytest.fixture(params=["tcp", "upstash"])
-def link(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Link]:
-    if request.param == "tcp":
-        with start_valkey(tmp_path / "valkey") as store:
-            yield Tcp(store)
-    else:
-        with upstash(tmp_path) as place:
-            yield Rest(place)
+def over_tcp(folder: Path, stack: ExitStack) -> tuple[Callable[..., dict[str, str]], Callable[[], int]]:
+    store = stack.enter_context(start_valkey(folder / "valkey"))
+    return (lambda **settings: {**UNLIMITED, "REDIS_URL": store.url, **settings}), store.sent
+
+
+def over_rest(folder: Path, stack: ExitStack) -> tuple[Callable[..., dict[str, str]], Callable[[], int]]:
+    place = stack.enter_context(upstash(folder))
+    return place.env, place.up.sent
+
+
+class Page(NamedTuple):
+    """Its bytes, and the ids in it."""
+
+    bytes: int
+    ids: list[str]
 
 
 @contextmanager
@@ -73,24 +76,23 @@ def measured(link: Link, delivered: Callable[[], int]) -> Iterator[None]:
     assert sent <= TIMES * delivered() + SLACK, f"{sent} bytes for {delivered()}"
 
 
-def messages(service: Service) -> str:
-    return f"{service.url}/channels/{CHANNEL}/messages"
+def messages(service: Service, channel: str = CHANNEL) -> str:
+    return f"{service.url}/channels/{channel}/messages"
 
 
-async def post(client: httpx.AsyncClient, service: Service, *texts: str) -> list[str]:
-    ids = []
-    for text in texts:
-        reply = await client.post(messages(service), json={"data": text})
-        assert reply.status_code == 201, reply.text
-        ids.append(reply.json()["id"])
-    return ids
+def post(service: Service, text: str, channel: str = CHANNEL) -> str:
+    reply = httpx.post(
+        messages(service, channel), json={"data": text}, trust_env=False, verify=False
+    )  # no certificates
+    assert reply.status_code == 201, reply.text
+    return str(reply.json()["id"])
 
 
-async def history(client: httpx.AsyncClient, service: Service, **query: Any) -> tuple[int, list[str]]:
-    """Bytes of the page, and the ids in it."""
-    reply = await client.get(messages(service), params=query, timeout=30)
+async def history(client: httpx.AsyncClient, service: Service, channel: str = CHANNEL, **query: Any) -> Page:
+    """One page."""
+    reply = await client.get(messages(service, channel), params=query, timeout=30)
     assert reply.status_code == 200, reply.text
-    return len(reply.content), [one["id"] for one in reply.json()["messages"]]
+    return Page(len(reply.content), [one["id"] for one in reply.json()["messages"]])
 
 
 async def catch_up(service: Service, client: httpx.AsyncClient, after: str, count: int) -> int:
@@ -102,19 +104,18 @@ async def catch_up(service: Service, client: httpx.AsyncClient, after: str, coun
 
 async def test_a_backlog(link: Link, client: httpx.AsyncClient) -> None:
     """By a process that knows nothing of the channel, and by one that does."""
-    with Service(link.env()) as writer, Service(link.env()) as cold:
-        ids = await post(client, writer, *[LARGE] * 60)
-        for service in (cold, writer):
+    with Service(link.env()) as cold:
+        for service in (cold, link.writer):
             delivered = 0
             with measured(link, lambda: delivered):  # noqa: B023 - called here
-                delivered = await catch_up(service, client, ids[0], 59)
+                delivered = await catch_up(service, client, link.ids[0], 59)
             assert delivered == 59 * len(LARGE)
 
 
 async def test_one_message_of_many(link: Link, client: httpx.AsyncClient) -> None:
-    with Service(link.env()) as writer, Service(link.env()) as cold:
-        ids = await post(client, writer, *[LARGE] * 60)
-        for service in (cold, writer):
+    ids = link.ids
+    with Service(link.env()) as cold:
+        for service in (cold, link.writer):
             for query in ({"after": ids[0]}, {"before": ids[-1]}, {}):
                 delivered = 0
                 with measured(link, lambda: delivered):  # noqa: B023 - called here
@@ -123,9 +124,8 @@ async def test_one_message_of_many(link: Link, client: httpx.AsyncClient) -> Non
 
 
 async def test_pages(link: Link, client: httpx.AsyncClient) -> None:
-    with Service(link.env()) as writer, Service(link.env()) as cold:
-        ids = await post(client, writer, *[LARGE] * 60)
-        for query in ({"after": ids[0]}, {"before": ids[-1]}, {}):
+    with Service(link.env()) as cold:
+        for query in ({"after": link.ids[0]}, {"before": link.ids[-1]}, {}):
             delivered = 0
             with measured(link, lambda: delivered):  # noqa: B023 - called here
                 delivered, found = await history(client, cold, limit=200, **query)
@@ -134,38 +134,41 @@ async def test_pages(link: Link, client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("processes", [1, 3])
 async def test_live_messages_too_large_for_a_notice(link: Link, processes: int, client: httpx.AsyncClient) -> None:
+    channel = f"live{processes}"
     async with AsyncExitStack() as stack:
-        services = [stack.enter_context(Service(link.env())) for _ in range(processes)]
-        await post(client, services[0], "first")
-        path = f"/channels/{CHANNEL}/stream"
-        readers = [await stack.enter_async_context(visit(s.url + path, client=client)) for s in services]
+        others = [stack.enter_context(Service(link.env())) for _ in range(processes - 1)]
+        post(link.writer, "first", channel)
+        readers = [
+            await stack.enter_async_context(visit(f"{service.url}/channels/{channel}/stream", client=client))
+            for service in (link.writer, *others)
+        ]
         for reader in readers:
             await reader.next("hello")
         delivered = 0
         with measured(link, lambda: delivered):
             for _ in range(20):
-                await post(client, services[0], ABOVE_NOTICES)
+                await to_thread.run_sync(post, link.writer, ABOVE_NOTICES, channel)
                 for reader in readers:
                     delivered += len((await reader.messages(1))[0])
         assert delivered == processes * 20 * len(ABOVE_NOTICES)
 
 
 async def test_a_long_poll(link: Link, client: httpx.AsyncClient) -> None:
-    with Service(link.env()) as writer, Service(link.env()) as service:
-        ids = await post(client, writer, *[LARGE] * 60)
+    """In a channel of its own, which gets one message more."""
+    head = [post(link.writer, LARGE, "polled") for _ in range(60)][-1]
+    with Service(link.env()) as service:
         delivered = 0
         with measured(link, lambda: delivered):
-            waiting = asyncio.create_task(history(client, service, after=ids[-1], wait=20))
+            waiting = asyncio.create_task(history(client, service, "polled", after=head, wait=20))
             await asyncio.sleep(5)  # the reads that follow the beginning
-            await post(client, writer, LARGE)
+            await to_thread.run_sync(post, link.writer, LARGE, "polled")
             delivered, found = await waiting
         assert len(found) == 1
 
 
 async def test_buffered_turns(link: Link, client: httpx.AsyncClient) -> None:
-    with Service(link.env()) as writer, Service(link.env(**TURNS)) as service:
-        ids = await post(client, writer, *[LARGE] * 60)
+    with Service(link.env(**TURNS)) as service:
         for at, count in ((0, 3), (57, 2), (58, 1)):
             delivered = 0
             with measured(link, lambda: delivered):  # noqa: B023 - called here
-                delivered = await catch_up(service, client, ids[at], count)
+                delivered = await catch_up(service, client, link.ids[at], count)

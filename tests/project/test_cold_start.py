@@ -68,3 +68,11 @@ def test_a_store_over_tcp_brings_redis_and_no_http_client() -> None:
     nothing = dict.fromkeys(STORE, "")
     modules = imported(HANDLER, SERVICE, REDIS_URL="redis://store.example", **nothing)
     assert "redis" in modules and not {"upstash_redis", "gapless.stores.upstash.store"} & modules
+
+
+def test_nor_does_the_server_load_what_no_app_needs() -> None:
+    """In the process of `gapless serve` and in its workers, which unpickle what `configure` made."""
+    served = "gapless.cli.server.configure().load()"
+    modules = imported("import gapless.cli.server", served, GAPLESS_PUBLIC="true")
+    assert "gapless.asgi" in modules
+    assert not [name for name in modules if name.startswith("pydantic.v1")]

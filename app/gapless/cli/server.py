@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -17,6 +18,10 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from gapless.log.errors import StartupRefused
 from gapless.runtime.watchdog import Watchdog
+
+# As in `gapless/aws.py`: FastAPI loads Pydantic's old version 1, a tenth of a start, only to refuse its models. It is
+# said here, since every worker imports this module, too, before it loads the app.
+sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
 
 APP = "gapless.asgi:app"
 

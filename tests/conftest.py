@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.testkit.alarm import Alarm, until
+from tests.testkit.certificates import trust_nobody
 from tests.testkit.clock import VirtualLoop, no_worker_threads
 from tests.testkit.isolation import ours
 from tests.testkit.leftovers import forgotten, running
@@ -50,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_time: runs on tests.testkit.clock.VirtualLoop")
     for name in ours(os.environ):
         del os.environ[name]
+    trust_nobody()
 
 
 # --- the event loop

@@ -14,12 +14,16 @@ from tests.stores.contract.backend import Backend, Keep, Kind, kinds
 Open = Callable[..., Store]
 """Opens a store; `Keep`'s fields by name. All are closed at the end of the test."""
 
+OF_CONNECTIONS = {"test_hearing", "test_left_open", "test_reading", "test_trouble"}
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kind" not in metafunc.fixturenames:
         return
-    # TLS is TCP with a wrapper, through the same code: what holds over it need not be shown twice.
-    params: dict[str, Any] = {name: kind for name, kind in kinds().items() if name != "tcp"}
+    # TLS is TCP with a wrapper, through the same code: what holds over it need not be shown twice. Of what is asked, it
+    # changes nothing; of how connections begin, break and end, it may.
+    without = {"tcp"} if metafunc.module.__name__.rpartition(".")[2] in OF_CONNECTIONS else {"tcp", "tls"}
+    params: dict[str, Any] = {name: kind for name, kind in kinds().items() if name not in without}
     if not {"servers", "fragile"} & set(metafunc.fixturenames):
         params["model"] = model
     metafunc.parametrize("kind", params.values(), ids=params.keys(), scope="module")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.real(seconds=25), pytest.mark.timeout(180)]
 
 CHANNEL = "general"
-PUBLISHERS, READERS, MESSAGES = 4, 10, 600
+PUBLISHERS, READERS, MESSAGES = 4, 10, 400
 # Feeds are closed with their last reader and opened anew, so that many reads happen.
 SETTINGS = {"GAPLESS_RECHECK": "1", "GAPLESS_RETRY_MS": "50", "GAPLESS_LIFETIME": "1.5", "GAPLESS_LINGER": "0"}
 
@@ -98,7 +98,7 @@ async def test_behind_late_lost_doubled_and_foreign(tmp_path: Path, client: http
             forging = asyncio.create_task(forge(place, history, stop))
             async with asyncio.TaskGroup() as group:
                 for one in publishers:
-                    group.create_task(spread(one, MESSAGES // PUBLISHERS, 15))
+                    group.create_task(spread(one, MESSAGES // PUBLISHERS, 10))
             stop.set()
             assert await forging >= 100
             log = RawLog(place.store, CHANNEL)

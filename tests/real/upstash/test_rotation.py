@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.testkit.upstash import EmulatorProcess
 
-READERS, MESSAGES = 20, 3000
+READERS, MESSAGES = 20, 2000
 SETTINGS = {"GAPLESS_RETRY_MS": "50", "GAPLESS_CAP": "20000"}
 EVERYTHING = {"messages": MESSAGES * READERS, "messages_each": MESSAGES, "published": MESSAGES, "readers": READERS}
 
@@ -37,7 +37,7 @@ def far_away(up: EmulatorProcess) -> None:
     up.arm("delay", lo_ms=5, hi_ms=30)
 
 
-@pytest.mark.real(seconds=25)
+@pytest.mark.real(seconds=15)
 @pytest.mark.timeout(180)
 async def test_readers_rotate_over_two_processes(tmp_path: Path, client: httpx.AsyncClient) -> None:
     with upstash(tmp_path) as place:
@@ -46,14 +46,14 @@ async def test_readers_rotate_over_two_processes(tmp_path: Path, client: httpx.A
             far_away(place.up)
             crowd = load.Crowd(place.store, [left, right], client)
             async with crowd.reading():
-                await load.publish(crowd, 8)
-            assert place.up.hits()["delay"] >= 500
+                await load.publish(crowd, 6)
+            assert place.up.hits()["delay"] >= MESSAGES / 6  # a batch has at most six
     assert crowd.acked == MESSAGES
     verdict = crowd.verdict(Minimum(**EVERYTHING, reconnects_each=4))
     assert set(verdict.counts["ends"]) == {"deadline"}
 
 
-@pytest.mark.real(seconds=35)
+@pytest.mark.real(seconds=15)
 @pytest.mark.timeout(180)
 async def test_one_of_two_processes_is_always_being_killed_and_replaced(
     tmp_path: Path, client: httpx.AsyncClient
@@ -66,11 +66,8 @@ async def test_one_of_two_processes_is_always_being_killed_and_replaced(
             far_away(place.up)
             crowd = load.Crowd(place.store, services, client)
             async with crowd.reading():
-                publishing = asyncio.create_task(load.publish(crowd, 15))
-                kills = 0
-                while not publishing.done():
-                    await services[kills % len(services)].arestart()
-                    kills += 1
+                publishing = asyncio.create_task(load.publish(crowd, 8))
+                await load.kill(crowd, services, 8)
                 await publishing
-    assert (crowd.acked, kills >= 3) == (MESSAGES, True)
+    assert crowd.acked == MESSAGES
     crowd.verdict(Minimum(**EVERYTHING, cuts=30))

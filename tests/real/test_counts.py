@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> Iterator[Valkey]:
 @contextmanager
 def serving(store: Valkey, **settings: str) -> Iterator[Service]:
     with Service(SETTINGS | settings | {"REDIS_URL": store.url}) as service:
-        yield service
+        yield service.checked()
 
 
 def reads(counted: Counted) -> int:

@@ -23,18 +23,13 @@ FEW = 65_536
 """Bytes: replies without messages, and INFO's own."""
 
 
-async def checked(service: Service, client: httpx.AsyncClient) -> None:
-    """Wait until the check of the store, with which a service starts, is over."""
-    assert (await client.get(f"{service.url}/readyz")).status_code == 200
-
-
 async def test_who_is_refused_costs_nothing(tmp_path: Path, client: httpx.AsyncClient) -> None:
     secret = secrets.token_urlsafe(32)
     with (
         start_valkey(tmp_path) as store,
         Service(SETTINGS | {"REDIS_URL": store.url, "GAPLESS_JWT_SECRET": secret}) as s,
     ):
-        await checked(s, client)
+        s.checked()
         with store.count_commands() as counted:
             for path in ("/stream", "/messages", "/messages?after=t9x2k0ab-9-aaaa&wait=5"):
                 for headers in ({}, {"Authorization": "Bearer nonsense"}):
@@ -48,7 +43,7 @@ async def test_who_is_refused_costs_nothing(tmp_path: Path, client: httpx.AsyncC
 async def test_what_is_malformed_costs_nothing(tmp_path: Path, client: httpx.AsyncClient) -> None:
     with start_valkey(tmp_path) as store, Service(SETTINGS | {"REDIS_URL": store.url}) as service:
         url = service.url + PATH
-        await checked(service, client)
+        service.checked()
         with store.count_commands() as counted:
             for query in ("before=nonsense", "limit=0", "limit=201", "wait=5", "before=a&after=b", "wait=26&after=a"):
                 assert (await client.get(f"{url}/messages?{query}")).status_code == 422
@@ -63,7 +58,7 @@ async def test_positions_that_somebody_made_up(tmp_path: Path, client: httpx.Asy
     """A hundred at once, by long polls: most of them from the future."""
     with start_valkey(tmp_path) as store, Service(SETTINGS | {"REDIS_URL": store.url}) as service:
         url = f"{service.url}{PATH}/messages"
-        await checked(service, client)
+        service.checked()
         for _ in range(20):
             sent = await client.post(url, json={"data": "x" * 60_000})
         head = sent.json()["id"]
@@ -97,7 +92,7 @@ async def test_long_polls_that_nobody_waits_for(tmp_path: Path, client: httpx.As
     with start_valkey(tmp_path) as store, Service(SETTINGS | {"REDIS_URL": store.url}) as service:
         url = f"{service.url}{PATH}/messages"
         head = (await client.post(url, json={"data": 1})).json()["id"]
-        await checked(service, client)
+        service.checked()
         with store.count_commands() as counted:
             for _ in range(20):
                 with pytest.raises(httpx.ReadTimeout):

@@ -115,14 +115,22 @@ class Service:
     def _healthy(self) -> bool:
         if not self.alive:
             raise Alarm(f"the service ended while it started:\n{self.log}")
+        return self._says_200("/healthz")
+
+    def _says_200(self, path: str) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)  # httpx reads certificates for this
         try:
-            connection.request("GET", "/healthz")
+            connection.request("GET", path)
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()
+
+    def checked(self) -> Self:
+        """Wait until the check of its store, with which it starts, is over: from then on, commands may be counted."""
+        until(lambda: self._says_200("/readyz"), f"{self.url}/readyz says 200", alarm=30.0)
+        return self
 
     def kill(self) -> None:
         """SIGKILL, workers too."""

@@ -50,6 +50,14 @@ def test_settings_reach_it_and_can_be_changed(valkey: Valkey) -> None:
         assert messages(service) == []
 
 
+def test_once_its_store_is_checked_it_asks_nothing_by_itself(valkey: Valkey) -> None:
+    with Service({"REDIS_URL": valkey.url}) as service:
+        service.checked()
+        with valkey.count_commands() as counted:
+            assert httpx.get(f"{service.url}/healthz", trust_env=False).status_code == 200
+    assert counted == {}
+
+
 def test_frozen_it_does_not_answer(valkey: Valkey) -> None:
     with Service({"REDIS_URL": valkey.url}) as service:
         service.pause()

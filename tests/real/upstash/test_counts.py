@@ -41,7 +41,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 @contextmanager
 def serving(place: Place, **settings: str) -> Iterator[Service]:
     with Service(place.env(**SETTINGS) | settings) as service:
-        yield service
+        yield service.checked()
 
 
 def stream(service: Service) -> str:

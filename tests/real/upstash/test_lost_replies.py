@@ -1,4 +1,4 @@
-"""A publish whose reply is lost after it ran, a hundred times: once each with a `localId`, at most once without."""
+"""A publish whose reply is lost after it ran, two hundred times: once each with a `localId`, at most once without."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.real(seconds=5), pytest.mark.timeout(180)]
 
-PUBLISHERS, LOST = 10, 100
+PUBLISHERS, LOST = 10, 200
 CHANNEL = "general"
 SETTINGS = {"GAPLESS_CAP": "20000"}
 
@@ -99,7 +99,7 @@ async def test_with_a_localid_after_it_ran(tmp_path: Path, client: httpx.AsyncCl
     assert answers["200"] <= answers["503 unknown"] <= LOST // 2, "the service itself has tried each twice"
 
 
-@pytest.mark.parametrize(("run", "lost"), [("late", 60), ("held", LOST)])
+@pytest.mark.parametrize(("run", "lost"), [("late", 150), ("held", LOST)])
 async def test_with_a_localid_when_the_first_attempt_arrives_after_its_repetition(
     run: str, lost: int, tmp_path: Path, client: httpx.AsyncClient
 ) -> None:

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from playwright.async_api import Browser, BrowserContext, Page
 
+from gapless.runtime.version import __version__
 from tests.testkit.alarm import auntil
 
 _OPEN = """async ([from, base, options, channel, history]) => {
-  const { gapless } = await import(`${from}/static/gapless.js`);
+  const { gapless } = await import(`${from}/static/VERSION/gapless.js`);
   const { token, ...rest } = options;
   if (token) rest.token = () => window.makeToken();
   const client = window.client = gapless(base, rest);
@@ -20,7 +21,7 @@ _OPEN = """async ([from, base, options, channel, history]) => {
   client.subscribe(() => client.state !== window.states.at(-1) && window.states.push(client.state));
   for (const kind of ["gap", "live", "message"]) room.on(kind, (what) => window.heard.push([kind, what?.data ?? null]));
   window.leave = room.subscribe(() => {});
-}"""
+}""".replace("VERSION", __version__)  # the name under which browsers keep it: tabs after the first one load nothing
 _ROWS = """() => room.messages.map((row) => ({...row, at: row.at.getTime()}))"""
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, Route
+from playwright.async_api import BrowserContext, Route, async_playwright
 
 from tests.browser.room import Row, room
+from tests.testkit.browser import chromium_binary
 from tests.testkit.fault_proxy import DropReply, FaultProxy
 from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=3)
 
@@ -107,3 +114,71 @@ async def test_written_offline_and_sent_by_a_page_that_comes_later(
     await again.until(again.shown, lambda rows: {row.state for row in rows} == {"sent"}, "all sent")
     bob = await room(context, origin, service.url, "offline", user="bob")
     assert await bob.data() == [1, 2, 3, 4, 5]
+
+
+async def test_written_offline_and_the_browser_is_killed(tmp_path: Path, origin: str, service: Service) -> None:
+    """The same profile in a new browser: all five, once and in order."""
+    options = {"executable_path": chromium_binary(), "args": ["--no-sandbox", "--disable-gpu"], "headless": True}
+    async with async_playwright() as playwright:
+        first = await playwright.chromium.launch_persistent_context(tmp_path, **options)
+        ann = await room(first, origin, service.url, "killed", user="ann")
+        await first.set_offline(True)
+        await ann.send(1, 2, 3, 4, 5)
+        await ann.until(lambda: ann.page.evaluate("client.waiting"), lambda waiting: waiting == 5, "kept")
+        killed = asyncio.Event()
+        first.on("close", lambda _: killed.set())
+        for pid in of_profile(tmp_path):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await killed.wait()
+        (tmp_path / "SingletonLock").unlink(missing_ok=True)
+        second = await playwright.chromium.launch_persistent_context(tmp_path, **options)
+        again = await room(second, origin, service.url, "killed", user="ann")
+        await again.until_shown([1, 2, 3, 4, 5])
+        await again.until(again.shown, lambda rows: {row.state for row in rows} == {"sent"}, "all sent")
+        await second.close()
+
+
+def of_profile(folder: Path) -> list[int]:
+    """The processes of the browser that has this profile."""
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if f"--user-data-dir={folder}".encode() in command.read_bytes():
+                found.append(int(command.parent.name))
+    return found
+
+
+GONE = """(ahead) => { const now = Date.now; Date.now = () => now.call(Date) + ahead; }"""
+
+
+async def test_a_reply_is_lost_and_the_page_comes_back_eleven_minutes_later(
+    context: BrowserContext, origin: str, service: Service, valkey_server: Valkey
+) -> None:
+    """The service has forgotten the localId: the channel is read for it, and nothing is sent again."""
+    posts: list[str] = []
+
+    async def lose(route: Route) -> None:
+        posts.append(route.request.method)
+        await route.fetch()
+        await route.abort()
+
+    page = await context.new_page()
+    await page.route("**/messages", lose)
+    await page.route("**/stream?*", lambda route: None)  # and so is the echo
+    ann = await room(page, origin, service.url, "later", user="ann", wait=None)
+    await ann.send("once")
+    bob = await room(context, origin, service.url, "later", user="bob")
+    await bob.until_shown(["once"])
+    await page.close()
+    posts.clear()
+    for key in valkey_server.cli("KEYS", "*"):
+        if valkey_server.cli("TYPE", key) != "list":
+            valkey_server.cli("DEL", key)
+    context.on("request", lambda request: posts.append(request.method) if request.method == "POST" else None)
+    await context.add_init_script(f"({GONE})(660000)")
+    again = await room(context, origin, service.url, "later", user="ann", history=1)
+    await again.until_shown(["once"])
+    await again.until(again.shown, lambda rows: rows == [Row("once", "sent")], "sent")
+    await again.until(lambda: again.page.evaluate("client.waiting"), lambda waiting: waiting == 0, "nothing waits")
+    assert (await bob.data(), posts) == (["once"], [])

@@ -184,3 +184,10 @@ test("what is given up is gone; what was sent can't be", () => {
   assert.equal(list.discard("y"), false);
   assert.deepEqual(show(list), ["y:sent"]);
 });
+
+test("an own message that was loaded before the outbox was read is one row", () => {
+  const list = begun(own(1, "x"));
+  const { key } = list.rows[0];
+  assert.equal(list.write(item("x")).key, key);
+  assert.deepEqual(show(list), ["x:sent"]);
+});

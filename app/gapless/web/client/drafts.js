@@ -62,6 +62,7 @@ export class Drafts {
     // One that was edited has another localId now.
     for (const [localId, { key }] of this.#items) if (key === item.key) this.#items.delete(localId);
     this.#show(item);
+    this.compare();
   }
 
   accepted(item, id, timestamp) {

@@ -117,6 +117,8 @@ export class List {
       return "known";
     }
     const entry = { key: message.id, ...fields(message), id: message.id, state: "sent", generation, place, loose: false };
+    // An outbox that is read later than the log may still hold it.
+    if (message.localId !== null && message.user === this.#user) this.#byLocalId.set(message.localId, entry);
     this.#insert(entry);
     return "new";
   }

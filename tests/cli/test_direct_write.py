@@ -162,3 +162,37 @@ async def test_where_there_is_no_chunked_body_to_read_nothing_is_offered(line: b
     one = await asked(line)
     assert EXTENSION not in one.scope.get("extensions", {})
     await one.over()
+
+
+async def test_who_asked_is_told_once_that_the_client_is_gone() -> None:
+    one, told = await asked(), []
+    one.scope["extensions"][EXTENSION]["on_disconnect"](lambda: told.append(1))
+    assert told == []
+    one.protocol.connection_lost(None)
+    assert told == [1]
+    one.scope["extensions"][EXTENSION]["on_disconnect"](lambda: told.append(2))
+    assert told == [1, 2], "who asks late is told at once"
+    await one.over()
+
+
+async def test_the_client_of_a_later_request_is_told_of_by_that_one() -> None:
+    """What was answered has nobody who waits: its connection goes on with the next request."""
+    one, told = await asked(), []
+    one.scope["extensions"][EXTENSION]["on_disconnect"](lambda: told.append(1))
+    await one.send({**START, "headers": [(b"content-length", b"0")]})
+    await one.send({"type": "http.response.body"})
+    one.go.set()
+    one.protocol.data_received(b"GET /next HTTP/1.1\r\nhost: x\r\n\r\n")
+    await asyncio.sleep(0)
+    one.scope["extensions"][EXTENSION]["on_disconnect"](lambda: told.append(2))
+    one.protocol.connection_lost(None)
+    assert told == [2]
+    await one.over()
+
+
+@pytest.mark.parametrize("header", [b"content-length: 3", b"transfer-encoding: chunked"])
+async def test_a_body_that_nobody_reads_could_hide_that_the_client_is_gone(header: bytes) -> None:
+    """It stops the reading from the connection once there is much of it; `receive` goes on with it."""
+    one = await asked(b"GET / HTTP/1.1", header)
+    assert EXTENSION not in one.scope.get("extensions", {})
+    await one.over()

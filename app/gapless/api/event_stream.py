@@ -72,8 +72,7 @@ class LiveBody:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Stay until the stream ends or its client leaves."""
         try:
-            async with cancel_on_disconnect(receive):
-                ended = await self._serve(scope, send)
+            ended = await self._serve(scope, receive, send)
         except (ClientGone, OSError):  # servers say it in one way or the other
             return
         if ended is not End.SLOW:
@@ -81,12 +80,12 @@ class LiveBody:
                 async with asyncio.timeout(1.0):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _serve(self, scope: MutableMapping[str, Any], send: Send) -> End:
+    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> End:
         try:
             async with self._feeds.open(self._channels, self._visitor) as feeds:
                 stream = Stream(feeds, self._begin, self._limits, self._extras)
                 with self._shutdown.on_shutdown(partial(stream.stop, End.SHUTDOWN), scope.get("server")):
-                    return await _run(stream, scope, send)
+                    return await _run(stream, scope, receive, send)
         except Busy:
             return await self._refuse(scope, send)
 
@@ -98,20 +97,22 @@ class LiveBody:
         return End.BUSY
 
 
-async def _run(stream: Stream, scope: MutableMapping[str, Any], send: Send) -> End:
+async def _run(stream: Stream, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> End:
+    """Under a server that offers `gapless.direct_write` (docs/decisions) no task waits for the client to leave."""
+    offered = (scope.get("extensions") or {}).get("gapless.direct_write", {})
+    write: DirectWrite | None = offered.get("write")
     ended = "disconnect"
     try:
-        ended = await stream.run(send, _direct_write(scope))  # type: ignore[arg-type]
+        if (on_disconnect := offered.get("on_disconnect")) is not None:
+            on_disconnect(stream.leave)
+            ended = await stream.run(send, write)  # type: ignore[arg-type]
+        else:
+            async with cancel_on_disconnect(receive):
+                ended = await stream.run(send, write)  # type: ignore[arg-type]
     finally:
         stream.abandon()
         scope["gapless.note"] = f"end={ended} messages={stream.messages}"
     return End(ended)
-
-
-def _direct_write(scope: MutableMapping[str, Any]) -> DirectWrite | None:
-    """What a server offers that writes to its client at once: see `DirectWrite` and docs/decisions."""
-    found: DirectWrite | None = (scope.get("extensions") or {}).get("gapless.direct_write", {}).get("write")
-    return found
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -82,40 +82,36 @@ class Feeds:
             self._capacity.share(self._capacity.network),
         )
 
-    @asynccontextmanager
-    async def open(self, channels: Sequence[str], visitor: Visitor | None = None) -> AsyncIterator[list[Feed]]:
+    def open(self, channels: Sequence[str], visitor: Visitor | None = None) -> AbstractAsyncContextManager[list[Feed]]:
         """The feeds of these channels, for as long as the block runs. They may not be ready yet.
 
         Raises Busy, before anything is opened, where there would be more readers or channels than there may, or than
         this visitor may have. None: one of our own.
         """
+        return _Places(self, channels, visitor)
+
+    def _enter(self, channels: Sequence[str], visitor: Visitor | None) -> list[Feed]:
         shares = self._shares_of(visitor)
         if not all(share.fit(name, channels) for share, name in shares):
             raise Busy("You have as many streams and channels open here as one may; close some.", RETRY_AFTER)
         if self._open >= self._capacity.readers or not self._has_room(channels):
             raise Busy("This process serves as many readers as it may; come back in a moment.", RETRY_AFTER)
-        with ExitStack() as stack:
-            if visitor is not None:
-                visitor.pay(BEGUN * sum(self.warm(channel) is None for channel in channels))
-                stack.enter_context(paid_by(visitor.pay))
-            for share, name in shares:
-                share.take(name, channels)
-                stack.callback(share.give, name, channels)
-            async with self._opened(channels, self._turn_of(visitor)) as feeds:
-                yield feeds
-
-    @asynccontextmanager
-    async def _opened(self, channels: Sequence[str], turn: Turn) -> AsyncIterator[list[Feed]]:
-        feeds = [self._take(channel, turn) for channel in channels]
+        if visitor is not None:
+            visitor.pay(BEGUN * sum(self.warm(channel) is None for channel in channels))
+        for share, name in shares:
+            share.take(name, channels)
         self._open += 1
-        try:
-            yield feeds
-        finally:
-            self._open -= 1
-            for feed in feeds:
-                self._release(feed)
-            if self._settings.linger == 0 and self._tasks:  # a platform that freezes: leave nothing behind
-                await asyncio.wait(self._tasks)
+        turn = self._turn_of(visitor)
+        return [self._take(channel, turn) for channel in channels]
+
+    async def _exit(self, feeds: Sequence[Feed], channels: Sequence[str], visitor: Visitor | None) -> None:
+        self._open -= 1
+        for feed in feeds:
+            self._release(feed)
+        for share, name in self._shares_of(visitor):
+            share.give(name, channels)
+        if self._settings.linger == 0 and self._tasks:  # a platform that freezes: leave nothing behind
+            await asyncio.wait(self._tasks)
 
     def _shares_of(self, visitor: Visitor | None) -> list[tuple[Shares, str]]:
         if visitor is None:
@@ -198,3 +194,26 @@ class Feeds:
         task = asyncio.create_task(feed.close())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+class _Places:
+    """What a reader has open, for as long as its block runs. Each stream has one; generators would be much larger."""
+
+    __slots__ = ("_channels", "_feeds", "_opened", "_paid", "_visitor")
+
+    def __init__(self, feeds: Feeds, channels: Sequence[str], visitor: Visitor | None) -> None:
+        self._feeds = feeds
+        self._channels = channels
+        self._visitor = visitor
+        self._paid = None if visitor is None else paid_by(visitor.pay)
+
+    async def __aenter__(self) -> list[Feed]:
+        self._opened = self._feeds._enter(self._channels, self._visitor)
+        if self._paid is not None:
+            self._paid.__enter__()
+        return self._opened
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._paid is not None:
+            self._paid.__exit__()
+        await self._feeds._exit(self._opened, self._channels, self._visitor)

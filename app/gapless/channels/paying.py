@@ -5,8 +5,7 @@ If several readers want the same read, the first one pays. What a feed reads for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 
 Pay = Callable[[float], None]
@@ -15,15 +14,20 @@ Pay = Callable[[float], None]
 _paying: ContextVar[Pay | None] = ContextVar("gapless_paying", default=None)
 
 
-@contextmanager
-def paid_by(pay: Pay) -> Iterator[None]:
+class paid_by:  # noqa: N801 - read as a verb
     """What is read within, also by tasks that are made within, is paid for by `pay`."""
-    before = _paying.get()
-    _paying.set(pay)
-    try:
-        yield
-    finally:
-        _paying.set(before)
+
+    __slots__ = ("_before", "_pay")
+
+    def __init__(self, pay: Pay) -> None:
+        self._pay = pay
+
+    def __enter__(self) -> None:
+        self._before = _paying.get()
+        _paying.set(self._pay)
+
+    def __exit__(self, *_: object) -> None:
+        _paying.set(self._before)
 
 
 def charge(commands: float) -> None:

@@ -9,7 +9,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gapless.cli.direct_write import EXTENSION, DirectWrite
+from gapless.cli.direct_write import DirectWrite, offer
 from gapless.cli.head import check_head, without_upgrade
 
 HEAD_LIMIT = 65_536
@@ -42,6 +42,7 @@ class BoundedHttp(HttpToolsProtocol):
     _waiting = b""
     _refused = False
     _running: RequestResponseCycle | None = None
+    _direct: DirectWrite | None = None
     _alarm: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,6 +59,8 @@ class BoundedHttp(HttpToolsProtocol):
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
+            if self._direct is not None:
+                self._direct.gone()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -179,11 +182,9 @@ class BoundedHttp(HttpToolsProtocol):
     # --- what the app does
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
+        self._running, self._direct = cycle, offer(cycle)
         if cycle.scope["http_version"] == "1.0":
             app = _undivided(cycle, app)
-        elif cycle.scope["method"] == "GET":
-            cycle.scope["extensions"] = {EXTENSION: {"write": DirectWrite(cycle)}}
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:

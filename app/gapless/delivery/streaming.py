@@ -55,6 +55,7 @@ class Stream(StreamSession):
         self._sending: asyncio.Future[None] | None = None
         self._sent_at = self._loop.time()
         self._stopped: End | None = None
+        self._left = False
         self._limit: asyncio.Timeout | None = None
         self._send: Send
         self._direct_write: DirectWrite | None = None
@@ -116,6 +117,14 @@ class Stream(StreamSession):
     def stop(self, reason: End) -> None:
         """End as soon as possible, for this reason."""
         self._stopped = self._stopped or reason
+        self._break_off()
+
+    def leave(self) -> None:
+        """The client is gone: end as soon as possible, and say nothing. `run` raises OSError."""
+        self._left = True
+        self._break_off()
+
+    def _break_off(self) -> None:
         if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(self._loop.time())
 
@@ -125,7 +134,7 @@ class Stream(StreamSession):
         """Say hello, then send everything, until the deadline or a reason to stop; says why, and returns it."""
         self._send = send
         self._direct_write = direct_write
-        deadline = self._loop.time() + (0 if self._stopped else self._limits.lifetime)
+        deadline = self._loop.time() + (0 if self._stopped or self._left else self._limits.lifetime)
         self._limit = limit = asyncio.timeout_at(deadline)
         try:
             async with limit:
@@ -134,6 +143,8 @@ class Stream(StreamSession):
                     await self._catch_up()
                     await self._rest()
         except TimeoutError:
+            if self._left:
+                raise ConnectionResetError from None
             reason = (self._stopped or self._limits.deadline_reason) if limit.expired() else End.SLOW
         except StoreUnavailable:
             reason = End.UNAVAILABLE

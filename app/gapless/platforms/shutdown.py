@@ -12,7 +12,8 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from starlette.types import Receive
@@ -48,21 +49,22 @@ class ShutdownWatch:
         self._nobody.set()
         self._clock: asyncio.TimerHandle | None = None
 
-    @contextlib.contextmanager
-    def on_shutdown(self, leave: Callable[[], None], server: Server) -> Iterator[None]:
+    def on_shutdown(self, leave: Callable[[], None], server: Server) -> AbstractContextManager[None]:
         """Calls `leave` once, as soon as the server begins to stop, at once if it has; never after the block."""
+        return _Waiting(self, leave, server)
+
+    def _enter(self, leave: Callable[[], None], server: Server) -> None:
         self._waiting.add(leave)
         self._nobody.clear()
-        try:
-            if self._begun:
-                leave()
-            elif self._clock is None:
-                self._look(server)
-            yield
-        finally:
-            self._waiting.discard(leave)
-            if not self._waiting:
-                self._rest()
+        if self._begun:
+            leave()
+        elif self._clock is None:
+            self._look(server)
+
+    def _exit(self, leave: Callable[[], None]) -> None:
+        self._waiting.discard(leave)
+        if not self._waiting:
+            self._rest()
 
     @contextlib.asynccontextmanager
     async def cancel_on_shutdown(self, server: Server) -> AsyncIterator[None]:
@@ -94,6 +96,23 @@ class ShutdownWatch:
         self._begun = True
         for leave in list(self._waiting):
             leave()
+
+
+class _Waiting:
+    """One who waits, for as long as its block runs. Each stream has one, and a generator would be twice as large."""
+
+    __slots__ = ("_leave", "_server", "_watch")
+
+    def __init__(self, watch: ShutdownWatch, leave: Callable[[], None], server: Server) -> None:
+        self._watch = watch
+        self._leave = leave
+        self._server = server
+
+    def __enter__(self) -> None:
+        self._watch._enter(self._leave, self._server)
+
+    def __exit__(self, *_: object) -> None:
+        self._watch._exit(self._leave)
 
 
 @contextlib.asynccontextmanager

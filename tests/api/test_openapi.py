@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from jsonschema_rs import validator_for
 
+from gapless.api.factory import create_app
+from gapless.config.settings import Settings
 from tests.api.problem import TITLES, assert_problem
 from tests.testkit.app_fixture import RunningApp, events, running_app
 from tests.testkit.port import free_port
@@ -89,6 +91,22 @@ async def test_the_page_shows_it(served: RunningApp) -> None:
     for one in named:
         assert not re.match(r"[a-z]+:|/", one), "relative, so that it works below any path"
         assert (await served.client.get(f"/{one}")).status_code == 200
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_it_says_which_tokens_each_operation_takes(keyed: bool) -> None:
+    """All but those for everybody; none where the service asks for none."""
+    schema = create_app(Settings(**(SECRET if keyed else {}))).openapi()
+    writing, reading = ["token", "cookie"], ["token", "ticket", "access_token", "cookie"]
+    for method, path, operation in operations(schema):
+        named = [name for one in operation.get("security", ()) for name in one]
+        if path in ("/healthz", "/readyz") or not keyed:
+            assert named == [], (method, path)
+        else:
+            assert named in (writing, reading), (method, path)
+            assert named == writing or method != "post", (method, path)
+    described = schema["components"].get("securitySchemes", {})
+    assert sorted(described) == (sorted(reading) if keyed else [])
 
 
 # Its examples work

@@ -9,9 +9,9 @@ from collections.abc import MutableMapping
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from fastapi.security import APIKeyCookie, APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 
-from gapless.api.dependencies import ServiceDep
+from gapless.api.dependencies import service as service_of
 from gapless.api.service import Service
 from gapless.auth.grant import EVERYBODY, Grant
 from gapless.auth.tickets import Tickets
@@ -20,22 +20,25 @@ from gapless.log.errors import Forbidden, Unauthorized
 
 _READING = ("GET", "HEAD")
 
-# Where a token may stand. Other schemes are for a proxy before this service: they count as no token.
-_Header = Annotated[
-    HTTPAuthorizationCredentials | None,
-    Depends(HTTPBearer(scheme_name="token", bearerFormat="JWT", auto_error=False)),
-]
-_Cookie = Annotated[str | None, Depends(APIKeyCookie(name="gapless_token", scheme_name="cookie", auto_error=False))]
-_Query = Annotated[str | None, Depends(APIKeyQuery(name="access_token", scheme_name="access_token", auto_error=False))]
-_Ticket = Annotated[str | None, Depends(APIKeyQuery(name="ticket", scheme_name="ticket", auto_error=False))]
+COOKIE = "gapless_token"
+
+SCHEMES: dict[str, dict[str, str]] = {
+    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
+    "access_token": {"type": "apiKey", "in": "query", "name": "access_token"},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+}
+"""Where a token may stand, as OpenAPI has it."""
 
 
-async def writer(request: Request, service: ServiceDep, header: _Header, cookie: _Cookie) -> Grant:
+async def writer(request: Request) -> Grant:
     """The grant of a client that wants to write or administer: by header or cookie, never by the URL."""
+    service = service_of(request)
     if service.verifier is None:
         return EVERYBODY
-    if header is not None:
-        return await service.verifier.verify(header.credentials)
+    if token := _bearer(request):
+        return await service.verifier.verify(token)
+    cookie = request.cookies.get(COOKIE)
     if not cookie:
         raise _nobody()
     if request.method not in _READING:
@@ -43,16 +46,37 @@ async def writer(request: Request, service: ServiceDep, header: _Header, cookie:
     return await service.verifier.verify(cookie)
 
 
-async def reader(service: ServiceDep, header: _Header, ticket: _Ticket, query: _Query, cookie: _Cookie) -> Grant:
+async def reader(request: Request) -> Grant:
     """The grant of a client that wants to read: as a writer's, or by the queries `access_token` and `ticket`."""
+    service = service_of(request)
     if service.verifier is None:
         return EVERYBODY
-    if ticket:
+    if ticket := request.query_params.get("ticket"):
         return _tickets(service).verify(ticket, service.clock())
-    token = header.credentials if header is not None else query or cookie
+    token = _bearer(request) or request.query_params.get("access_token") or request.cookies.get(COOKIE)
     if not token:
         raise _nobody()
     return await service.verifier.verify(token)
+
+
+_ACCEPTED: dict[Any, tuple[str, ...]] = {
+    writer: ("token", "cookie"),
+    reader: ("token", "ticket", "access_token", "cookie"),
+}
+
+
+def accepted(by: Any) -> list[dict[str, list[str]]]:
+    """The schemes that `reader` or `writer` takes, as an operation names them; none for anything else.
+
+    One function reads them all: as a tree of dependencies, one a scheme, they were a third of what a publish cost.
+    """
+    return [{name: []} for name in _ACCEPTED.get(by, ())]
+
+
+def _bearer(request: Request) -> str:
+    """The token of the header; "" where there is none. Other schemes are for a proxy before this service."""
+    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    return token if scheme.lower() == "bearer" else ""
 
 
 def _tickets(service: Service) -> Tickets:
@@ -102,11 +126,15 @@ def _values(scope: MutableMapping[str, Any], header: bytes) -> list[str]:
     return [value.decode("latin-1") for name, value in scope["headers"] if name == header]
 
 
-async def address_of(request: Request, service: ServiceDep) -> str | None:
+def address_of(request: Request, service: Service) -> str | None:
     """The address of this request's client."""
     return address(request.scope, service.policy.platform, service.settings.proxies)
 
 
+async def _address(request: Request) -> str | None:
+    return address_of(request, service_of(request))
+
+
 WriterDep = Annotated[Grant, Depends(writer)]
 ReaderDep = Annotated[Grant, Depends(reader)]
-AddressDep = Annotated[str | None, Depends(address_of)]
+AddressDep = Annotated[str | None, Depends(_address)]

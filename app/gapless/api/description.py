@@ -7,10 +7,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gapless.api.authentication import SCHEMES, accepted
 from gapless.api.schemas import Message
 
 _MOST_PATHS = 8
@@ -38,9 +40,20 @@ def _description(app: FastAPI, keyed: bool) -> dict[str, Any]:
     if not app.openapi_schema:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         schema.setdefault("components", {}).setdefault("schemas", {})["Message"] = Message.model_json_schema()
-        if not keyed:
-            schema["components"].pop("securitySchemes", None)
-            for operation in (one for path in schema["paths"].values() for one in path.values()):
-                operation.pop("security", None)
+        for route in app.routes:
+            if isinstance(route, APIRoute) and route.include_in_schema:
+                for method in route.methods or ():
+                    _secure(schema["paths"][route.path_format][method.lower()], route, keyed)
+        if keyed:
+            schema["components"]["securitySchemes"] = SCHEMES
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _secure(operation: dict[str, Any], route: APIRoute, keyed: bool) -> None:
+    """Say which tokens it takes, where the service asks for any."""
+    found = operation.pop("security", None) or [
+        scheme for one in route.dependant.dependencies for scheme in accepted(one.call)
+    ]
+    if keyed and found:
+        operation["security"] = found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
@@ -85,6 +86,7 @@ def _is_loopback_name(name: str) -> bool:
     return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
 
 
+@lru_cache(256)
 def _is_loopback(address: str) -> bool:
     try:
         parsed = ipaddress.ip_address(address)

@@ -112,5 +112,6 @@ def publish_limits(settings: Settings, kinds: Namespaces) -> Callable[[str], Pub
 
 
 def token(digits: int) -> str:
-    """So many random base-36 digits."""
-    return "".join(secrets.choice(_DIGITS) for _ in range(digits))
+    """So many random base-36 digits, all of one draw."""
+    number = secrets.randbelow(36**digits)
+    return "".join([_DIGITS[number // 36**place % 36] for place in range(digits)])

@@ -9,6 +9,7 @@ import hashlib
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 MOST_SUBJECTS = 10_000
 """Addresses remembered; the one unseen for longest is forgotten first."""
@@ -28,6 +29,7 @@ def subject_of(user: str | None, address: str | None) -> str:
     return hashlib.sha256(named.encode()).hexdigest()[:16]
 
 
+@lru_cache(1024)
 def network_of(address: str | None) -> str:
     """An IPv4 address, or the /64 of an IPv6 one: a client that has one address of it has them all.
 

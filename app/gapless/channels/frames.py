@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
@@ -102,4 +103,10 @@ def _split_body(body: bytes) -> tuple[bytes, bytes]:
 def timestamp(milliseconds: int) -> str:
     """RFC 3339 in UTC with milliseconds, from milliseconds since 1970."""
     seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(64)
+def _second(seconds: int) -> str:
+    """Messages that come together share it, and it is what takes long."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -1,14 +1,18 @@
-"""POST /channels/{channel}/messages: one message, or a batch. (docs/protocol.md, section 2)"""
+"""POST /channels/{channel}/messages: one message, or a batch. (docs/protocol.md, section 2)
+
+The route calls what others depend on: FastAPI's dependencies would be a fifth of what a publish costs.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse
 
-from gapless.api.authentication import AddressDep, WriterDep
-from gapless.api.dependencies import BodyDep, ChannelPath, ServiceDep
+from gapless.api.authentication import accepted, address_of, writer
+from gapless.api.dependencies import ChannelPath, body
+from gapless.api.dependencies import service as service_of
 from gapless.api.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
 from gapless.api.problems import BODY_PROBLEMS, STORE_PROBLEMS, TOKEN_PROBLEMS, describe
 from gapless.api.schemas import Message, drafts_of, read_messages
@@ -57,7 +61,7 @@ _REQUEST = {
     "/channels/{channel}/messages",
     status_code=201,
     summary="Publish one message or a batch",
-    openapi_extra={"requestBody": _REQUEST},
+    openapi_extra={"requestBody": _REQUEST, "security": accepted(writer)},
     responses={
         201: {"description": "In the log; an array for a batch.", "content": {"application/json": {"example": _SENT}}},
         200: {
@@ -79,11 +83,8 @@ _REQUEST = {
     },
 )
 async def publish(
+    request: Request,
     channel: ChannelPath,
-    service: ServiceDep,
-    grant: WriterDep,
-    raw: BodyDep,
-    address: AddressDep,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -93,8 +94,9 @@ async def publish(
     ] = None,
 ) -> JSONResponse:
     """Append messages to a channel. When 201 is returned they are in the log, numbered and told to every reader."""
+    service, grant, raw = service_of(request), await writer(request), await body(request)
     grant.must_publish(channel)
-    sender = service.admission.sender(grant.user, address)
+    sender = service.admission.sender(grant.user, address_of(request, service))
     key = read_key(idempotency_key)
     messages, batch = _messages(raw, service.namespaces.of(channel).cap, grant, key)
     whole = batch_key(messages, key) if batch else None

@@ -34,8 +34,12 @@ def connections(valkey: Valkey) -> int:
 
 
 async def busy(line: Standalone, number: int) -> list[asyncio.Task[object]]:
-    """So many commands that wait for their replies."""
-    tasks = [asyncio.create_task(line.call(("BLPOP", f"nothing{turn}", 1))) for turn in range(number)]
+    """So many commands that wait for their replies, none of which travels with another."""
+    tasks: list[asyncio.Task[object]] = []
+    for turn in range(number):
+        tasks.append(asyncio.create_task(line.call(("BLPOP", f"nothing{turn}", 1))))
+        await asyncio.sleep(0)
+        line._turns._open = None
     await auntil(lambda: len(line._pool._used) == number, "they are on their way")
     return tasks
 
@@ -103,7 +107,8 @@ async def _works(line: Standalone) -> bool:
 async def test_no_more_than_so_many_at_once(tmp_path: Path) -> None:
     with start_valkey(tmp_path, port=None) as valkey:
         async with line_to(valkey, "?max_connections=3") as line:
-            await asyncio.gather(*(line.call(("SET", "a", n)) for n in range(50)))
+            held = await busy(line, 3)
+            await asyncio.gather(*(line.call(("SET", "a", n)) for n in range(50)), *held)
             assert connections(valkey) == 3
 
 

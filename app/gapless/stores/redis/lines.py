@@ -6,6 +6,8 @@ redis-py's own retries are off: it can't know which commands may be repeated.
 from __future__ import annotations
 
 import asyncio
+import copy
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from redis import exceptions
@@ -17,6 +19,7 @@ from gapless.log.errors import StoreUnavailable
 from gapless.stores.keyspace import PAGE, read_scan
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.redis.pool import LOST, Pool
+from gapless.stores.redis.turns import Turns
 from gapless.stores.redis.url import Place
 from gapless.stores.refusals import Full, leads_elsewhere, read_refusal
 from gapless.stores.topic import CLOSED
@@ -45,6 +48,16 @@ async def send(connection: Any, *command: Any, **how: Any) -> None:
         raise Unsent(str(error)) from None
 
 
+async def send_all(connection: Any, commands: Sequence[tuple[Any, ...]]) -> None:
+    """`send` for several: one write."""
+    if not connection.is_connected:
+        raise Unsent("closed")
+    try:
+        await connection.send_packed_command(connection.pack_commands(commands))
+    except (RuntimeError, AttributeError) as error:
+        raise Unsent(str(error)) from None
+
+
 class Line(Protocol):
     """How commands get to the server. Both raise StoreUnavailable; `call` lets redis-py's ResponseError through."""
 
@@ -67,6 +80,7 @@ class Standalone:
     def __init__(self, place: Place, *, alone: bool = False) -> None:
         self._connection, self._options = _recipe(place)
         self._pool = Pool(self._make, place.most or POOL, REPLY_TIMEOUT, alone=alone)
+        self._turns = Turns(self._reach, self._exchange)
         self._tls: Any = None
         self._closed = False
 
@@ -82,31 +96,57 @@ class Standalone:
         `asking`: says ASKING first, to a cluster's node that is about to take over the key.
         """
         try:
-            return await self._send(command, asking)
+            return await self._ask(command, asking)
         except Full:  # said to the first command on a new connection, before it was read
             self._pool.full()
-            return await self._send(command, asking)
+            return await self._ask(command, asking)
 
-    async def _send(self, command: tuple[Any, ...], asking: bool) -> Any:
-        connection = await self._reach()
+    async def _ask(self, command: tuple[Any, ...], asking: bool) -> Any:
+        if not asking:
+            return await self._turns.ask(command)
+        _, reply = await self._exchange(await self._reach(), [("ASKING",), command])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def _exchange(self, connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The reply to each, or the error that it was. Gives the connection back."""
+        replies: list[Any] = []
         try:
-            if asking:
-                await send(connection, "ASKING")
-                await connection.read_response()
-            await send(connection, *command)
-            return await connection.read_response()
+            await send_all(connection, commands)
+            while len(replies) < len(commands):
+                replies += await self._next_replies(connection, len(commands) - len(replies))
+            return replies
         except Unsent as error:
             raise StoreUnavailable(f"Redis can't be reached: {error}") from None
-        except exceptions.ResponseError as error:
-            self._renew(error)
+        except LOST as error:  # of the PING before them, where it is an answer
+            raise self._refusal(connection, error) or _unknown(error) from None
+        except BaseException:  # what is still to come answers nobody
+            await connection.disconnect(nowait=True)
             raise
-        except LOST as error:
-            if code_of(error):  # it is an answer, after which redis-py hangs up
-                self._renew(error)
-                raise read_refusal(said(error)) from None
-            raise StoreUnavailable(f"Redis did not answer: {error}", outcome_unknown=True) from None
         finally:
             await self._pool.give(connection)
+
+    async def _next_replies(self, connection: Any, left: int) -> list[Any]:
+        """The next one of so many; all of them where no more will come."""
+        try:
+            return [await connection.read_response(disconnect_on_error=False)]
+        except exceptions.ResponseError as error:
+            self._renew(error)
+            return [error]
+        except LOST as error:
+            if (refusal := self._refusal(connection, error)) is not None:
+                return [copy.copy(refusal) for _ in range(left if isinstance(refusal, Full) else 1)]
+            await connection.disconnect(nowait=True)
+            return [_unknown(error) for _ in range(left)]
+
+    def _refusal(self, connection: Any, error: Exception) -> StoreUnavailable | None:
+        """What the server has answered, where this is an answer, upon which redis-py would hang up."""
+        if not code_of(error):
+            return None
+        self._renew(error)
+        self._pool.drop(connection)
+        return read_refusal(said(error))
 
     async def _reach(self) -> Any:
         """A connection that answers. Nothing was sent where there is none."""
@@ -163,6 +203,10 @@ class Standalone:
     async def close(self) -> None:
         self._closed = True
         await self._pool.close()
+
+
+def _unknown(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"Redis did not answer: {error}", outcome_unknown=True)
 
 
 def code_of(error: Exception) -> str:

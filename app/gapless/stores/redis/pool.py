@@ -88,6 +88,10 @@ class Pool:
             self._resting.append(Resting(connection, asyncio.get_running_loop().time()))
             self._tidy()
 
+    def drop(self, connection: Any) -> None:
+        """It is closed once it is given back."""
+        self._old.add(connection)
+
     def full(self) -> None:
         """The server takes no more connections: for a while, a task that wants one waits for one that is there."""
         self._full_until = asyncio.get_running_loop().time() + FULL

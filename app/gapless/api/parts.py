@@ -96,7 +96,8 @@ def feed_settings(settings: Settings, policy: Policy, store: Store) -> FeedSetti
     """How the feeds of this process read their store. On a platform that freezes a process, none stays open."""
     recheck = store.recheck if settings.recheck is None else settings.recheck
     linger = 0 if policy.alone else settings.linger
-    return FeedSettings(recheck, linger, settings.retention, store.page, policy.freezes, store.lag)
+    pause = settings.batch_ms / 1000
+    return FeedSettings(recheck, linger, settings.retention, store.page, policy.freezes, store.lag, pause=pause)
 
 
 def capacity(settings: Settings) -> Capacity:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from gapless.channels.frames import Frame
+from gapless.channels.frames import Frame, first_that_fit
 from gapless.log.cursor import Position
 from gapless.log.entries import Gap
+from gapless.log.store import Room
+
+CHUNK = 65_536
+"""Bytes that a stream sends at once, or one message: more do not wait for each other."""
+_ROOM = Room(CHUNK, CHUNK)
 
 
 class Reader(Protocol):
@@ -46,10 +51,13 @@ class Audience:
         self._readers.pop(reader, None)
 
     def push(self, frames: Sequence[Frame], now: float) -> None:
-        """Encode the frames once, and hand them to every reader."""
-        block = frames[0].block if len(frames) == 1 else b"".join([frame.block for frame in frames])
-        for reader in tuple(self._readers):
-            reader.push(frames, block, now)
+        """Join the frames once, and hand them to every reader, as many at a time as a stream sends at once."""
+        while frames:
+            part = first_that_fit(frames, _ROOM)
+            block = part[0].block if len(part) == 1 else b"".join([frame.block for frame in part])
+            for reader in tuple(self._readers):
+                reader.push(part, block, now)
+            frames = frames[len(part) :]
 
     def aside(self, block: bytes, now: float) -> None:
         """Hand an event that is no message to every reader."""

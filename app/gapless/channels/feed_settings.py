@@ -12,7 +12,8 @@ class FeedSettings:
     """`recheck`, `linger`, `retention` in seconds; `page`: entries a read; `freezes`: the process may sleep.
 
     `lag`: seconds after which what a read was too early for is there, 0 where none is; see `Store.lag`. `features`:
-    what the channel offers beside messages. Retention and features are each feed's own (`Feeds`).
+    what the channel offers beside messages. `pause`: seconds between two batches of messages that are handed to
+    readers. Retention and features are each feed's own (`Feeds`).
     """
 
     recheck: float
@@ -22,3 +23,4 @@ class FeedSettings:
     freezes: bool = False
     lag: float = 0.0
     features: tuple[Feature, ...] = ()
+    pause: float = 0.0

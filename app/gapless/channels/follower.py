@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextvars import Context
 
+from gapless.channels.arrivals import Arrivals, Notice
 from gapless.channels.around import Around
 from gapless.channels.audience import Audience
 from gapless.channels.bounded import BoundedStore
@@ -53,8 +54,9 @@ class Follower:
         around: Around,
         turn: Turn,
     ) -> None:
-        self.tail = Tail(channel, no_log(clock()))
-        self.claims = Claims()
+        self._tail = Tail(channel, no_log(clock()))
+        self._arrivals = Arrivals(settings.pause, self._hear)
+        self._claims = Claims()
         self.failure: StoreUnavailable | None = None
         self.fresh = asyncio.Event()
         self.timer = ReadTimer(settings.recheck)
@@ -74,6 +76,18 @@ class Follower:
         # Not in the context of the request that happens to be first: its deadline and its log are its own.
         self._task = asyncio.create_task(self._run(turn), name=f"gapless feed {channel}", context=Context())
 
+    @property
+    def tail(self) -> Tail:
+        """The newest messages, with all that was told of so far."""
+        self._arrivals.settle()
+        return self._tail
+
+    @property
+    def claims(self) -> Claims:
+        """What was told of so far, and is not proven."""
+        self._arrivals.settle()
+        return self._claims
+
     def want(self, count: int) -> None:
         """A reader will ask for the newest `count` messages: where nothing was read yet, the first read brings them."""
         self._wanted = max(self._wanted, count)
@@ -90,19 +104,26 @@ class Follower:
     async def close(self) -> None:
         """Stop listening."""
         self._closed = True
+        self._arrivals.drop()
         await end(self._task)
 
     # --- what the store tells (Listener)
 
-    def notice(self, told: Sequence[Entry] | Position) -> None:
+    def notice(self, told: Notice) -> None:
         """A notice has come: it says that messages were appended."""
-        if not isinstance(told, Position):
-            self.take(told)
-            if told and self.tail.is_older(told[-1].position) and told[-1].position != self.tail.base:
-                self._look(None)  # late, or history was rewritten from there on
-        elif self.tail.find(told, 0) is None:
-            self._look(told)
+        self._arrivals.add(told)
         self.timer.noticed()
+
+    def _hear(self, entries: Sequence[Entry], ends: Sequence[Position]) -> None:
+        """Take what was told of. Read the log for what is late, or rewritten, and for ends that are not known here."""
+        base = self._tail.base
+        late = any(self._tail.is_older(entry.position) and entry.position != base for entry in entries)
+        self.take(entries)
+        if late:
+            self._look(None)
+        for told in ends:
+            if self._tail.find(told, 0) is None:
+                self._look(told)
 
     def aside(self, notice: bytes) -> None:
         """A notice of no messages: it is no reason to read the log."""
@@ -131,11 +152,10 @@ class Follower:
 
     def take(self, entries: Sequence[Entry]) -> None:
         """Append what the chain proves, hand it to every reader, and ask the log about the rest."""
-        frames, claims = self.tail.extend(entries)
-        if frames:
-            self._audience.push(frames, self._loop.time())
+        frames, claims = self._tail.extend(entries)
+        self._audience.push(frames, self._loop.time())
         if claims:
-            self.claims.add(self._loop.time(), self._reads, claims)
+            self._claims.add(self._loop.time(), self._reads, claims)
             if not self._reading:
                 self.timer.ask()
 
@@ -173,6 +193,7 @@ class Follower:
     async def _read(self) -> None:
         """Read the log's end and let it decide. A passing failure is tried again; a lasting one ends the feed."""
         began = self.timer.began()
+        self._arrivals.settle()
         if began - self._lost_since >= CONFIRM:
             raise StoreUnavailable("the subscription was lost and did not come back")
         anew, settles = not self.fresh.is_set(), began >= self._settles_at
@@ -249,7 +270,7 @@ class Follower:
 
     def _replace(self, tail: Tail) -> None:
         """Go on with another tail; every reader finds its own way from its position."""
-        self.tail = tail
+        self._tail = tail
         self._audience.wake()
 
     async def _rewrite(self, entries: Sequence[Entry]) -> None:

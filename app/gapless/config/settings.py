@@ -54,6 +54,7 @@ class Settings(BaseSettings):
         le=3600,
         description="seconds between reads of a quiet channel; 15 over TCP, 240 over REST",
     )
+    batch_ms: float = Field(default=0.0, ge=0, le=60_000, description="milliseconds between a channel's batches")
     linger: float = Field(
         default=10.0, ge=0, le=300, description="seconds for which a feed stays warm after its last reader"
     )

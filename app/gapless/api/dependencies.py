@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Request
 
 from gapless.api.schemas import CHANNEL, MOST_CHANNELS
 from gapless.api.service import Service
@@ -55,22 +55,9 @@ async def body(request: Request) -> bytes:
     return bytes(received).removeprefix(codecs.BOM_UTF8)
 
 
-async def channels(
-    channel: Annotated[
-        list[str],
-        Query(
-            description="1 to 16 channels, each once; one value may list several, with commas.",
-            json_schema_extra={
-                "items": {"type": "string", "pattern": CHANNEL},
-                "minItems": 1,
-                "maxItems": MOST_CHANNELS,
-                "uniqueItems": True,
-            },
-        ),
-    ],
-) -> list[str]:
+def channels_of(request: Request) -> list[str]:
     """The channels that a query names."""
-    return must_be_channels([name for value in channel for name in value.split(",")])
+    return must_be_channels([name for value in request.query_params.getlist("channel") for name in value.split(",")])
 
 
 def must_be_channels(named: list[str]) -> list[str]:
@@ -100,7 +87,6 @@ def start(named: Sequence[str], header: str | None, queries: Sequence[str | None
 
 ServiceDep = Annotated[Service, Depends(_service)]
 BodyDep = Annotated[bytes, Depends(body)]
-ChannelsDep = Annotated[list[str], Depends(channels)]
 ChannelPath = Annotated[
     str,
     Path(

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from gapless.api.authentication import AddressDep, ReaderDep
-from gapless.api.dependencies import ChannelPath, ChannelsDep, ServiceDep, start
+from gapless.api.authentication import accepted, address_of, reader
+from gapless.api.dependencies import ChannelPath, channels_of, start
 from gapless.api.dependencies import service as service_of
 from gapless.api.problems import READING_PROBLEMS, describe
 from gapless.api.service import Service
+from gapless.api.stream_query import PARAMETERS, PARAMETERS_OF_MANY, read_query
 from gapless.auth.grant import Grant
 from gapless.delivery.buffered import LONGEST, BufferedResponse
 from gapless.delivery.end import End
 from gapless.delivery.mode import Mode
 from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
-from gapless.delivery.session import Extras, Start, StreamLimits
+from gapless.delivery.session import Extras, StreamLimits
 from gapless.delivery.sse import end
 from gapless.log.errors import Busy, Refused, StoreUnavailable
 from gapless.platforms.remaining import remaining
@@ -72,116 +72,55 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "An event stream.", "content": {"text/event-stream": {"example": _EXAMPLE}}},
     **describe(READING_PROBLEMS, {422: "Name each channel once."}),
 }
-LastEventId = Annotated[str | None, Header(description="Where to go on; an EventSource sends it by itself.")]
-After = Annotated[
-    str | None, Query(description="The same as Last-Event-ID, for a first request; `start`: from the oldest message.")
-]
-Alias = Annotated[
-    str | None, Query(alias="lastEventId", description="The same; it wins over `after`, which a polyfill keeps.")
-]
-History = Annotated[int, Query(ge=0, le=200, description="Begin with the last so many messages of each channel.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """How a client wants to be answered. `whole`: by a turn, also where the platform could stream."""
-
-    whole: bool
-    extras: Extras
-
-
-async def _wishes(
-    mode: Annotated[
-        Literal["buffered"] | None,
-        Query(description="`buffered`: one whole answer within 20 s, for clients behind a proxy that buffers."),
-    ] = None,
-    live: Annotated[
-        bool, Query(description="Send the event `live` once when all that was there at the start has been sent.")
-    ] = False,
-    receipts: Annotated[
-        bool, Query(description="Send events `receipt`: how far each user has got, on channels that offer it.")
-    ] = False,
-    beat: Annotated[
-        Literal["visible"] | None, Query(description="`visible`: heartbeats are events `beat`, not comments.")
-    ] = None,
-) -> Wishes:
-    return Wishes(mode is not None, Extras(live=live, beat=beat is not None, receipts=receipts))
-
-
-WishesDep = Annotated[Wishes, Depends(_wishes)]
 
 
 @router.head("/channels/{channel}/stream", include_in_schema=False)
 @router.get(
-    "/channels/{channel}/stream", summary="Read one channel live", response_class=Response, responses=_RESPONSES
+    "/channels/{channel}/stream",
+    summary="Read one channel live",
+    response_class=Response,
+    responses=_RESPONSES,
+    openapi_extra={"parameters": PARAMETERS, "security": accepted(reader)},
 )
-async def stream_one(
-    request: Request,
-    channel: ChannelPath,
-    grant: ReaderDep,
-    service: ServiceDep,
-    address: AddressDep,
-    wishes: WishesDep,
-    last_event_id: LastEventId = None,
-    after: After = None,
-    alias: Alias = None,
-    history: History = 0,
-) -> Response:
+async def stream_one(request: Request, channel: ChannelPath) -> Response:
     """Every message of the channel from a position on, then live. Readable by a stock EventSource."""
-    asked = Asked([channel], grant, address, start([channel], last_event_id, [alias, after], history), wishes)
-    return await _open(request, service, asked)
+    return await _open(request, await reader(request), [channel])
 
 
 @router.head("/stream", include_in_schema=False)
-@router.get("/stream", summary="Read many channels live", response_class=Response, responses=_RESPONSES)
-async def stream_many(
-    request: Request,
-    grant: ReaderDep,
-    channels: ChannelsDep,
-    service: ServiceDep,
-    address: AddressDep,
-    wishes: WishesDep,
-    last_event_id: LastEventId = None,
-    after: After = None,
-    alias: Alias = None,
-    history: History = 0,
-) -> Response:
+@router.get(
+    "/stream",
+    summary="Read many channels live",
+    response_class=Response,
+    responses=_RESPONSES,
+    openapi_extra={"parameters": PARAMETERS_OF_MANY, "security": accepted(reader)},
+)
+async def stream_many(request: Request) -> Response:
     """Every message of up to 16 channels on one stream; its ids are cursors over all of them."""
-    asked = Asked(channels, grant, address, start(channels, last_event_id, [alias, after], history), wishes)
-    return await _open(request, service, asked)
+    return await _open(request, await reader(request), channels_of(request))
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a client wants to read, from where, and by what right."""
-
-    channels: Sequence[str]
-    grant: Grant
-    address: str | None
-    begin: Start
-    wishes: Wishes
-
-
-async def _open(request: Request, service: Service, asked: Asked) -> Response:
+async def _open(request: Request, grant: Grant, channels: Sequence[str]) -> Response:
     """A stream that lives as long as platform and token let it; where bodies are handed over whole, one turn."""
-    asked.grant.must_subscribe(asked.channels)
-    whole = service.policy.mode is Mode.BUFFERED or asked.wishes.whole
-    limits = _limits(request, service, asked.grant, whole=whole)
+    service, query = service_of(request), read_query(request)
+    grant.must_subscribe(channels)
+    begin = start(channels, request.headers.get("last-event-id"), [query.lastEventId, query.after], query.history)
+    extras = Extras(live=query.live, beat=query.beat is not None, receipts=query.receipts)
+    whole = service.policy.mode is Mode.BUFFERED or query.mode is not None
+    limits = _limits(request, service, grant, whole=whole)
     head = request.method == "HEAD"
-    visitor = None if head else service.admission.visitor(asked.grant.user, asked.address, opens=True)
+    visitor = None if head else service.admission.visitor(grant.user, address_of(request, service), opens=True)
     if head or not whole:
         from gapless.api.event_stream import LiveBody, LiveResponse  # noqa: PLC0415 - sse-starlette imports uvicorn: not at a cold start
 
-        begin, extras = asked.begin, asked.wishes.extras
-        told = LiveBody(service.feeds, service.shutdown, visitor, asked.channels, begin, limits, extras)
-        return LiveResponse(told)
+        return LiveResponse(LiveBody(service.feeds, service.shutdown, visitor, channels, begin, limits, extras))
     try:
         async with (
             service.shutdown.cancel_on_shutdown(request.scope.get("server")),
             cancel_on_disconnect(request.receive),
-            service.feeds.open(asked.channels, visitor) as feeds,
+            service.feeds.open(channels, visitor) as feeds,
         ):
-            buffered = BufferedResponse(feeds, asked.begin, limits, asked.wishes.extras)
+            buffered = BufferedResponse(feeds, begin, limits, extras)
             body = await buffered.collect()
     except ClientGone:
         request.scope["gapless.note"] = "turn left"

@@ -5,7 +5,18 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ["fanout", "publish", "reads", "crowd", "deletion", "attacks", "lambda_turns", "lambda_start", "vercel_cold"]
+NAMES = [
+    "table",
+    "fanout",
+    "publish",
+    "reads",
+    "crowd",
+    "deletion",
+    "attacks",
+    "lambda_turns",
+    "lambda_start",
+    "vercel_cold",
+]
 
 
 def main(names: list[str]) -> int:

@@ -51,30 +51,30 @@ def main() -> None:
         print(f"{name:16}{one.cpu:16.1f}{ratio:8.2f}{one.memory:12.1f}{one.p50:9.1f}{one.p99:9.1f}")
 
 
-def measure(server: Server) -> Found:
+def measure(server: Server, streams: int = STREAMS, messages: int = MESSAGES) -> Found:
     """Publish at a steady pace to readers in another process; counts only if every reader got every message."""
     empty = server.memory
-    argv = [sys.executable, "-m", "benchmarks.readers", f"{server.url}/channels/bench/stream", str(STREAMS)]
+    argv = [sys.executable, "-m", "benchmarks.readers", f"{server.url}/channels/bench/stream", str(streams)]
     readers = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert readers.stdin and readers.stdout
         assert readers.stdout.readline() == "ready\n"
-        memory = (server.memory - empty) / STREAMS
+        memory = (server.memory - empty) / streams
         before = server.cpu
-        publish(server.url)
-        told = ask(readers.stdin, readers.stdout, STREAMS * MESSAGES)
-        assert told["count"] == STREAMS * MESSAGES, f"{told['count']} of {STREAMS * MESSAGES} arrived"
+        publish(server.url, messages)
+        told = ask(readers.stdin, readers.stdout, streams * messages)
+        assert told["count"] == streams * messages, f"{told['count']} of {streams * messages} arrived"
         return Found((server.cpu - before) / told["count"] * 1e6, memory, told["p50"], told["p99"])
     finally:
         readers.kill()
         readers.wait()
 
 
-def publish(url: str) -> None:
+def publish(url: str, messages: int) -> None:
     """Messages that carry the time at which they were sent."""
     with httpx.Client() as client:
         began = time.monotonic()
-        for i in range(MESSAGES):
+        for i in range(messages):
             time.sleep(max(0.0, began + i * EVERY - time.monotonic()))
             body = {"data": {"text": "x" * 50, "sent": time.time()}}
             client.post(f"{url}/channels/bench/messages", json=body).raise_for_status()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
+from fastapi import FastAPI
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -52,3 +54,16 @@ def _peer(kind: str) -> Starlette:
 
 sse_starlette = _peer("sse-starlette")
 streaming = _peer("streaming")
+
+fastapi_post = FastAPI()
+"""A bare route: reads a body of JSON and answers."""
+
+
+@fastapi_post.get("/healthz")
+async def _healthz() -> dict[str, str]:
+    return {}
+
+
+@fastapi_post.post("/channels/bench/messages", status_code=201)
+async def _take(message: dict[str, Any]) -> dict[str, int]:
+    return {"members": len(message)}

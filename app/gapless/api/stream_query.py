@@ -1,7 +1,7 @@
 """What the URL of a stream may ask for. (docs/protocol.md, section 3)
 
-One model reads it in one go, and describes it: as parameters of FastAPI's, one by one, they were a third of what opening a
-stream costs.
+One model reads it in one go, and describes it: as parameters of FastAPI's, one by one, they were a third of what a
+stream costs to open.
 """
 
 from __future__ import annotations

@@ -245,6 +245,22 @@ async def test_shutdown_ends_it_at_once_and_spreads_the_return(store: ModelStore
         assert session.client.blocks[-1] == {"retry": "875", "event": "end", "data": '{"reason":"shutdown"}'}
 
 
+@pytest.mark.parametrize("keeps_up", [True, False])
+async def test_a_client_that_left_is_told_nothing_more(keeps_up: bool, store: ModelStore) -> None:
+    store.append("c", "1")
+    async with reading(store) as session:
+        if not keeps_up:
+            session.client.open.clear()
+            store.append("c", "2")
+            await settle()
+        told = list(session.client.chunks)
+        session.stream.leave()
+        with pytest.raises(ConnectionResetError):
+            await session.task
+        assert session.client.chunks == told
+        session.task = asyncio.create_task(asyncio.sleep(0))  # type: ignore[arg-type]  # for who ends it
+
+
 async def test_an_unreachable_store_says_only_goodbye(store: ModelStore) -> None:
     store.down = True
     async with reading(store) as session:

@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 from fastapi import FastAPI
 from pydantic_core import PydanticSerializationError, to_json
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from gapless.api.dependencies import must_be_channels
+from gapless.api.middleware import AccessLog
 from gapless.api.schemas import drafts_of, read_messages
 from gapless.api.wiring import Wiring
+from gapless.config.origins import Origins
 from gapless.log.errors import TooLarge, Unprocessable
 from gapless.runtime.version import __version__
 
@@ -35,7 +38,7 @@ class Sent(NamedTuple):
 class GaplessApp(FastAPI):
     """What `create_app` returns. Opens nothing before it starts or, without lifespan, is first asked."""
 
-    def __init__(self, wiring: Wiring, routes: list[BaseRoute]) -> None:
+    def __init__(self, wiring: Wiring, routes: list[BaseRoute], origins: Origins) -> None:
         super().__init__(
             title="Gapless",
             version=__version__,
@@ -49,6 +52,11 @@ class GaplessApp(FastAPI):
         )
         self.state.wiring = wiring
         self._wiring = wiring
+        self._origins = origins
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The log around all, so that a stream, which it writes, keeps nothing of what is below."""
+        return AccessLog(super().build_middleware_stack(), self._origins)
 
     async def publish(
         self,

@@ -45,13 +45,13 @@ def create_app(
     wiring = Wiring(settings, policy, open_store or (lambda: make_store(settings, policy)), clock)
     parts = (publish, stream, history, signals, receipts, tickets, admin, health, page)
     routes = [route for part in parts for route in part.router.routes]
-    app = GaplessApp(wiring, routes)
+    origins = Origins(settings.origins)
+    app = GaplessApp(wiring, routes, origins)
     description.install(app, keyed=settings.keyed)
     page.mount(app)
     problems.install(app, routes)
     app.add_middleware(problems.LastResort)
     app.add_middleware(LoopbackOnly, settings=settings)
-    origins = Origins(settings.origins)
     if origins.listed:
         app.add_middleware(
             CORSMiddleware,
@@ -61,7 +61,6 @@ def create_app(
             **_CORS,
         )
     app.add_middleware(Unread)
-    app.add_middleware(AccessLog, origins=origins)
     return app
 
 

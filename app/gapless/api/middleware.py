@@ -82,12 +82,19 @@ class AccessLog:
         try:
             await self._app(scope, receive, watched)
             if (body := scope.pop("gapless.body", None)) is not None:
+                _let_go(scope)
                 await body(scope, receive, send)
         finally:
             note, status = scope.get("gapless.note", ""), scope.get("gapless.status", 0)
             seconds = perf_counter() - began
             said = (note and f" {note}") + _refused(scope, self._origins)
             _access.info("%s %s %d %.3fs%s", scope["method"], _path(scope), status, seconds, said)
+
+
+def _let_go(scope: Scope) -> None:
+    """FastAPI leaves its stacks of what was to be closed in the scope: 3 KiB for as long as a stream is open."""
+    for name in [name for name in scope if name.endswith("_astack")]:
+        del scope[name]
 
 
 def _guarded(start: Message) -> Message:

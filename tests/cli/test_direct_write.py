@@ -182,6 +182,8 @@ async def test_the_client_of_a_later_request_is_told_of_by_that_one() -> None:
     await one.send({**START, "headers": [(b"content-length", b"0")]})
     await one.send({"type": "http.response.body"})
     one.go.set()
+    await asyncio.sleep(0)
+    one.go = asyncio.Event()
     one.protocol.data_received(b"GET /next HTTP/1.1\r\nhost: x\r\n\r\n")
     await asyncio.sleep(0)
     one.scope["extensions"][EXTENSION]["on_disconnect"](lambda: told.append(2))

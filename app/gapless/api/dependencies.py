@@ -11,6 +11,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from gapless.api.by_hand import CHANNEL_IS
 from gapless.api.schemas import CHANNEL, MOST_CHANNELS
 from gapless.api.service import Service
 from gapless.delivery.session import Start
@@ -91,7 +92,7 @@ ChannelPath = Annotated[
     str,
     Path(
         pattern=CHANNEL,
-        description="The channel's name; what stands before its first `:` is its namespace (GAPLESS_NAMESPACES).",
+        description=CHANNEL_IS,
         examples=["general"],
     ),
 ]

@@ -6,12 +6,12 @@ stream costs to open.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gapless.api.by_hand import invalid, parameter
 from gapless.api.schemas import CHANNEL, MOST_CHANNELS
 
 
@@ -51,13 +51,7 @@ def read_query(request: Request) -> StreamQuery:
     try:
         return StreamQuery.model_validate(dict(request.query_params))
     except ValidationError as error:
-        wrong = [{**one, "loc": ("query", *one["loc"])} for one in error.errors()]
-        raise RequestValidationError(wrong) from None
-
-
-def _parameter(name: str, schema: dict[str, Any], place: str = "query", required: bool = False) -> dict[str, Any]:
-    described = {"name": name, "in": place, "required": required, "schema": schema}
-    return {**described, "description": schema["description"]}
+        raise invalid(error, "query") from None
 
 
 _CHANNELS = {
@@ -76,10 +70,10 @@ _LAST = {
 }
 
 PARAMETERS = [
-    *(_parameter(name, schema) for name, schema in StreamQuery.model_json_schema()["properties"].items()),
-    _parameter("last-event-id", _LAST, "header"),
+    *(parameter(name, schema) for name, schema in StreamQuery.model_json_schema()["properties"].items()),
+    parameter("last-event-id", _LAST, "header"),
 ]
-"""Those of a stream whose path names its channel, as OpenAPI has them."""
+"""Those of every stream, as OpenAPI has them."""
 
-PARAMETERS_OF_MANY = [*PARAMETERS, _parameter("channel", _CHANNELS, required=True)]
-"""Those of a stream whose query names its channels."""
+PARAMETER_OF_MANY = parameter("channel", _CHANNELS, required=True)
+"""The query that names a stream's channels."""

@@ -15,8 +15,8 @@ import logging
 from collections.abc import Callable, Sequence
 from contextvars import Context
 
-from gapless.channels.arrivals import Arrivals, Notice
 from gapless.channels.around import Around
+from gapless.channels.arrivals import Arrivals, Notice
 from gapless.channels.audience import Audience
 from gapless.channels.bounded import BoundedStore
 from gapless.channels.claims import CONFIRM, Claims
@@ -127,6 +127,7 @@ class Follower:
 
     def aside(self, notice: bytes) -> None:
         """A notice of no messages: it is no reason to read the log."""
+        self._arrivals.settle()  # it overtakes no message
         self._around.take(notice)
 
     def _look(self, told: Position | None) -> None:

@@ -62,7 +62,7 @@ async def test_all_else_is_a_problem_that_says_when_to_come_back() -> None:
 async def test_a_defect_of_ours(valkey: Valkey, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hits = []
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         hits.append(1)
         raise ZeroDivisionError
 

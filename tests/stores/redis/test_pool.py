@@ -39,7 +39,7 @@ async def busy(line: Standalone, number: int) -> list[asyncio.Task[object]]:
     for turn in range(number):
         tasks.append(asyncio.create_task(line.call(("BLPOP", f"nothing{turn}", 1))))
         await asyncio.sleep(0)
-        line._turns._open = None
+        line._together._open = None
     await auntil(lambda: len(line._pool._used) == number, "they are on their way")
     return tasks
 

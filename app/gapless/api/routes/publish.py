@@ -5,13 +5,14 @@ The route calls what others depend on: FastAPI's dependencies would be a fifth o
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from gapless.api.authentication import accepted, address_of, writer
-from gapless.api.dependencies import ChannelPath, body
+from gapless.api.by_hand import IN_PATH, channel_of, parameter
+from gapless.api.dependencies import body
 from gapless.api.dependencies import service as service_of
 from gapless.api.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
 from gapless.api.problems import BODY_PROBLEMS, STORE_PROBLEMS, TOKEN_PROBLEMS, describe
@@ -56,12 +57,23 @@ _REQUEST = {
     },
 }
 
+_KEY = parameter(
+    "idempotency-key",
+    {
+        "type": "string",
+        "pattern": PATTERN,
+        "title": "Idempotency-Key",
+        "description": "The localId of a single message; keys a batch as a whole. In quotes it means the same.",
+    },
+    "header",
+)
+
 
 @router.post(
     "/channels/{channel}/messages",
     status_code=201,
     summary="Publish one message or a batch",
-    openapi_extra={"requestBody": _REQUEST, "security": accepted(writer)},
+    openapi_extra={"requestBody": _REQUEST, "parameters": [IN_PATH, _KEY], "security": accepted(writer)},
     responses={
         201: {"description": "In the log; an array for a batch.", "content": {"application/json": {"example": _SENT}}},
         200: {
@@ -82,22 +94,13 @@ _REQUEST = {
         ),
     },
 )
-async def publish(
-    request: Request,
-    channel: ChannelPath,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            description="The localId of a single message; keys a batch as a whole. In quotes it means the same.",
-            json_schema_extra={"type": "string", "pattern": PATTERN},
-        ),
-    ] = None,
-) -> JSONResponse:
+async def publish(request: Request) -> JSONResponse:
     """Append messages to a channel. When 201 is returned they are in the log, numbered and told to every reader."""
-    service, grant, raw = service_of(request), await writer(request), await body(request)
+    service, grant = service_of(request), await writer(request)
+    channel, raw = channel_of(request), await body(request)
     grant.must_publish(channel)
     sender = service.admission.sender(grant.user, address_of(request, service))
-    key = read_key(idempotency_key)
+    key = read_key(request.headers.get("idempotency-key"))
     messages, batch = _messages(raw, service.namespaces.of(channel).cap, grant, key)
     whole = batch_key(messages, key) if batch else None
     drafts = drafts_of(messages, service.settings.max_body, keyed=whole is not None)

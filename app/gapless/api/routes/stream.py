@@ -13,11 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gapless.api.authentication import accepted, address_of, reader
-from gapless.api.dependencies import ChannelPath, channels_of, start
+from gapless.api.by_hand import IN_PATH, channel_of
+from gapless.api.dependencies import channels_of, start
 from gapless.api.dependencies import service as service_of
 from gapless.api.problems import READING_PROBLEMS, describe
 from gapless.api.service import Service
-from gapless.api.stream_query import PARAMETERS, PARAMETERS_OF_MANY, read_query
+from gapless.api.stream_query import PARAMETER_OF_MANY, PARAMETERS, read_query
 from gapless.auth.grant import Grant
 from gapless.delivery.buffered import LONGEST, BufferedResponse
 from gapless.delivery.end import End
@@ -80,11 +81,11 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     summary="Read one channel live",
     response_class=Response,
     responses=_RESPONSES,
-    openapi_extra={"parameters": PARAMETERS, "security": accepted(reader)},
+    openapi_extra={"parameters": [IN_PATH, *PARAMETERS], "security": accepted(reader)},
 )
-async def stream_one(request: Request, channel: ChannelPath) -> Response:
+async def stream_one(request: Request) -> Response:
     """Every message of the channel from a position on, then live. Readable by a stock EventSource."""
-    return await _open(request, await reader(request), [channel])
+    return await _open(request, await reader(request), [channel_of(request)])
 
 
 @router.head("/stream", include_in_schema=False)
@@ -93,7 +94,7 @@ async def stream_one(request: Request, channel: ChannelPath) -> Response:
     summary="Read many channels live",
     response_class=Response,
     responses=_RESPONSES,
-    openapi_extra={"parameters": PARAMETERS_OF_MANY, "security": accepted(reader)},
+    openapi_extra={"parameters": [PARAMETER_OF_MANY, *PARAMETERS], "security": accepted(reader)},
 )
 async def stream_many(request: Request) -> Response:
     """Every message of up to 16 channels on one stream; its ids are cursors over all of them."""

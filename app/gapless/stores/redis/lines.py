@@ -19,7 +19,7 @@ from gapless.log.errors import StoreUnavailable
 from gapless.stores.keyspace import PAGE, read_scan
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.redis.pool import LOST, Pool
-from gapless.stores.redis.turns import Turns
+from gapless.stores.redis.together import Together
 from gapless.stores.redis.url import Place
 from gapless.stores.refusals import Full, leads_elsewhere, read_refusal
 from gapless.stores.topic import CLOSED
@@ -80,7 +80,7 @@ class Standalone:
     def __init__(self, place: Place, *, alone: bool = False) -> None:
         self._connection, self._options = _recipe(place)
         self._pool = Pool(self._make, place.most or POOL, REPLY_TIMEOUT, alone=alone)
-        self._turns = Turns(self._reach, self._exchange)
+        self._together = Together(self._reach, self._exchange)
         self._tls: Any = None
         self._closed = False
 
@@ -103,7 +103,7 @@ class Standalone:
 
     async def _ask(self, command: tuple[Any, ...], asking: bool) -> Any:
         if not asking:
-            return await self._turns.ask(command)
+            return await self._together.ask(command)
         _, reply = await self._exchange(await self._reach(), [("ASKING",), command])
         if isinstance(reply, Exception):
             raise reply

@@ -11,7 +11,7 @@ from redis import exceptions
 
 from gapless.log.errors import StoreUnavailable
 from gapless.stores.redis.lines import Standalone
-from gapless.stores.redis.turns import MOST, Turns
+from gapless.stores.redis.together import MOST, Together
 from gapless.stores.redis.url import read_url
 from tests.testkit.valkey import Valkey
 
@@ -25,7 +25,7 @@ class Server:
         self.answering.set()
         self.asked = asyncio.Event()
         self.broken_off = 0
-        self.turns = Turns(self._reach, self._exchange)
+        self.together = Together(self._reach, self._exchange)
 
     async def _reach(self) -> Any:
         await asyncio.sleep(0)
@@ -44,21 +44,21 @@ class Server:
 
 async def test_what_is_asked_in_one_turn_travels_together() -> None:
     server = Server()
-    assert await asyncio.gather(*(server.turns.ask(("GET", n)) for n in range(5))) == list(range(5))
-    assert await server.turns.ask(("GET", 5)) == 5
+    assert await asyncio.gather(*(server.together.ask(("GET", n)) for n in range(5))) == list(range(5))
+    assert await server.together.ask(("GET", 5)) == 5
     assert server.exchanges == [[0, 1, 2, 3, 4], [5]]
 
 
 async def test_so_many_at_most() -> None:
     server = Server()
-    await asyncio.gather(*(server.turns.ask(("GET", n)) for n in range(2 * MOST + 1)))
+    await asyncio.gather(*(server.together.ask(("GET", n)) for n in range(2 * MOST + 1)))
     assert [len(exchange) for exchange in server.exchanges] == [MOST, MOST, 1]
 
 
 async def test_who_leaves_takes_nobody_along_and_the_last_one_breaks_it_off() -> None:
     server = Server()
     server.answering.clear()
-    first, second = (asyncio.create_task(server.turns.ask(("GET", n))) for n in range(2))
+    first, second = (asyncio.create_task(server.together.ask(("GET", n))) for n in range(2))
     await server.asked.wait()
     server.asked.clear()
     first.cancel()
@@ -68,12 +68,23 @@ async def test_who_leaves_takes_nobody_along_and_the_last_one_breaks_it_off() ->
     server.answering.set()
     assert await second == 1
     server.answering.clear()
-    third = asyncio.create_task(server.turns.ask(("GET", 3)))
+    third = asyncio.create_task(server.together.ask(("GET", 3)))
     await server.asked.wait()
     third.cancel()
     await asyncio.wait([third])
     await asyncio.sleep(0)
     assert server.broken_off == 1
+
+
+async def test_what_is_asked_right_after_all_have_left_goes_by_itself() -> None:
+    server = Server()
+    first = asyncio.create_task(server.together.ask(("GET", 1)))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    async with asyncio.timeout(5):
+        assert await server.together.ask(("GET", 2)) == 2
+    assert server.exchanges == [[2]]
 
 
 class Scripted:

@@ -19,7 +19,7 @@ MOST = 64
 Command = tuple[Any, ...]
 
 
-class Turns:
+class Together:
     """`reach`: a connection, or StoreUnavailable. `exchange`: the reply to each command, or the error that it was."""
 
     def __init__(
@@ -27,41 +27,50 @@ class Turns:
     ) -> None:
         self._reach = reach
         self._exchange = exchange
-        self._open: _Turn | None = None
+        self._open: _Load | None = None
 
     async def ask(self, command: Command) -> Any:
         """The reply. Raises the error that it was, and StoreUnavailable where there is none."""
-        turn = self._open
-        if turn is None or len(turn.asked) >= MOST:
-            turn = self._open = _Turn()
-            turn.task = asyncio.create_task(self._run(turn))
+        load = self._open
+        if load is None or len(load.asked) >= MOST:
+            load = self._open = _Load()
+            load.task = asyncio.create_task(self._run(load))
         reply = asyncio.get_running_loop().create_future()
-        turn.asked.append((command, reply))
+        load.asked.append((command, reply))
         try:
             return await reply
         except asyncio.CancelledError:
-            turn.forsake()
+            if load.is_forsaken():
+                self._shut(load)
+                load.task.cancel()
             raise
 
-    async def _run(self, turn: _Turn) -> None:
+    async def _run(self, load: _Load) -> None:
         try:
-            connection = await self._close(turn)
-            turn.answer(await self._exchange(connection, [command for command, _ in turn.asked]))
+            connection = await self._reach_for(load)
+            load.answer(await self._exchange(connection, [command for command, _ in load.asked]))
         except StoreUnavailable as error:
-            turn.answer([copy.copy(error) for _ in turn.asked])  # one of its own for each: who catches it changes it
+            load.answer([copy.copy(error) for _ in load.asked])  # one of its own for each: who catches it changes it
         except Exception as error:  # a defect is told to those who wait
-            turn.answer([error for _ in turn.asked])
+            load.answer([error for _ in load.asked])
+        except asyncio.CancelledError:
+            load.answer([StoreUnavailable("it was broken off", outcome_unknown=True) for _ in load.asked])
+            raise
 
-    async def _close(self, turn: _Turn) -> Any:
-        """A connection; what is asked for until it is there still goes with this turn."""
+    async def _reach_for(self, load: _Load) -> Any:
+        """A connection; what is asked for until it is there still goes with it."""
         try:
             return await self._reach()
         finally:
-            if self._open is turn:
-                self._open = None
+            self._shut(load)
+
+    def _shut(self, load: _Load) -> None:
+        """No more commands go with it."""
+        if self._open is load:
+            self._open = None
 
 
-class _Turn:
+class _Load:
     """Commands that travel together, each with the future of its reply."""
 
     __slots__ = ("asked", "task")
@@ -80,7 +89,6 @@ class _Turn:
             else:
                 waiting.set_result(reply)
 
-    def forsake(self) -> None:
-        """One no longer waits. For nobody nothing is asked."""
-        if all(waiting.done() for _, waiting in self.asked):
-            self.task.cancel()
+    def is_forsaken(self) -> bool:
+        """Whether nobody waits any more."""
+        return all(waiting.done() for _, waiting in self.asked)

@@ -10,6 +10,7 @@ import pytest
 
 from gapless import Settings, create_app
 from gapless.api.static_files import WEB, without_comments
+from gapless.platforms.policy import LAMBDA, LAMBDA_ADAPTER_BUFFERED, Policy
 from gapless.runtime.version import __version__
 
 MODULES = sorted(path.name for path in (WEB / "client").glob("*.js"))
@@ -22,6 +23,16 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(create_app(Settings()))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", trust_env=False) as http:
         yield http
+
+
+@pytest.mark.parametrize("policy", [LAMBDA, LAMBDA_ADAPTER_BUFFERED], ids=["lambda", "adapter"])
+async def test_where_bodies_are_handed_over_as_text_they_are_text(policy: Policy) -> None:
+    """An AWS REST API without `binaryMediaTypes` would hand on base64, which says of itself that it is gzip."""
+    transport = httpx.ASGITransport(create_app(Settings(), policy))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", trust_env=False) as http:
+        reply = await http.get("/static/page.js", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in reply.headers
+    assert reply.content == (WEB / "page.js").read_bytes()
 
 
 @pytest.mark.parametrize("folder", ["", f"{__version__}/"])

@@ -22,6 +22,7 @@ from gapless.api.wiring import Wiring
 from gapless.config.origins import EVERY, Origins
 from gapless.config.settings import Settings
 from gapless.config.startup import must_work, read_settings, refuse_unsafe, refuse_upstash, warn
+from gapless.delivery.mode import Mode
 from gapless.log.errors import StartupRefused
 from gapless.log.store import Store
 from gapless.platforms.policy import SERVER, Policy
@@ -48,7 +49,7 @@ def create_app(
     origins = Origins(settings.origins)
     app = GaplessApp(wiring, routes, origins)
     description.install(app, keyed=settings.keyed)
-    page.mount(app)
+    page.mount(app, compress=policy.mode is Mode.STREAMING)  # bodies that are handed over whole should be text
     problems.install(app, routes)
     app.add_middleware(problems.LastResort)
     app.add_middleware(LoopbackOnly, settings=settings)

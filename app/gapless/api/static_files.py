@@ -31,9 +31,14 @@ _TEXTS = {".js", ".css", ".html", ".svg", ".ts", ".json"}
 
 
 class WebFiles(StaticFiles):
-    """The files of `web/`, those of `web/client/` without the folder's name, and Swagger UI's."""
+    """The files of `web/`, those of `web/client/` without the folder's name, and Swagger UI's.
 
-    def __init__(self) -> None:
+    `compress` False: something before us takes bodies for text. An AWS REST API without `binaryMediaTypes` hands
+    anything else on as base64.
+    """
+
+    def __init__(self, *, compress: bool = True) -> None:
+        self._compress = compress
         super().__init__(directory=WEB, packages=[_SWAGGER] if find_spec(_SWAGGER[0]) else None)
         self.all_directories = [*self.all_directories, WEB / "client"]
 
@@ -49,7 +54,7 @@ class WebFiles(StaticFiles):
         """The file, compressed where the client takes that, or 304. Pages of every origin may import it."""
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers.update({**NO_CACHE, "Access-Control-Allow-Origin": "*"})
-        if Path(full_path).suffix not in _TEXTS or not Path(full_path).is_relative_to(WEB):
+        if not self._compress or Path(full_path).suffix not in _TEXTS or not Path(full_path).is_relative_to(WEB):
             return response
         response.headers.add_vary_header("Accept-Encoding")
         if not isinstance(response, FileResponse) or not _takes_gzip(scope):

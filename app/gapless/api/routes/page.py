@@ -31,6 +31,6 @@ async def docs() -> Response:
     return FileResponse(WEB / "docs.html", headers={**NO_CACHE, "Content-Security-Policy": _DOCS_POLICY})
 
 
-def mount(app: FastAPI) -> None:
+def mount(app: FastAPI, *, compress: bool) -> None:
     """Serve the browser client, and the pages' scripts, styles and pictures."""
-    app.mount("/static", WebFiles())
+    app.mount("/static", WebFiles(compress=compress))

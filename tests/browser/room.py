@@ -48,6 +48,10 @@ class Room:
     async def data(self) -> list[Any]:
         return [row["data"] for row in await self.rows()]
 
+    async def unread(self) -> int:
+        unread: int = await self.page.evaluate("room.unread")
+        return unread
+
     async def send(self, *data: Any) -> None:
         """In one go, as a quick user would."""
         await self.page.evaluate("(all) => { for (const data of all) room.send(data); }", list(data))

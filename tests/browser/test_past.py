@@ -20,7 +20,7 @@ pytestmark = pytest.mark.real(seconds=4)
 @pytest.fixture(scope="module")
 def service(valkey_server: Valkey, origin: str) -> Iterator[Service]:
     env = {"REDIS_URL": valkey_server.url, "GAPLESS_ORIGINS": origin, "GAPLESS_CAP": "5000", "GAPLESS_RATE": "0"}
-    with Service({**env, "GAPLESS_NAMESPACES": '{"": {"signals": true}, "quiet": {}}'}) as service:
+    with Service({**env, "GAPLESS_NAMESPACES": '{"": {"signals": true, "receipts": true}, "quiet": {}}'}) as service:
         yield service
 
 
@@ -101,15 +101,41 @@ async def test_what_is_unread_in_one_tab_is_read_in_another(
     await tabs[0].until_shown(["one"])
     await tabs[0].page.evaluate("room.seen()")
     await bob.send("two", "three")
-    unread = lambda tab: tab.page.evaluate("room.unread")  # noqa: E731
     for tab in tabs:
-        await tab.until(lambda: unread(tab), lambda count: count == 2, "two are unread")  # noqa: B023
-    assert await unread(bob) == 0, "one's own are read"
+        await tab.until(tab.unread, lambda count: count == 2, "two are unread")
+    assert await bob.unread() == 0, "one's own are read"
     await tabs[1].page.evaluate("room.seen()")
     for tab in tabs:
-        await tab.until(lambda: unread(tab), lambda count: count == 0, "all are read")  # noqa: B023
+        await tab.until(tab.unread, lambda count: count == 0, "all are read")
     again = await room(context, origin, service.url, "unread", user="ann")
-    assert await unread(again) == 0
+    assert await again.unread() == 0
+
+
+async def test_delivered_once_another_user_has_received_it(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    """A second device of one's own does not count; what was read elsewhere is read here."""
+    ann = await room(context, origin, service.url, "marks", user="ann")
+    phone = await (await _another(context)).new_page()
+    also_ann = await room(phone, origin, service.url, "marks", user="ann")
+    await ann.send("hi")
+    await also_ann.until_shown(["hi"])
+    await ann.until(ann.rows, lambda rows: rows[0]["state"] == "sent", "sent")
+    bob = await room(context, origin, service.url, "marks", user="bob")
+    await bob.send("ho")
+    await ann.until_shown(["hi", "ho"])
+    for device in (ann, also_ann):
+        await device.until(device.rows, lambda rows: rows[0]["state"] == "delivered", "delivered to bob")
+        await device.until(device.unread, lambda unread: unread == 1, "bob's is unread")
+    await ann.page.evaluate("room.seen()")
+    await also_ann.until(also_ann.unread, lambda unread: unread == 0, "read on the other device")
+    await phone.context.close()
+
+
+async def _another(context: BrowserContext) -> BrowserContext:
+    """A browser of its own, as on another device."""
+    assert context.browser
+    return await context.browser.new_context()
 
 
 async def test_who_types_is_shown_until_the_message_comes(

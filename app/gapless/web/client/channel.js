@@ -133,7 +133,7 @@ export class Channel {
     const begun = (this.#begun = this.#history.first(this.#core.pageSize).then(
       () => {
         if (this.#begun !== begun || !this.#list.position) return;
-        this.#core.marked(this.#name, this.#list.newest).then((id) => id && this.#around.mark(id));
+        this.#core.marked(this.#name, this.#list.position).then((id) => this.#around.mark(id));
         this.#core.want(this.#name, this.#list.position);
       },
       (error) => {

@@ -145,7 +145,7 @@ export class Core {
 
   /** The read mark that was kept; where none was, `head` is kept. */
   async marked(channel, head) {
-    return (await this.#outbox.mark(channel)) ?? (head && this.#outbox.mark(channel, head));
+    return (await this.#outbox.mark(channel)) ?? this.#outbox.mark(channel, head);
   }
 
   /** The user has read up to here. */

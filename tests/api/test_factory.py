@@ -120,3 +120,13 @@ def test_a_server_ends_with_the_same_words(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("GAPLESS_CAP", "5")
     with pytest.raises(SystemExit, match=r"^gapless: GAPLESS_CAP"):
         serve_or_explain(SERVER)
+
+
+@pytest.mark.parametrize("policy", [SERVER, VERCEL])
+def test_what_does_nothing_is_in_the_log(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in (STORE | PUBLIC | {"GAPLESS_CAPP": "500"}).items():
+        monkeypatch.setenv(name, value)
+    serve_or_explain(policy)
+    assert caplog.messages == ["GAPLESS_CAPP is no setting, so it does nothing; GAPLESS_CAP may be meant."]

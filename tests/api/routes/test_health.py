@@ -84,6 +84,17 @@ async def test_nothing_can_be_published(tmp_path: Path, caplog: pytest.LogCaptur
             assert reply.json()["detail"] == caplog.messages[0] + "."
 
 
+async def test_what_only_an_administrator_lacks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Messages pass, so it is ready, and says what is missing."""
+    with start_valkey(tmp_path, port=None) as server:
+        server.cli("ACL", "SETUSER", "gapless", "on", ">secret", "+@all", "-scan", "~gapless:*", "&gapless:*")
+        async with running_app(f"redis://gapless:secret@127.0.0.1:{server.port}") as found:
+            told = (await found.client.get("/readyz")).json()
+            assert (told["status"], told["missing"]) == ("ok", "SCAN")
+            sentence = "the store's user may not run SCAN, which only GET /channels needs"
+            await auntil(lambda: caplog.messages == [sentence], "the log says it once")
+
+
 async def test_without_a_store() -> None:
     async with running_app("unix:///nowhere/at/all") as served:
         assert (await served.client.get("/healthz")).status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,7 +13,8 @@ from gapless.channels.feeds import Feeds
 from gapless.log.errors import StoreUnavailable
 from gapless.stores.redis.store import RedisStore
 from tests.api.problem import assert_problem
-from tests.testkit.app_fixture import RunningApp, running_app
+from tests.testkit.app_fixture import RunningApp, bearer, running_app
+from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.valkey import Valkey
 
 ORIGIN = "https://page.example.com"
@@ -23,6 +25,12 @@ def failing(error: Exception) -> Callable[..., Awaitable[Any]]:
         raise error
 
     return fail
+
+
+def administrator() -> dict[str, str]:
+    """Who may do everything."""
+    own = {"admin": True, "publish": ["*"], "subscribe": ["*"]}
+    return bearer(Secret().sign(claims_of(time.time()) | {"gapless": own}))
 
 
 def store_of(found: RunningApp) -> RedisStore:
@@ -50,13 +58,31 @@ async def test_a_defect_is_a_problem_with_all_headers_and_its_status_in_the_log(
 async def test_a_read_that_fails_has_written_nothing(
     valkey: Valkey, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running_app(valkey.url) as found:
+    async with running_app(valkey.url, jwt_secret=SECRET) as found:
         for call in ("tail", "slice", "channels", "subscribe"):
             monkeypatch.setattr(store_of(found), call, failing(StoreUnavailable("no answer", outcome_unknown=True)))
-        reply = await found.client.get(path)
-        if reply.status_code != 403:  # the list is for administrators
-            assert assert_problem(reply, 503)["outcome"] == "none"
-            assert "unknown" not in reply.text
+        reply = await found.client.get(path, headers=administrator())
+    assert assert_problem(reply, 503)["outcome"] == "none"
+    assert "unknown" not in reply.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("DELETE", "/channels/a", "whether it is deleted is unknown. Delete it again."),
+        ("POST", "/channels/a/messages", "whether it is stored is unknown. With a localId, repeat it."),
+    ],
+)
+async def test_a_write_that_fails_may_have_happened(
+    valkey: Valkey, method: str, path: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_app(valkey.url, jwt_secret=SECRET) as found:
+        for call in ("publish", "forget"):
+            monkeypatch.setattr(store_of(found), call, failing(StoreUnavailable("no answer", outcome_unknown=True)))
+        reply = await found.client.request(method, path, json={"data": 1}, headers=administrator())
+    problem = assert_problem(reply, 503)
+    assert problem["outcome"] == "unknown"
+    assert problem["detail"].endswith(told)
 
 
 async def test_a_store_is_closed_whatever_else_fails_to(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:

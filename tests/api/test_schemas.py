@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,6 +127,20 @@ def test_the_longest_line_of_a_stream(character: str) -> None:
     assert max(map(len, frame.block.split(b"\n"))) <= most + LONGEST
     with pytest.raises(TooLarge, match="GAPLESS_MAX_BODY"):
         drafts_of([message], most - ENVELOPE - 100)
+
+
+def test_the_longest_line_is_that_of_the_largest_message_that_is_stored() -> None:
+    """Line ends are escaped, so that data may be stored in more bytes than it came in."""
+    most = 10_000
+    bare = len(Message(data="").draft(None).body)
+    escaped, plain = divmod(most + ENVELOPE - bare, 6)
+    (draft,) = drafts_of([Message(data="\u2028" * escaped + "x" * plain)], most)
+    with pytest.raises(TooLarge):
+        drafts_of([Message(data="\u2028" * escaped + "x" * (plain + 1))], most)
+    frame = Frame("c" * 64, Entry(Position("t9x2k0ab", 10**15 - 1, "7qd1"), "m4ez", 10**13, draft.body, 10**15))
+    assert max(map(len, frame.block.split(b"\n"))) <= most + LONGEST
+    page = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    assert f"No line of a stream is longer than `GAPLESS_MAX_BODY` and\n{LONGEST:,} bytes." in page
 
 
 # --- what refers to another message (docs/protocol.md, 9.6)

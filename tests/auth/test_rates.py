@@ -137,7 +137,8 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1_000):
         buckets.take(f"stranger {number}", 1, 0)
         assert buckets.take("a", 1, 0), "who comes back is not forgotten"
-    assert len(buckets._empty_at) == 100
+    remembered = [bool(buckets.wait(f"stranger {number}", 1, 0)) for number in range(1_000)]
+    assert remembered == [False] * 901 + [True] * 99
 
 
 def test_a_clock_that_is_set_back_locks_nobody_out_for_long() -> None:

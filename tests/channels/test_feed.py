@@ -258,6 +258,23 @@ async def test_a_message_too_large_for_a_notice_is_read_once_and_nothing_beside_
     await feed.close()
 
 
+async def test_a_large_message_that_is_held_already_is_not_read_for_its_notice(store: ModelStore) -> None:
+    """As where this process has published it: the reply comes first, and the notice names its position."""
+    store.append("c", "0")
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    await advance(10)
+    store.notify = False
+    entries = store.append("c", json.dumps("x" * 70_000))
+    store.calls.clear()
+    feed.notice(entries)
+    store.tell("c", entries[-1].position)
+    await settle()
+    assert ear.got == [2]
+    assert not store.calls
+    await feed.close()
+
+
 async def test_several_large_messages_told_at_once_are_read_once(store: ModelStore) -> None:
     store.append("c", json.dumps("x" * 70_000))
     feed = await open_feed(store)

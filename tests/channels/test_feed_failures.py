@@ -52,6 +52,19 @@ async def test_a_feed_that_hears_again_reads_what_it_missed(store: ModelStore) -
     await feed.close()
 
 
+async def test_a_defect_of_ours_ends_the_feed(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = await open_feed(store)
+    ear = Ear(feed)
+    monkeypatch.setattr(store, "tail", lambda *_: 1 / 0)
+    await advance(SETTINGS.recheck + 1)
+    assert feed.failure is not None
+    assert ear.woken
+    assert "the feed of c broke" in caplog.text
+    await feed.close()
+
+
 async def test_reads_that_fail_for_a_moment_are_borne(store: ModelStore) -> None:
     store.append("c", "0")
     feed = await open_feed(store)

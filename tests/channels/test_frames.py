@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Callable
@@ -98,6 +99,12 @@ def test_each_message_is_one_event_and_says_what_was_sent(
     events = later(read, b"".join(HEARTBEAT + one.frame.block for one in several) + HEARTBEAT)
     assert [(event.id, event.event) for event in events] == [(one.wanted["id"], one.wanted["event"]) for one in several]
     assert [json.loads(event.data) for event in events] == [one.wanted for one in several]
+
+
+@given(sent())
+def test_a_frame_keeps_its_message_once(one: Sent) -> None:
+    """A tail holds hundreds. What a frame says beside its block, it makes of the block."""
+    assert [kept for kept in gc.get_referents(one.frame) if isinstance(kept, bytes)] == [one.frame.block]
 
 
 @every_reader

@@ -140,13 +140,16 @@ async def test_who_never_asks_is_not_kept(
     writer.close()
 
 
-async def test_who_asked_may_take_time(caller: Caller, server: uvicorn.Server) -> None:
+async def test_who_asked_may_take_time(caller: Caller, server: uvicorn.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The alarm is for the head: a body, or a stream, is the app's business."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
     await caller.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n")
     (connection,) = await auntil(lambda: server.server_state.connections, "it is connected")
     assert isinstance(connection, BoundedHttp)
     await auntil(lambda: connection.cycle, "the app was asked")
-    assert connection._alarm is None
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.config.port)
+    assert await Caller(reader, writer).replies() == b"", "who came later and did not ask is not kept"
+    writer.close()
     await caller.send(b"ab")
     assert (await caller.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
 
@@ -222,8 +225,8 @@ async def test_a_few_requests_are_in_flight_and_the_rest_waits(
     sending = asyncio.create_task(caller.send((HEAD + b"\r\n") * many + HEAD + b"connection: close\r\n\r\n"))
     (connection,) = await auntil(lambda: server.server_state.connections, "it is connected")
     assert isinstance(connection, BoundedHttp)
-    await auntil(lambda: connection._waiting, "more has come than may be in flight")
-    assert connection._in_flight() == MOST_IN_FLIGHT
+    await auntil(lambda: connection.flow.read_paused, "more has come than may be in flight")
+    assert len(connection.pipeline) + slow.asked == MOST_IN_FLIGHT
     assert slow.asked == 1
     slow.may.set()
     assert (await caller.replies()).count(b"HTTP/1.1 200 OK") == many + 1

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import socket
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from gapless.cli import serve as command
 from gapless.cli import server
 from gapless.cli.address import Address
-from gapless.cli.serve import _announce, _leave, _run, _store, refuse_open_world
+from gapless.cli.serve import announce, leave, opened_store, refuse_open_world, run
 from gapless.config.settings import Settings
 from gapless.log.errors import StartupRefused
 from gapless.stores.embedded.valkey import EmbeddedValkey
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
 LOOPBACK = Address(socket.AF_INET, "127.0.0.1", 8000)
 WORLD = Address(socket.AF_INET, "0.0.0.0", 8000)
 KEYED = Settings(jwt_secret="0123456789abcdef" * 2)
+
+
+def test_what_is_not_installed_is_refused_before_anything_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    def begin(*_: object) -> NoReturn:
+        raise AssertionError("it went on")
+
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.setenv("REDIS_URL", "redis://store.example")
+    monkeypatch.setattr(signal, "signal", begin)
+    with pytest.raises(StartupRefused, match="needs the package redis"):
+        command.serve("127.0.0.1", 0, 1)
 
 
 def test_without_keys_only_this_machine_may_come_in() -> None:
@@ -44,7 +57,7 @@ def test_without_keys_only_this_machine_may_come_in() -> None:
 def test_it_says_where_it_is_and_for_whom(
     address: Address, settings: Settings, whom: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _announce(address, "a store", settings)
+    announce(address, "a store", settings)
     assert capsys.readouterr().out.splitlines() == [
         "http://127.0.0.1:8000",
         f"  listening on {address.host}, port 8000",
@@ -54,22 +67,22 @@ def test_it_says_where_it_is_and_for_whom(
 
 
 def test_a_store_is_described_without_its_password() -> None:
-    with _store(Settings(redis_url="redis://ann:hunter2@example.com/1")) as described:
+    with opened_store(Settings(redis_url="redis://ann:hunter2@example.com/1")) as described:
         assert described == "Redis at redis://example.com:6379/1"
 
 
 def test_upstash_wins_and_that_is_said() -> None:
     upstash = {"upstash_url": "https://u.example.com", "upstash_token": "hunter2"}
-    with _store(Settings(**upstash)) as described:
+    with opened_store(Settings(**upstash)) as described:
         assert described == "Upstash at https://u.example.com"
-    with _store(Settings(**upstash, redis_url="redis://localhost")) as described:
+    with opened_store(Settings(**upstash, redis_url="redis://localhost")) as described:
         assert described == "Upstash at https://u.example.com (REDIS_URL is set too, and not used)"
 
 
 @pytest.fixture
 def signals() -> Iterator[None]:
     """Those that end the command, as the command hears them before the server runs; afterwards as they were."""
-    before = {number: signal.signal(number, _leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -83,7 +96,7 @@ def test_a_second_signal_does_not_break_off_the_putting_away(
 ) -> None:
     """As when `make run` and the service are ended by one signal to their group: make hands its own on."""
 
-    def run(*_: object) -> int:
+    def serves(*_: object) -> int:
         if code:
             signal.raise_signal(signal.SIGTERM)
         return code
@@ -94,10 +107,10 @@ def test_a_second_signal_does_not_break_off_the_putting_away(
 
     put_away = EmbeddedValkey.stop
     monkeypatch.setattr(EmbeddedValkey, "stop", stop)
-    monkeypatch.setattr(server, "run_here", run)
+    monkeypatch.setattr(server, "run_here", serves)
     monkeypatch.setenv("REDIS_URL", "")  # is set by the command, and so taken back
     with private_folder() as folder, socket.socket() as listening:
-        with pytest.raises(SystemExit) as ended, _store(Settings(data_dir=str(folder), redis_url=None)):
+        with pytest.raises(SystemExit) as ended, opened_store(Settings(data_dir=str(folder), redis_url=None)):
             assert len(servers(folder)) == 1
-            raise SystemExit(_run(listening, lambda: None, 1))
+            raise SystemExit(run(listening, lambda: None, 1))
         assert (ended.value.code, servers(folder)) == (code, [])

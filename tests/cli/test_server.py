@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from gapless.cli.protocol import BoundedHttp
-from gapless.cli.server import YOUNG, Sentences, _is_up, collect_rarely, configure, end_with_parent, look_about
+from gapless.cli.server import YOUNG, Sentences, collect_rarely, configure, end_with_parent, is_up, look_about
 from gapless.log.errors import StartupRefused
 
 
@@ -76,9 +76,9 @@ def test_only_a_workers_newest_answer_counts() -> None:
     """While it imports it answers nothing, and then every question at once."""
     ours, theirs = multiprocessing.Pipe()
     process = SimpleNamespace(parent_conn=ours, is_ready=lambda timeout: ours.poll(timeout) and ours.recv())
-    assert not _is_up(process)
+    assert not is_up(process)
     for answer in (False, False, True):
         theirs.send(answer)
-    assert _is_up(process)
+    assert is_up(process)
     ours.close()
     theirs.close()

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from gapless.auth.rates import Buckets, CommandBudget, OpenRate, Who
+from gapless.auth.rates import CommandBudget, OpenRate, Who
 from gapless.channels.feeds import Feeds, Visitor
 from gapless.config.settings import Settings
 from gapless.log.errors import Busy
@@ -58,7 +58,8 @@ async def test_channels_of_a_process(valkey: Valkey, told: tuple[int]) -> None:
         async with AsyncExitStack() as stack:
             assert await fill(stack, feeds_of(found), names, None) == told[0]
         async with feeds_of(found).open(names[-1]):
-            assert len(feeds_of(found)._feeds) == told[0], "one that lingered made way"
+            there = [name for [name] in names if feeds_of(found).warm(name) is not None]
+            assert len(there) == told[0], "one that lingered made way"
 
 
 @tries(SHARES, "GAPLESS_USER_SHARE", "GAPLESS_ADDRESS_SHARE")
@@ -85,9 +86,12 @@ def test_streams_opened(told: tuple[float, int]) -> None:
     rate = OpenRate(Settings().stream_rate)
     assert [rate.wait("203.0.113.1", 0) for _ in range(per_minute)] == [0] * per_minute
     assert rate.wait("203.0.113.1", 0) == pytest.approx(60 / per_minute)
-    for number in range(remembered + 5):
+    for number in range(remembered - 1):
         rate.wait(f"{number}", 0)
-    assert len(rate._opened._empty_at) == remembered
+    assert rate.wait("203.0.113.1", 0), "so many are remembered"
+    for number in range(remembered):
+        rate.wait(f"other {number}", 0)
+    assert not rate.wait("203.0.113.1", 0), "and no more"
 
 
 @tries(READS, "GAPLESS_READ_RATE", "four", "10,000")
@@ -102,10 +106,12 @@ def test_commands_for_reading(told: tuple[float, int, int]) -> None:
     assert read(Who("ann", "203.0.113.1")) == minute
     assert sum(read(Who(f"{next(people)}", "203.0.113.1")) for _ in range(times)) == (times - 1) * minute
     assert read(Who(None, "203.0.113.2")) == times * minute
-    for number in range(remembered + 5):
+    bob, office = Who("bob", "203.0.113.3"), Who(None, "203.0.113.4")
+    budget.spend(bob, 2 * minute, 0)
+    budget.spend(office, 2 * times * minute, 0)
+    owing = Who("bob", "203.0.113.5"), office
+    for number in range(remembered - 1):
         budget.wait(Who(f"user {number}", f"{number}"), 0)
-    assert [len(buckets._empty_at) for buckets in kept(budget)] == [remembered] * 2
-
-
-def kept(budget: CommandBudget) -> list[Buckets]:
-    return [budget._users, budget._networks]
+    assert all(budget.due(who, 0) for who in owing), "so many are remembered"
+    budget.wait(Who("another", "203.0.113.6"), 0)
+    assert not any(budget.due(who, 0) for who in owing), "and no more"

@@ -138,10 +138,13 @@ async def _scrolled_up(page: Page) -> bool:
 
 async def test_the_page_works_below_a_path_and_outlives_a_502(browser: Browser, service: Service, below: str) -> None:
     publish(service, "path", "before")
-    async with opened(browser, f"{below}/?channel=path") as page:
-        failed: list[str] = []
-        page.on("requestfailed", lambda request: failed.append(request.url))
+    async with opened(browser, "about:blank") as page:
+        answered: dict[str, int] = {}
+        page.on("response", lambda reply: answered.update({reply.url: reply.status}))
+        await page.goto(f"{below}/?channel=path")
         await page.get_by_text("before").wait_for()
+        assert {f"{below}/static/{name}" for name in ("page.css", "page.js", "icon.svg")} < answered.keys()
+        assert set(answered.values()) == {200}
         await service.akill()
         await page.get_by_text("not served now").wait_for()
         await page.get_by_label("Message").fill("sent meanwhile")

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from gapless.channels.feeds import Feeds
 from gapless.delivery.mode import Mode
+from gapless.log.errors import Busy
 from gapless.platforms.policy import SERVER
 from tests.testkit.alarm import auntil
 from tests.testkit.app_fixture import RunningApp, bearer, events, running_app
@@ -153,13 +155,22 @@ async def test_whoever_leaves_while_he_waits_gives_his_place_back(valkey: Valkey
     async with running_app(valkey.url, policy=policy, streams=5, lifetime=60) as found:
         cursor = (await found.client.get(MESSAGES)).json()["cursor"]
         path, query = (MESSAGES, "wait=25&") if mode == "long poll" else ("/channels/general/stream", "")
-        feeds = found.app.state.wiring.service.feeds
+        feeds: Feeds = found.app.state.wiring.service.feeds
         async with AsyncExitStack() as stack:
             for _ in range(5):
                 await stack.enter_async_context(found.live(f"{path}?{query}after={cursor}"))
-            await auntil(lambda: feeds._open == 5, "all to wait")
+            await auntil(lambda: is_full(feeds), "all to wait")
             assert (await found.client.get(MESSAGES, params={"after": "x", "wait": 1})).status_code == 429
         assert (await found.client.get(MESSAGES, params={"after": "x", "wait": 1})).status_code == 200
+
+
+async def is_full(feeds: Feeds) -> bool:
+    """Whether there is no place for another."""
+    try:
+        async with feeds.open(["general"]):
+            return False
+    except Busy:
+        return True
 
 
 async def test_long_polls_count_as_readers(valkey: Valkey) -> None:

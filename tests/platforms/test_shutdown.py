@@ -131,18 +131,17 @@ async def test_what_waits_is_broken_off_when_the_server_stops() -> None:
 
 @pytest.mark.virtual_time
 async def test_lifespan_waits_for_goodbyes_but_not_for_ever() -> None:
-    shutdown, loop = ShutdownWatch(Stopping()), asyncio.get_running_loop()
-    bell = asyncio.Event()
+    loop, bell = asyncio.get_running_loop(), asyncio.Event()
 
-    async def wait(seconds: float) -> None:
+    async def wait(shutdown: ShutdownWatch, seconds: float) -> None:
         with shutdown.on_shutdown(bell.set, HERE):
             await bell.wait()
             await asyncio.sleep(seconds)
 
     for seconds, waited in ((0.5, 0.5), (60, GOODBYE)):
         bell.clear()
-        shutdown._begun = False
-        waiting = asyncio.create_task(wait(seconds))
+        shutdown = ShutdownWatch(Stopping())
+        waiting = asyncio.create_task(wait(shutdown, seconds))
         await asyncio.sleep(0)
         began = loop.time()
         await shutdown.finish()

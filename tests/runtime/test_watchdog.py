@@ -94,12 +94,14 @@ async def test_a_loop_that_answers_only_just_in_time_is_left_alone(
 
 
 def test_it_ends_with_its_loop() -> None:
-    async def made() -> Watchdog:
-        return Watchdog(STILL)
+    async def begun() -> list[threading.Thread]:
+        before = threading.enumerate()
+        Watchdog(STILL)
+        return [one for one in threading.enumerate() if one not in before]
 
-    dog = asyncio.run(made())
-    dog._thread.join(15)
-    assert not dog._thread.is_alive()
+    [thread] = asyncio.run(begun())
+    thread.join(15)
+    assert not thread.is_alive()
 
 
 async def test_tasks_at_the_same_place_are_told_of_once() -> None:

@@ -79,6 +79,17 @@ async def test_before_a_message(store: ModelStore, history: History) -> None:
     assert (seqs(page), page.cursor, page.gap, sum(paid)) == ([2, 3], None, None, SLICE)
 
 
+async def test_one_message_of_many_is_all_that_is_read(store: ModelStore, history: History) -> None:
+    entries = [store.append("c", f'"{"x" * 60_000}"')[0] for _ in range(60)]
+    for ask in (
+        lambda: history.newest("c", 1),
+        lambda: history.before("c", entries[-1].position, 1),
+    ):
+        store.sent = 0
+        assert len((await ask()).frames) == 1
+        assert store.sent < 61_000
+
+
 async def test_after_a_position(store: ModelStore, history: History) -> None:
     entries = store.append("c", *"12345")
     page = await history.after("c", entries[1].position, 2)

@@ -35,11 +35,11 @@ def serve(host: str | None, port: int | None, workers: int, env_file: EnvFile | 
     if importlib.util.find_spec("uvicorn") is None:
         raise StartupRefused("`gapless serve` needs uvicorn: pip install 'gapless[embedded]'.")
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        signal.signal(number, leave)
     _raise_descriptor_limit()
     listening, address = listen(address)
-    with listening, _store(settings) as store:
-        return _run(listening, lambda: _announce(address, store, settings, env_file), workers)
+    with listening, opened_store(settings) as store:
+        return run(listening, lambda: announce(address, store, settings, env_file), workers)
 
 
 def refuse_open_world(address: Address, settings: Settings) -> None:
@@ -53,7 +53,8 @@ def refuse_open_world(address: Address, settings: Settings) -> None:
     )
 
 
-def _run(listening: socket.socket, ready: Callable[[], None], workers: int) -> int:
+def run(listening: socket.socket, ready: Callable[[], None], workers: int) -> int:
+    """Serve until told to stop; the exit code. `ready` is called once all processes serve."""
     from gapless.cli.server import run_here, run_workers  # noqa: PLC0415  # after the check that uvicorn is there
 
     try:
@@ -62,7 +63,7 @@ def _run(listening: socket.socket, ready: Callable[[], None], workers: int) -> i
         _hear_no_more()
 
 
-def _leave(number: int, _: FrameType | None) -> None:
+def leave(number: int, _: FrameType | None) -> None:
     """Before the server runs, a signal ends us where we stand, with everything put away."""
     _hear_no_more()
     sys.exit(128 + number)
@@ -77,7 +78,7 @@ def _hear_no_more() -> None:
 
 
 @contextlib.contextmanager
-def _store(settings: Settings) -> Iterator[str]:
+def opened_store(settings: Settings) -> Iterator[str]:
     """The store for as long as we serve, described for people."""
     if settings.upstash_url is not None:
         unused = " (REDIS_URL is set too, and not used)" if settings.redis_url else ""
@@ -106,7 +107,8 @@ def _embedded(folder: Path) -> Iterator[str]:
         use.stop()
 
 
-def _announce(address: Address, store: str, settings: Settings, env_file: EnvFile | None = None) -> None:
+def announce(address: Address, store: str, settings: Settings, env_file: EnvFile | None = None) -> None:
+    """Say on standard output where it listens, what it stores in, and to whom it is open."""
     where = f"listening on {address.host}, port {address.port}"
     told = "" if env_file is None else f"  {env_file}\n"
     sys.stdout.write(f"{address.url}\n  {where}\n  store: {store}\n  open to {_whom(address, settings)}\n{told}")

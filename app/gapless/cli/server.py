@@ -162,7 +162,7 @@ class _Workers(Multiprocess):
         for index, process in enumerate(self.processes):
             if not process.process.is_alive():
                 self._bury(index, process)
-        if self._ready is not None and not self.should_exit.is_set() and all(map(_is_up, self.processes)):
+        if self._ready is not None and not self.should_exit.is_set() and all(map(is_up, self.processes)):
             self._ready()
             self._ready = None
 
@@ -177,7 +177,7 @@ class _Workers(Multiprocess):
         replacement.start()
 
 
-def _is_up(process: Process) -> bool:
+def is_up(process: Process) -> bool:
     """Whether a worker serves. Questions pile up while it imports, so only its newest answer counts."""
     up = process.is_ready(timeout=0.05)
     while process.parent_conn.poll():

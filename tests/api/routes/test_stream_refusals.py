@@ -66,7 +66,7 @@ async def test_a_defect_of_ours(valkey: Valkey, path: str, monkeypatch: pytest.M
         hits.append(1)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(stream, "_limits", broken)
+    monkeypatch.setattr(stream, "remaining", broken)
     async with running_app(valkey.url) as found:
         says_only(await found.client.get(path), "unavailable")
     assert hits == [1]

@@ -197,18 +197,18 @@ def test_one_orphaned_by_kill_9_is_adopted_and_then_stopped(folder: Path, gate: 
 
 def test_a_start_that_is_broken_off_leaves_nothing_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C at the worst moment: the server was started, does not listen yet, and nobody knows its pid."""
-    spawned: list[int] = []
+    spawned: list[subprocess.Popen[bytes]] = []
 
     def spawn_and_break_off(*args: object) -> None:
-        process = spawn(*args)  # type: ignore[arg-type]
-        spawned.append(process.pid)
+        spawned.append(spawn(*args))  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
     monkeypatch.setattr(embedded, "spawn", spawn_and_break_off)
     with pytest.raises(KeyboardInterrupt):
         EmbeddedValkey.start(folder)
-    assert len(spawned) == 1
+    [process] = spawned
     assert servers(folder) == []
+    process.wait(10)
 
 
 MOMENTS: dict[str, Callable[[Path], bool]] = {

@@ -119,7 +119,7 @@ class Standalone:
             return replies
         except Unsent as error:
             raise StoreUnavailable(f"Redis can't be reached: {error}") from None
-        except LOST as error:  # of the PING before them, where it is an answer
+        except (*LOST, exceptions.InvalidResponse) as error:  # of the PING before them, where it is an answer
             raise self._refusal(connection, error) or _unknown(error) from None
         except BaseException:  # what is still to come answers nobody
             await connection.disconnect(nowait=True)
@@ -134,7 +134,7 @@ class Standalone:
         except exceptions.ResponseError as error:
             self._renew(error)
             return [error]
-        except LOST as error:
+        except (*LOST, exceptions.InvalidResponse) as error:
             if (refusal := self._refusal(connection, error)) is not None:
                 return [copy.copy(refusal) for _ in range(left if isinstance(refusal, Full) else 1)]
             await connection.disconnect(nowait=True)
@@ -156,6 +156,8 @@ class Standalone:
             if isinstance(error, exceptions.ResponseError) or code_of(error):
                 raise read_refusal(said(error)) from None
             raise Unreachable(f"Redis can't be reached: {error}") from None
+        except exceptions.InvalidResponse as error:
+            raise StoreUnavailable(_nonsense(error)) from None
 
     async def _answering(self) -> Any:
         """A connection of the pool that answers; raises what redis-py does. None is opened after the end."""
@@ -206,7 +208,12 @@ class Standalone:
 
 
 def _unknown(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(f"Redis did not answer: {error}", outcome_unknown=True)
+    what = _nonsense(error) if isinstance(error, exceptions.InvalidResponse) else f"Redis did not answer: {error}"
+    return StoreUnavailable(what, outcome_unknown=True)
+
+
+def _nonsense(error: Exception) -> str:
+    return f"what answers at REDIS_URL can't be understood; is it Redis? {error!s:.100}"
 
 
 def code_of(error: Exception) -> str:

@@ -113,8 +113,6 @@ class RedisStore(CommandStore):
             refusal = read_refusal(said(error))
         except Elsewhere as error:
             refusal = error
-        except exceptions.RedisError as error:  # a reply that none of Redis's protocol is, say
-            raise StoreUnavailable(f"Redis can't be understood: {error}", outcome_unknown=True) from None
         if isinstance(refusal, Elsewhere):
             self._look_again()
         raise refusal from None

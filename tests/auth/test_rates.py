@@ -246,4 +246,4 @@ def test_what_is_held_is_what_was_taken_and_not_given_back(steps: list[tuple[str
     for name, mine in held.items():
         for channels in mine:
             shares.give(name, channels)
-    assert shares._held == {}
+    assert shares._held == {}, "memory, of which nothing else tells"

@@ -8,13 +8,23 @@ import multiprocessing
 import pickle
 import signal
 import traceback
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 
 from gapless.cli.protocol import BoundedHttp
-from gapless.cli.server import YOUNG, Sentences, collect_rarely, configure, end_with_parent, is_up, look_about
+from gapless.cli.server import LOGGING, YOUNG, Sentences, collect_rarely, configure, end_with_parent, is_up, look_about
 from gapless.log.errors import StartupRefused
+
+
+@pytest.fixture(autouse=True)
+def _levels_as_they_were() -> Iterator[None]:
+    """A configuration of uvicorn's sets up logging as it is made."""
+    before = {one: one.level for one in map(logging.getLogger, (None, *LOGGING["loggers"]))}
+    yield
+    for one, level in before.items():
+        one.setLevel(level)
 
 
 def test_nothing_of_a_request_is_believed_or_told_by_the_server() -> None:

@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import BrowserContext, Route
 
 from tests.browser.room import room
+from tests.testkit.browser import empty_origin
 from tests.testkit.fault_proxy import Blackhole, FaultProxy
 from tests.testkit.nginx import nginx
 from tests.testkit.service import Service
@@ -144,3 +145,22 @@ async def test_a_proxy_that_buffers_is_found_out_and_left_again(
 
 async def _last(asked: list[str]) -> str:
     return asked[-1]
+
+
+async def test_a_page_that_is_not_admitted_is_told_why(context: BrowserContext, service: Service) -> None:
+    """A browser tells a page nothing but that its request failed."""
+    async with empty_origin() as foreign:
+        ann = await room(context, foreign, service.url, "blocked", wait=None)
+        problem = lambda: ann.page.evaluate("client.problem")  # noqa: E731
+        await ann.until(problem, lambda problem: problem and problem["kind"] == "blocked", "the problem")
+        assert f"GAPLESS_ORIGINS must name {foreign}" in (await problem())["detail"]
+
+
+async def test_a_content_policy_is_named(context: BrowserContext, origin: str, service: Service) -> None:
+    page = await context.new_page()
+    await page.goto(f"{origin}/")
+    policy = f"script-src 'self' 'unsafe-inline' {service.url}; connect-src 'none'"
+    await page.set_content(f'<meta http-equiv="Content-Security-Policy" content="{policy}">')
+    ann = await room(page, origin, service.url, "policy", wait=None)
+    problem = lambda: ann.page.evaluate("client.problem")  # noqa: E731
+    await ann.until(problem, lambda problem: problem and "Content-Security-Policy" in problem["detail"], "the problem")

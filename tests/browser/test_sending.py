@@ -49,6 +49,29 @@ async def test_a_reply_is_lost_and_the_post_sent_again(context: BrowserContext, 
         assert await reader.data() == ["once", "then"]
 
 
+ONLY = """async ([from, base]) => {
+  const { gapless } = await import(`${from}/static/gapless.js`);
+  window.client = gapless(base, { user: "quiet" });
+  client.channel("nobody").send("looks");
+}"""
+HELD = """navigator.locks.query().then(({held, pending}) =>
+  [...held, ...pending].filter(({name}) => name.includes("quiet")).length)"""
+
+
+async def test_one_that_nobody_looks_at_is_sent_and_nothing_is_left_open(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    page = await context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/stream?" in request.url else None)
+    await page.goto(f"{origin}/")
+    await page.evaluate(ONLY, [service.url, service.url])
+    bob = await room(context, origin, service.url, "nobody", user="bob")
+    await bob.until_shown(["looks"])
+    await bob.until(lambda: page.evaluate(HELD), lambda held: held == 0, "no lock is left")
+    assert (asked, await page.evaluate("client.state")) == ([], "idle")
+
+
 async def test_a_is_refused_b_is_late_and_c_waits(context: BrowserContext, origin: str, service: Service) -> None:
     """A failed one stays and lets the next go; a store in trouble holds the line. An edited one has another localId."""
     ann = await room(context, origin, service.url, "abc", user="ann")

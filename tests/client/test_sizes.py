@@ -15,7 +15,7 @@ CLIENT = HERE.parents[1] / "app" / "gapless" / "web" / "client"
 
 
 @pytest.mark.parametrize(
-    ("module", "most"), [("gapless.js", 13.25), ("connection.js", 3), ("gapless-react.js", 0.6)], ids=str
+    ("module", "most"), [("gapless.js", 14), ("connection.js", 3), ("gapless-react.js", 0.6)], ids=str
 )
 def test_a_bundle_is_small(module: str, most: float) -> None:
     """`most`: KiB of what esbuild makes of it, compressed."""
@@ -29,4 +29,4 @@ def test_a_bundle_is_small(module: str, most: float) -> None:
 def test_modules_fit_the_head() -> None:
     """Lines of each file, and each file is named by what it holds."""
     long = {path.name: len(path.read_text().splitlines()) for path in CLIENT.glob("*.js")}
-    assert {name: lines for name, lines in long.items() if lines > 292} == {}
+    assert {name: lines for name, lines in long.items() if lines > 275} == {}

@@ -117,7 +117,7 @@ export class Around {
 
   #reads(id) {
     if (!this.mark(id)) return;
-    this.#core.mark(this.#channel, id);
+    this.#core.unsent.mark(this.#channel, id);
     this.#tell({ read: id });
   }
 

@@ -44,7 +44,7 @@ export class Channel {
       item: (item) => this.#drafts.take(item),
       accepted: (item, id, timestamp) => this.#drafts.accepted(item, id, timestamp),
       gone: (item) => this.#drafts.gone(item),
-      mark: (id) => this.#around.mark(id),
+      mark: (_, id) => this.#around.mark(id),
       visible: () => this.#around.visible(),
       forgive: () => this.#forgive(),
       interrupted: () => (this.#caughtUp = false),
@@ -133,7 +133,7 @@ export class Channel {
     const begun = (this.#begun = this.#history.first(this.#core.pageSize).then(
       () => {
         if (this.#begun !== begun || !this.#list.position) return;
-        this.#core.marked(this.#name, this.#list.position).then((id) => this.#around.mark(id));
+        this.#core.unsent.marked(this.#name, this.#list.position).then((id) => this.#around.mark(id));
         this.#core.want(this.#name, this.#list.position);
       },
       (error) => {
@@ -209,6 +209,7 @@ export class Channel {
   /** @returns {object} its row, at once. @throws {TypeError} for what is not JSON, and nothing else */
   send(data, { event = "message", ref } = {}) {
     if (this.#core.inert) throw new Error("Messages are sent by pages, not while they are rendered on a server.");
+    if (this.#used) this.#open(); // the client may have been closed
     return this.#drafts.write(data, event, ref);
   }
 

@@ -29,7 +29,7 @@ export class Client {
   }
 
   get waiting() {
-    return this.#core.waiting;
+    return this.#core.unsent.waiting;
   }
 
   /** `fn` runs when state, problem or waiting have changed. @returns {() => void} ends it */

@@ -1,10 +1,10 @@
 /** What all channels of one user share in this tab, and how the parts are joined. */
+import { Echo } from "./echo.js";
 import { Http } from "./http.js";
-import { Outbox } from "./outbox.js";
-import { Sender } from "./sender.js";
 import { Streams } from "./streams.js";
 import { Tabs } from "./tabs.js";
 import { Tokens } from "./tokens.js";
+import { Unsent } from "./unsent.js";
 import { Wakeup } from "./wakeup.js";
 
 const FORMAT = "gapless.1"; // of what tabs say to each other and keep; tabs of another format are other tabs
@@ -14,14 +14,13 @@ export class Core {
   pageSize;
   inert;
   http;
-  waiting = 0;
-  storageProblem = null;
+  /** What is not sent, and the read marks. @type {Unsent} */
+  unsent;
   #tokens;
-  #outbox;
-  #sender;
   #streams;
   #tabs;
   #wakeup;
+  #echo;
   #onChange;
   #channels = new Map(); // name -> what its Channel wants to hear
   #wants = new Map();
@@ -45,11 +44,11 @@ export class Core {
     const shared = { alone: (work) => this.#tabs.alone(work), tell: (value) => this.#tabs.tell("token", value) };
     const told = { problem: () => this.#authorized(), token: () => this.#tabs.ask("forgive") }; // it may have other rights
     this.#tokens = new Tokens(token, user, shared, told);
-    this.http = new Http(base, this.#tokens, options.fetch ?? ((...request) => fetch(...request)));
-    this.#outbox = new Outbox(identity, storage, (problem) => ((this.storageProblem = problem), onChange()));
+    this.http = new Http(base, this.#tokens, options.fetch ?? ((...request) => fetch(...request)), onChange);
     this.#streams = new Streams(this.http, this.#streamed(), { user, transport });
     this.#tabs = new Tabs(identity, this.#streams, this.#heard(), tabs);
-    this.#sender = new Sender(this.http, this.#outbox, this.#tabs, this.#sent());
+    this.unsent = new Unsent({ identity, storage, user }, this.http, this.#tabs, this.#sent());
+    this.#echo = new Echo((channel) => this.#live(channel), (channel) => this.#tabs.ask("restart", channel));
     this.#wakeup = new Wakeup({
       hurry: (network) => this.#hurry(network),
       shut: () => this.#tabs.shut(),
@@ -70,7 +69,7 @@ export class Core {
   }
 
   get problem() {
-    return this.#tokens.problem ?? this.storageProblem;
+    return this.#tokens.problem ?? this.http.problem ?? this.unsent.problem;
   }
 
   replaceToken(ask) {
@@ -97,7 +96,8 @@ export class Core {
     if (this.inert) return;
     this.#users.add(who);
     if (opening) this.#opening.add(who);
-    this.#begin();
+    this.begin();
+    if (this.#channels.has(who)) this.unsent.show(who);
     this.#onChange();
   }
 
@@ -123,35 +123,13 @@ export class Core {
     this.#channels.get(name)?.forgive();
   }
 
-  write(item) {
-    this.#begin();
-    this.#sender.write(item);
-  }
-
-  change(item) {
-    this.#begin();
-    if (item.order === undefined) this.#sender.write(item);
-    else this.#sender.change(item.order, item);
-  }
-
-  discard(item) {
-    this.#sender.discard(item);
-  }
-
-  /** The stream has shown it: there is nothing to send any more. */
-  arrived(item) {
-    if (item.order !== undefined) this.#outbox.remove(item.order).then(() => this.#count());
-  }
-
-  /** The read mark that was kept; where none was, `head` is kept. */
-  async marked(channel, head) {
-    return (await this.#outbox.mark(channel)) ?? this.#outbox.mark(channel, head);
-  }
-
-  /** The user has read up to here. */
-  mark(channel, id) {
-    this.#outbox.mark(channel, id);
-    this.#tabs.tell("mark", [{ channel }, id]);
+  /** Something is to be sent. */
+  begin() {
+    if (this.#open) return;
+    this.#open = true;
+    this.#tabs.open();
+    this.#wakeup.listen();
+    this.unsent.open();
   }
 
   get leading() {
@@ -161,10 +139,11 @@ export class Core {
   reconnect() {
     if (this.inert) return;
     this.#tokens.reset();
+    this.http.forgive();
     for (const channel of this.#channels.values()) channel.forgive();
     this.#tabs.ask("forgive");
     this.#tabs.ask("restart");
-    this.#sender.drainAll();
+    this.unsent.drain();
   }
 
   /** @returns {Promise<number>} how many unsent messages were dropped */
@@ -174,10 +153,8 @@ export class Core {
     this.#wants.clear();
     this.#users.clear();
     this.#tabs.want(this.#wants);
-    let dropped = 0;
+    const dropped = forget ? await this.unsent.clear() : 0;
     if (forget) {
-      dropped = (await this.#outbox.items()).length;
-      await this.#outbox.clear();
       this.#tabs.tell("forget");
       this.#forgotten();
     }
@@ -186,49 +163,33 @@ export class Core {
     return dropped;
   }
 
-  // --- opening and resting
-
-  #begin() {
-    if (this.#open) return;
-    this.#open = true;
-    this.#sender.reopen();
-    this.#tabs.open();
-    this.#wakeup.listen();
-    this.#outbox.items().then((items) => {
-      for (const item of items) this.#channels.get(item.channel)?.item(item);
-      this.#sender.drainAll();
-      this.#count();
-    });
-  }
+  // --- resting
 
   /** With nobody looking and nothing to send, no timer, lock or listener stays. */
   #rest() {
-    if (!this.#open || this.#users.size || this.waiting) return;
+    if (!this.#open || this.#users.size || this.unsent.busy) return;
     this.#open = false;
     this.#started = false;
-    this.#sender.close();
     this.#wakeup.stop();
+    this.#echo.stop();
+    this.unsent.close();
     this.#tabs.shut();
-    this.#outbox.close();
-  }
-
-  async #count() {
-    const items = await this.#outbox.items();
-    this.waiting = items.filter(({ state }) => state === "sending").length;
-    this.#rest();
-    this.#onChange();
   }
 
   #forgotten() {
     for (const channel of this.#channels.values()) channel.forget();
-    this.#sender.close();
-    this.waiting = 0;
+    this.unsent.close();
+  }
+
+  /** Where a channel stands while its stream is live. */
+  #live(channel) {
+    return this.state === "live" ? this.#channels.get(channel)?.position() : null;
   }
 
   #hurry(network) {
     for (const channel of this.#channels.values()) channel.visible();
     this.#tabs.ask("hurry", network);
-    this.#sender.drainAll();
+    this.unsent.drain();
   }
 
   #authorized() {
@@ -262,28 +223,26 @@ export class Core {
 
   #sent() {
     return {
-      user: this.user,
       position: (channel) => this.#channels.get(channel)?.position() ?? null,
-      changed: (item) => this.#toAll("item", [item]),
-      accepted: (...accepted) => this.#toAll("accepted", accepted),
-      gone: (item) => this.#toAll("gone", [item]),
+      news: (kind, content) => {
+        this.#channels.get(content[0].channel)?.[kind](...content);
+        this.#tabs.tell(kind, content);
+        if (kind === "accepted") this.#echo.expect(content[0].channel, content[1]);
+      },
+      show: (item) => this.#channels.get(item.channel)?.item(item),
+      changed: () => {
+        this.#rest();
+        this.#onChange();
+      },
     };
-  }
-
-  /** An item's news: to its channel here and in the other tabs. */
-  #toAll(kind, content) {
-    this.#channels.get(content[0].channel)?.[kind](...content);
-    this.#tabs.tell(kind, content);
-    this.#count();
   }
 
   #told(kind, content) {
     if (kind === "token") return this.#tokens.hear(content);
     if (kind === "token?") return this.#tokens.current && this.#tabs.tell("token", this.#tokens.current);
     if (kind === "forget") return (this.#forgotten(), this.close(false));
-    if (kind === "mark") return this.#channels.get(content[0].channel)?.mark(content[1]);
-    this.#channels.get(content[0].channel)?.[kind](...content);
-    if (kind === "item" && content[0].state === "sending") this.#sender.nudge(content[0].channel);
-    return this.#count();
+    const [{ channel }] = content;
+    this.#channels.get(channel)?.[kind](...content);
+    return kind !== "mark" && this.unsent.told(channel);
   }
 }

@@ -22,7 +22,8 @@ export class Drafts {
   write(data, event, ref) {
     const item = makeItem(this.#channel, data, event, ref);
     const row = this.#show(item);
-    this.#core.write(item);
+    this.#core.begin();
+    this.#core.unsent.write(item);
     return row;
   }
 
@@ -52,7 +53,7 @@ export class Drafts {
     const item = this.#items.get(localId);
     if (!item) return false;
     this.gone(item);
-    this.#core.discard(item);
+    this.#core.unsent.discard(item);
     return true;
   }
 
@@ -89,7 +90,7 @@ export class Drafts {
     const item = localId !== null && user === this.#core.user && this.#items.get(localId);
     if (!item) return;
     this.#items.delete(localId);
-    this.#core.arrived(item);
+    this.#core.unsent.arrived(item);
   }
 
   /** A page of history may hold what was sent, too. */
@@ -102,7 +103,8 @@ export class Drafts {
   #revive(item, fields) {
     const sending = { ...item, ...fields, state: "sending", error: undefined, uncertain: undefined, tried: undefined };
     const row = this.#show(sending);
-    this.#core.change(sending);
+    this.#core.begin();
+    this.#core.unsent.change(sending);
     return row;
   }
 

@@ -11,22 +11,34 @@
  * } Answer `after`: milliseconds that the answer asks for.
  */
 
+import { whyBlocked } from "./blocked.js";
+
 const TIMEOUT = 15_000; // A browser notices a dead link after minutes.
+const DOUBT = 3; // requests in a row that did not arrive
+const MINUTE = 60_000;
 const FOR_NOW = [408, 425, 429];
 
 /** Thrown where the service refuses the token, and the one after it. */
 export class Unauthorized extends Error {}
 
 export class Http {
+  /** Why a browser keeps requests from the service; null where it does not. @type {object | null} */
+  problem = null;
   #fetch;
   #tokens;
+  #onProblem;
+  #admitted = false;
+  #failed = 0;
+  #notBefore = 0;
 
   /**
    * @param {string} base the service's address, without a slash at the end
    * @param {{get(): Promise<string | null>, renew(bad: string): Promise<string | null>}} tokens
    * @param {typeof fetch} fetch
+   * @param {() => void} [onProblem] it came or went
    */
-  constructor(base, tokens, fetch) {
+  constructor(base, tokens, fetch, onProblem = () => {}) {
+    this.#onProblem = onProblem;
     this.base = base;
     this.#tokens = tokens;
     this.#fetch = fetch;
@@ -52,7 +64,7 @@ export class Http {
   async reply(path, options) {
     let token = await this.#tokens.get();
     for (let tries = 0; ; tries++) {
-      const reply = await this.#fetch(this.base + path, this.#with(token, options));
+      const reply = await this.#reach(this.base + path, this.#with(token, options));
       if (reply.status !== 401 || !isProblem(reply)) return reply;
       const { detail } = await reply.json();
       if (!token || tries) {
@@ -61,6 +73,35 @@ export class Http {
       }
       token = await this.#tokens.renew(token);
     }
+  }
+
+  /** One that never arrives may be kept back by the browser itself: then once a minute is enough. */
+  async #reach(url, options) {
+    if (Date.now() < this.#notBefore) throw new TypeError(this.problem.detail);
+    try {
+      const reply = await this.#fetch(url, options);
+      this.#admitted = true;
+      this.#explain(null);
+      return reply;
+    } catch (error) {
+      // One that was answered once is admitted: what fails later is a proxy that says 502 without a header for pages.
+      const doubtful = !this.#admitted && error.name !== "AbortError" && ++this.#failed === DOUBT;
+      if (doubtful) this.#explain(await whyBlocked(this.base));
+      throw error;
+    }
+  }
+
+  #explain(problem) {
+    this.#failed = 0;
+    this.#notBefore = problem ? Date.now() + MINUTE : 0;
+    if (problem?.detail === this.problem?.detail) return;
+    this.problem = problem;
+    this.#onProblem();
+  }
+
+  /** Try at once again. */
+  forgive() {
+    this.#notBefore = 0;
   }
 
   #with(token, options) {

@@ -177,7 +177,9 @@ def test_a_delete_needs_no_data(numbers: dict[str, str]) -> None:
     assert deleted == body_of(event="delete", ref=REF, data=None, **numbers)
 
 
-@pytest.mark.parametrize("message", [{"event": "delete"}, {"event": "edit", "ref": REF}, {"ref": REF}])
+@pytest.mark.parametrize(
+    "message", [{"event": "delete"}, {"event": "delete", "ref": None}, {"event": "edit", "ref": REF}, {"ref": REF}]
+)
 def test_anything_else_does(message: dict[str, str]) -> None:
     with pytest.raises(Unprocessable, match=r"^data: Field required"):
         read_messages(json.dumps(message).encode(), ROOM)

@@ -199,6 +199,7 @@ async def test_keys_that_rotate_are_followed(valkey: Valkey, monkeypatch: pytest
 
 async def test_without_keys_everybody_reads_and_writes_and_nobody_deletes(valkey: Valkey) -> None:
     refused = {"GET /channels": 403, "DELETE /channels/{channel}": 403, "POST /tickets": 422}
+    refused["PUT /channels/{channel}/receipts"] = 422  # without a token it must say whose it is
     async with running_app(valkey.url, namespaces=OFFERED) as found:
         for route, told in TABLE.items():
             for kind in ("no token", "wrong signature"):

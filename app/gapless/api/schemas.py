@@ -159,7 +159,9 @@ def read_messages(raw: bytes, cap: int) -> tuple[list[Message], bool]:
 
 def _with_data(message: Any) -> Any:
     """A message that deletes another one has nothing to say."""
-    if isinstance(message, dict) and "data" not in message and message.get("event") == "delete" and "ref" in message:
+    if not isinstance(message, dict) or "data" in message:
+        return message
+    if message.get("event") == "delete" and message.get("ref") is not None:
         return {**message, "data": None}
     return message
 

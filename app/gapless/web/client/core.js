@@ -51,8 +51,8 @@ export class Core {
     this.#echo = new Echo((channel) => this.#live(channel), (channel) => this.#tabs.ask("restart", channel));
     this.#wakeup = new Wakeup({
       hurry: (network) => this.#hurry(network),
-      shut: () => this.#tabs.shut(),
-      open: () => this.#tabs.open(),
+      shut: () => (this.unsent.close(), this.#tabs.shut()),
+      open: () => (this.#tabs.open(), this.unsent.open()),
       words: onChange,
     });
   }
@@ -193,7 +193,10 @@ export class Core {
   }
 
   #authorized() {
-    if (!this.#tokens.problem) this.#hurry(false);
+    if (!this.#tokens.problem) {
+      this.#tabs.ask("restart");
+      this.unsent.drain();
+    }
     this.#onChange();
   }
 

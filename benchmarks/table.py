@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.scale.cost import raise_limits
-
 from benchmarks import fanout, nchan
 from benchmarks.fanout import ask
 from benchmarks.server import Server, gapless_serve, serving, valkey
+from tests.testkit.cost import raise_limits
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 OUT = Path("build", "bench.json")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.testkit.valkey import Valkey
 
-PUBLISHERS, READERS, MESSAGES = 8, 40, 2000
+PUBLISHERS, READERS, MESSAGES = 8, 24, 2000
 SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_RETRY_MS": "50", "GAPLESS_CAP": "20000"}
 CHANNEL = "general"
 EVERYTHING = {"messages": MESSAGES * READERS, "messages_each": MESSAGES, "published": MESSAGES, "readers": READERS}

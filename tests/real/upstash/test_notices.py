@@ -42,6 +42,7 @@ async def subscribed(place: Place, count: int, alarm: float) -> None:
     await auntil(lambda: len(place.up.upstreams()) == count, f"{count} open subscriptions", alarm=alarm)
 
 
+@pytest.mark.real(seconds=45)
 async def test_refused_and_taken_up_again(tmp_path: Path, client: httpx.AsyncClient) -> None:
     """What is posted elsewhere is told within the interval; one read a tick, for one reader as for fifty; and when
     SUBSCRIBE works again, nothing is read any more."""

@@ -12,18 +12,12 @@ import pytest
 from gapless.stores.embedded import keeper as embedded_keeper
 from gapless.stores.embedded.keeper import Keeper
 from gapless.stores.embedded.valkey import EmbeddedValkey
-from tests.stores.embedded.use import command, private_folder, servers
+from tests.stores.embedded.use import command, servers
 from tests.testkit.alarm import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with private_folder() as folder:
-        yield folder
 
 
 @pytest.fixture

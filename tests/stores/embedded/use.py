@@ -20,6 +20,8 @@ from tests.testkit.process import Process
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from gapless.stores.embedded.valkey import EmbeddedValkey
+
 _USER = """
 import fcntl, signal, sys
 from pathlib import Path
@@ -64,6 +66,12 @@ def private_folder() -> Iterator[Path]:
             os.kill(pid, signal.SIGKILL)
         until(lambda: not _servers(lambda place: home in place.parents), "no server is left")
         shutil.rmtree(home)
+
+
+def kill_server(use: EmbeddedValkey) -> None:
+    """Kill it, as the kernel does where memory runs out."""
+    os.kill(use.pid, signal.SIGKILL)
+    until(lambda: not use.alive(), "the server is dead")
 
 
 def servers(folder: Path) -> list[int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import pytest
-from playwright.async_api import Browser, BrowserContext
+from playwright.async_api import Browser, BrowserContext, Error, Route
 
 from tests.testkit.browser import chromium, empty_origin
 from tests.testkit.service import Service
@@ -24,6 +25,30 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     context = await browser.new_context()
     yield context
     await context.close()
+
+
+class Held:
+    """Requests that are not answered. For each of them Playwright has a task that waits until it is let go."""
+
+    def __init__(self) -> None:
+        self._routes: list[Route] = []
+
+    def hold(self, route: Route) -> None:
+        self._routes.append(route)
+
+    async def let_go(self) -> None:
+        """While their pages are open."""
+        while self._routes:
+            with suppress(Error):  # the page may have left it meanwhile
+                await self._routes.pop().abort()
+
+
+@pytest.fixture
+async def held(context: BrowserContext) -> AsyncIterator[Held]:
+    """Lets go of what is held before the context is closed, when it would be too late."""
+    held = Held()
+    yield held
+    await held.let_go()
 
 
 @pytest.fixture(scope="module")

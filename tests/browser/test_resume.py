@@ -10,6 +10,7 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext, Route
 
+from tests.browser.conftest import Held
 from tests.browser.room import room
 from tests.testkit.browser import empty_origin
 from tests.testkit.fault_proxy import Blackhole, FaultProxy
@@ -117,17 +118,18 @@ async def test_in_turns(context: BrowserContext, origin: str, service: Service) 
 
 
 async def test_a_proxy_that_buffers_is_found_out_and_left_again(
-    context: BrowserContext, origin: str, service: Service
+    context: BrowserContext, origin: str, service: Service, held: Held
 ) -> None:
     """A stream's first byte never comes; turns do. Once the network is another, streaming is tried again."""
     asked: list[str] = []
-    held = asyncio.Event()
+    passes = asyncio.Event()
 
     async def hold(route: Route) -> None:
         asked.append(route.request.url)
-        if "mode=buffered" not in route.request.url and not held.is_set():
-            return  # it is never answered
-        await route.continue_()
+        if "mode=buffered" in route.request.url or passes.is_set():
+            await route.continue_()
+        else:
+            held.hold(route)
 
     page = await context.new_page()
     await page.route("**/stream?*", hold)
@@ -136,7 +138,7 @@ async def test_a_proxy_that_buffers_is_found_out_and_left_again(
     await ann.until_shown(["first"], alarm=12)
     await ann.until_state("live", alarm=12)
     assert "mode=buffered" in asked[-1]
-    held.set()
+    passes.set()
     await page.evaluate("dispatchEvent(new Event('online'))")
     await ann.until(lambda: _last(asked), lambda url: "mode=buffered" not in url, "it streams again")
     publish(service, "buffers", "second")

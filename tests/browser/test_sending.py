@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Route, async_playwright
 
+from tests.browser.conftest import Held
 from tests.browser.room import Row, room
 from tests.testkit.browser import chromium_binary
 from tests.testkit.fault_proxy import DropReply, FaultProxy
@@ -176,7 +177,7 @@ GONE = """(ahead) => { const now = Date.now; Date.now = () => now.call(Date) + a
 
 
 async def test_a_reply_is_lost_and_the_page_comes_back_eleven_minutes_later(
-    context: BrowserContext, origin: str, service: Service, valkey_server: Valkey
+    context: BrowserContext, origin: str, service: Service, valkey_server: Valkey, held: Held
 ) -> None:
     """The service has forgotten the localId: the channel is read for it, and nothing is sent again."""
     posts: list[str] = []
@@ -188,11 +189,13 @@ async def test_a_reply_is_lost_and_the_page_comes_back_eleven_minutes_later(
 
     page = await context.new_page()
     await page.route("**/messages", lose)
-    await page.route("**/stream?*", lambda route: None)  # and so is the echo
+    await page.route("**/stream?*", held.hold)  # and so is the echo
     ann = await room(page, origin, service.url, "later", user="ann", wait=None)
     await ann.send("once")
     bob = await room(context, origin, service.url, "later", user="bob")
     await bob.until_shown(["once"])
+    await page.goto("about:blank")
+    await held.let_go()
     await page.close()
     posts.clear()
     for key in valkey_server.cli("KEYS", "*"):

@@ -27,6 +27,9 @@ OPERATIONS = {
     ("get", "/stream"),
     ("post", "/channels/{channel}/signals"),
     ("put", "/channels/{channel}/receipts"),
+    ("get", "/channels/{channel}/presence"),
+    ("delete", "/channels/{channel}/presence"),
+    ("post", "/channels/{channel}/presence/leave"),
     ("get", "/channels/{channel}/receipts"),
     ("post", "/tickets"),
     ("get", "/channels"),
@@ -98,13 +101,15 @@ def test_it_says_which_tokens_each_operation_takes(keyed: bool) -> None:
     """All but those for everybody; none where the service asks for none."""
     schema = create_app(Settings(**(SECRET if keyed else {}))).openapi()
     writing, reading = ["token", "cookie"], ["token", "ticket", "access_token", "cookie"]
+    leaving = [*writing, "ticket"]  # what a page's beacon can carry
     for method, path, operation in operations(schema):
         named = [name for one in operation.get("security", ()) for name in one]
         if path in ("/healthz", "/readyz") or not keyed:
             assert named == [], (method, path)
         else:
-            assert named in (writing, reading), (method, path)
-            assert named == writing or method != "post", (method, path)
+            assert named in (writing, reading, leaving), (method, path)
+            assert (named == leaving) == ("presence" in path and method != "get"), (method, path)
+            assert named != reading or method == "get", (method, path)
     described = schema["components"].get("securitySchemes", {})
     assert sorted(described) == (sorted(reading) if keyed else [])
 

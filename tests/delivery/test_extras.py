@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -67,8 +67,9 @@ async def reading(
         task = asyncio.create_task(stream.run(reader.send))
         await settle()
         yield reader
-        stream.stop(End.SHUTDOWN)
+        stream.stop(End.DEADLINE)
         await task
+    await advance(60)
     await feeds.close()
 
 
@@ -397,3 +398,86 @@ async def test_the_receipts_of_many_channels_do_not_swell_a_turn() -> None:
     found = [event for event in waiting.result() if event.type == "receipt"]
     assert 1 <= len(found) < 16
     assert sum(len(event.data) for event in found) <= MOST_ASIDE + 512
+
+
+# --- section 9: presence
+
+
+def there(user: str | None = None) -> Extras:
+    return Extras(presence=True, user=user)
+
+
+def users_told(events: list[Event]) -> list[Any]:
+    return [json.loads(event.data) for event in events if event.type == "presence"]
+
+
+async def test_presence_comes_whole_and_then_as_it_changes() -> None:
+    store = ModelStore()
+    async with reading(store, start=Start(), extras=there("ann")) as ann:
+        await advance(3)
+        async with reading(store, start=Start(), extras=there()) as watches:
+            async with reading(store, start=Start(), extras=there("bob")):
+                await advance(3)
+            await advance(300)
+            told = users_told(watches.events)
+            assert (told[0]["users"], told[0]["count"]) == (["ann"], 1)
+            assert [(one["joined"], one["left"]) for one in told[1:]] == [(["bob"], []), ([], ["bob"])]
+            assert b"presence\nid:" not in watches.body
+        assert "presence" in ann.kinds
+
+
+async def test_a_stream_that_the_service_ends_takes_nobody_off() -> None:
+    store = ModelStore()
+    async with reading(store, start=Start(), extras=there("ann")):
+        await advance(3)
+        written = dict(store.leases["c"])
+    assert written
+    assert store.leases["c"] == written, "a minute later"
+
+
+async def test_a_client_that_goes_is_taken_off_though_the_feed_has_no_reader_left() -> None:
+    store = ModelStore()
+    feeds = Feeds(store, FeedSettings(15, 10, 86_400, 64, features=tuple(Feature)), store.clock.now)
+
+    async def read_and_go() -> None:
+        async with feeds.open(["c"]) as opened:
+            reader = Reader()
+            stream = Stream(opened, Start(), StreamLimits(240, 15, 700, 0.5), there("ann"))
+            await stream.run(reader.send)
+
+    task = asyncio.create_task(read_and_go())
+    await advance(3)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    await advance(14)
+    assert store.leases["c"]
+    await advance(2)
+    assert not store.leases["c"]
+    await feeds.close()
+
+
+async def test_presence_rides_along_in_turns_at_a_renewal_every_two_minutes() -> None:
+    store = ModelStore()
+    store.append("c", "1")
+    blocks = await turn(store, start=Start(), extras=there("ann"))
+    blocks = await turn(store, start=resume(blocks), extras=there("ann"))
+    store.calls.clear()
+    for _ in range(30):
+        blocks = await turn(store, start=resume(blocks), extras=there("ann"))
+        assert users_told(blocks)[-1]["users"] == ["ann"]
+    assert store.calls["attend"] <= 2 * 30
+    assert store.calls["zadd"] <= 600 / 60
+    assert store.calls["told"] == 0
+
+
+@pytest.mark.parametrize("trouble", ["down", "stuck"])
+async def test_presence_that_can_not_be_read_harms_no_message(trouble: str) -> None:
+    store = ModelStore()
+    store.append("c", "1")
+    store.marks_trouble = trouble
+    async with reading(store, extras=there("ann")) as reader:
+        for number in range(40):
+            store.append("c", str(number))
+            await advance(1)
+        assert reader.kinds == ["hello", *["message"] * 41]

@@ -32,7 +32,7 @@ BODIES = {
 OFFERED = {"": {"signals": True, "receipts": True, "presence": True}}
 """What goes on around messages is on, so that its routes are there."""
 QUERIES = {"/stream": "?channel=general"}
-BY_URL = {("GET", "/channels/{channel}/messages"), ("GET", "/channels/{channel}/receipts")} | {
+BY_URL = {("GET", f"/channels/{{channel}}/{what}") for what in ("messages", "receipts", "presence")} | {
     (method, path) for method in ("GET", "HEAD") for path in ("/channels/{channel}/stream", "/stream")
 }
 """What may be read with a token in the URL."""
@@ -199,7 +199,8 @@ async def test_keys_that_rotate_are_followed(valkey: Valkey, monkeypatch: pytest
 
 async def test_without_keys_everybody_reads_and_writes_and_nobody_deletes(valkey: Valkey) -> None:
     refused = {"GET /channels": 403, "DELETE /channels/{channel}": 403, "POST /tickets": 422}
-    refused["PUT /channels/{channel}/receipts"] = 422  # without a token it must say whose it is
+    names_nobody = {"PUT /channels/{channel}/receipts", "DELETE /channels/{channel}/presence"}
+    refused |= dict.fromkeys(names_nobody | {"POST /channels/{channel}/presence/leave"}, 422)
     async with running_app(valkey.url, namespaces=OFFERED) as found:
         for route, told in TABLE.items():
             for kind in ("no token", "wrong signature"):

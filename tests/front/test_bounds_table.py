@@ -9,28 +9,34 @@ from gapless.auth import verifier
 from gapless.auth.key_set import MOST_KEYS, MOST_OF_ONE_ID
 from gapless.auth.rates import NETWORK_TIMES, TRAFFIC_UNIT
 from gapless.channels import claims, tail, turns
+from gapless.channels.presence import Intervals
 from gapless.cli import address, protocol
 from gapless.config.settings import Settings
 from gapless.delivery import streaming
 from gapless.delivery.buffered import MOST_ASIDE
 from gapless.log.entries import ENVELOPE
+from gapless.log.presence import MOST_BYTES as MOST_NAMES
+from gapless.log.presence import MOST_USERS as MOST_PRESENT
 from gapless.log.receipts import MOST_BYTES as MOST_MARKS
 from gapless.log.receipts import MOST_USERS
 from gapless.log.signals import MOST_BYTES
+from gapless.services.presence import PER_MINUTE
 from gapless.services.receipts import PER_SECOND
 from gapless.stores.redis import lines as redis_lines
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.upstash import rest as upstash_rest
 from tests.api import test_authentication, test_schemas, test_unread
-from tests.api.routes import test_health, test_posts_in_vain, test_receipts, test_signals
+from tests.api.routes import test_health, test_posts_in_vain, test_presence, test_receipts, test_signals
 from tests.auth import test_key_set, test_verifier
 from tests.channels import test_feed, test_tail_changes, test_turns
+from tests.channels import test_presence as test_board
 from tests.cli import test_address, test_head, test_protocol
 from tests.delivery import test_extras, test_streaming
 from tests.front import test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
 from tests.real import test_bytes, test_made_up
 from tests.scale import test_mute
 from tests.stores.contract import test_budget, test_trouble
+from tests.stores.contract import test_presence as test_contract_presence
 from tests.stores.contract import test_receipts as test_contract_receipts
 from tests.stores.redis import test_pool as test_redis_pool
 from tests.testkit import bounds
@@ -71,6 +77,23 @@ tried_elsewhere(
     "updates of receipts, per channel and user",
     {"5": PER_SECOND},
     test_receipts.test_a_user_says_so_five_times_a_second_at_most,
+)
+tried_elsewhere(
+    "who is told by name to be on a channel",
+    {"1,000": MOST_PRESENT, "32 KiB": MOST_NAMES},
+    test_contract_presence.test_beyond_a_thousand_only_their_number_is_told,
+    test_board.test_a_thousand_and_one_and_back,
+)
+tried_elsewhere(
+    "scripts of presence, per process and channel",
+    {"60 s": Intervals().renew},
+    test_board.test_joins_come_in_batches_of_one_a_second,
+    test_board.test_five_hundred_cost_one_script_a_minute,
+)
+tried_elsewhere(
+    "leaves by request, per channel and user",
+    {"60": PER_MINUTE},
+    test_presence.test_a_user_leaves_so_often_a_minute_at_most,
 )
 tried_elsewhere(
     "requests of a connection that are not answered",

@@ -15,6 +15,7 @@ from itertools import count
 from gapless.log.cursor import Position, base36, new_epoch
 from gapless.log.entries import Draft, Entry, format_entry
 from gapless.log.errors import StoreUnavailable
+from gapless.log.presence import Attendance, Living, format_notice
 from gapless.log.publication import Accepted, KeyConflict, Outcome, Publication, Repeated
 from gapless.log.receipts import Marks, Receipt, format_receipt
 from gapless.log.signals import Signal
@@ -64,10 +65,13 @@ class ModelStore:
     stuck: bool = False
     lag: float = 0.0
     marks_trouble: str = ""
-    """`down` or `stuck`, of the reads of receipts alone."""
+    """`down` or `stuck`, of receipts and presence alone."""
     logs: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     ears: dict[str, list[_Ear]] = field(default_factory=lambda: defaultdict(list))
     receipts: dict[str, dict[str, Marks]] = field(default_factory=lambda: defaultdict(dict))
+    leases: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    ahead: float = 0.0
+    """Seconds by which the store's own clock is ahead of everybody else's."""
     calls: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     """Bytes of the entries that reads have returned."""
@@ -154,14 +158,32 @@ class ModelStore:
 
     async def marks(self, channel: str) -> dict[str, Marks]:
         await self._reach("marks")
-        if self.marks_trouble == "stuck":
-            await asyncio.Event().wait()
-        if self.marks_trouble == "down":
-            raise StoreUnavailable("down on purpose")
+        await self._be_troubled()
         return dict(self.receipts[channel])
+
+    async def attend(self, asked: Attendance) -> Living:
+        """Its own time is the clock's, or another one: `ahead`."""
+        await self._reach("attend")
+        await self._be_troubled()
+        now = int((self.clock.now() + self.ahead) * 1000)
+        leases = self.leases[asked.channel]
+        living = {user: end for user, end in leases.items() if end > now}
+        joined = [user for user in asked.own if user not in living]
+        for user in asked.own:
+            if living.get(user, 0) < now + asked.below or user in joined:
+                leases[user] = living[user] = now + asked.lease
+                self.calls["zadd"] += 1
+        left = [user for user, end in asked.leavers.items() if user in living and end in (None, living[user])]
+        for user in left:
+            del leases[user], living[user]
+        if (joined or left) and self.notify:
+            self.calls["told"] += 1
+            self.tell_aside(asked.channel, format_notice(joined, left))
+        return Living(now, dict(list(living.items())[:1000]), len(living))
 
     async def forget(self, channel: str) -> None:
         self.receipts[channel].clear()
+        self.leases[channel].clear()
         await self._reach("forget")
         self.wipe(channel)
         self.tell(channel, Position("zzzzzzzz", 1, "zzzz"))
@@ -182,6 +204,12 @@ class ModelStore:
     def _send(self, entries: list[Entry]) -> list[Entry]:
         self.sent += sum(len(format_entry(entry)) for entry in entries)
         return entries
+
+    async def _be_troubled(self) -> None:
+        if self.marks_trouble == "stuck":
+            await asyncio.Event().wait()
+        if self.marks_trouble == "down":
+            raise StoreUnavailable("down on purpose")
 
     async def _reach(self, call: str) -> None:
         self.calls[call] += 1

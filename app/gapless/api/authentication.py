@@ -59,14 +59,23 @@ async def reader(request: Request) -> Grant:
     return await service.verifier.verify(token)
 
 
+async def leaver(request: Request) -> Grant:
+    """The grant of a client that says it leaves: as a writer's, or by a ticket, which a page's beacon can carry."""
+    service = service_of(request)
+    if service.verifier is not None and (ticket := request.query_params.get("ticket")):
+        return _tickets(service).verify(ticket, service.clock())
+    return await writer(request)
+
+
 _ACCEPTED: dict[Any, tuple[str, ...]] = {
     writer: ("token", "cookie"),
+    leaver: ("token", "cookie", "ticket"),
     reader: ("token", "ticket", "access_token", "cookie"),
 }
 
 
 def accepted(by: Any) -> list[dict[str, list[str]]]:
-    """The schemes that `reader` or `writer` takes, as an operation names them; none for anything else.
+    """The schemes that one of these takes, as an operation names them; none for anything else.
 
     One function reads them all: as a tree of dependencies, one a scheme, they were a third of what a publish cost.
     """
@@ -137,4 +146,5 @@ async def _address(request: Request) -> str | None:
 
 WriterDep = Annotated[Grant, Depends(writer)]
 ReaderDep = Annotated[Grant, Depends(reader)]
+LeaverDep = Annotated[Grant, Depends(leaver)]
 AddressDep = Annotated[str | None, Depends(_address)]

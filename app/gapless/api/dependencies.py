@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Query, Request
 
 from gapless.api.by_hand import CHANNEL_IS
 from gapless.api.schemas import CHANNEL, MOST_CHANNELS
@@ -94,5 +94,14 @@ ChannelPath = Annotated[
         pattern=CHANNEL,
         description=CHANNEL_IS,
         examples=["general"],
+    ),
+]
+UserQuery = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        description="Who; needed without tokens, whose `sub` overrides it.",
     ),
 ]

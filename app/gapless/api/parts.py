@@ -96,8 +96,8 @@ def feed_settings(settings: Settings, policy: Policy, store: Store) -> FeedSetti
     """How the feeds of this process read their store. On a platform that freezes a process, none stays open."""
     recheck = store.recheck if settings.recheck is None else settings.recheck
     linger = 0 if policy.alone else settings.linger
-    pause = settings.batch_ms / 1000
-    return FeedSettings(recheck, linger, settings.retention, store.page, policy.freezes, store.lag, pause=pause)
+    kept, pause, lease = settings.retention, settings.batch_ms / 1000, settings.presence
+    return FeedSettings(recheck, linger, kept, store.page, policy.freezes, store.lag, pause=pause, lease=lease)
 
 
 def capacity(settings: Settings) -> Capacity:

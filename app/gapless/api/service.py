@@ -16,6 +16,7 @@ from gapless.platforms.policy import Policy
 from gapless.platforms.shutdown import ShutdownWatch
 from gapless.services.admission import Admission
 from gapless.services.history import History
+from gapless.services.presence import Presence
 from gapless.services.publishing import Publishing
 from gapless.services.readiness import Readiness
 from gapless.services.receipts import Receipts
@@ -42,6 +43,7 @@ class Service:
     publishing: Publishing
     signalling: Signalling
     receipts: Receipts
+    presence: Presence
     history: History
     verifier: TokenVerifier | None
     tickets: Tickets | None

@@ -12,7 +12,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gapless.api.by_hand import invalid, parameter
-from gapless.api.schemas import CHANNEL, MOST_CHANNELS
+from gapless.api.schemas import CHANNEL, MOST_CHANNELS, Text
 
 
 class StreamQuery(BaseModel):
@@ -38,6 +38,11 @@ class StreamQuery(BaseModel):
     receipts: bool = Field(
         False, description="Send events `receipt`: how far each user has got, on channels that offer it."
     )
+    presence: Literal["1", "watch"] | None = Field(
+        None,
+        description="`1`: be there while the stream is open, and get events `presence`; `watch`: only get them.",
+    )
+    user: Text | None = Field(None, description="Who is there; a token's `sub` overrides it.")
     beat: Literal["visible"] | None = Field(None, description="`visible`: heartbeats are events `beat`, not comments.")
 
 

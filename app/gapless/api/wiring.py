@@ -23,6 +23,7 @@ from gapless.platforms.shutdown import ShutdownWatch
 from gapless.runtime.tasks import end
 from gapless.services.admission import Admission
 from gapless.services.history import History
+from gapless.services.presence import Presence
 from gapless.services.publishing import Publishing
 from gapless.services.readiness import Readiness
 from gapless.services.receipts import Receipts
@@ -68,6 +69,7 @@ class Wiring:
             publishing=Publishing(store, feeds, limits, clock, parts.token),
             signalling=Signalling(store, limits),
             receipts=Receipts(store, feeds, clock),
+            presence=Presence(store, feeds, settings.presence),
             history=History(store, feeds, clock, page),
             verifier=parts.make_verifier(settings, clock),
             tickets=parts.make_tickets(settings),

@@ -1,4 +1,4 @@
-"""What goes on around the messages of one channel: signals and receipts. Nothing here makes the log be read."""
+"""What goes on around the messages of one channel: signals, receipts, presence. Nothing here makes the log be read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 from gapless.channels.audience import Audience
 from gapless.channels.bounded import BoundedStore
 from gapless.channels.feed_settings import FeedSettings
+from gapless.channels.presence_board import PresenceBoard
 from gapless.channels.receipt_board import ReceiptBoard
 from gapless.channels.signals import Signals
 from gapless.log.namespaces import Feature
@@ -22,20 +23,31 @@ class Around:
         self.receipts: ReceiptBoard | None = None
         if Feature.RECEIPTS in settings.features:
             self.receipts = ReceiptBoard(channel, store, settings)
+        self.presence: PresenceBoard | None = None
+        if Feature.PRESENCE in settings.features:
+            self.presence = PresenceBoard(channel, store, settings)
 
     def take(self, notice: bytes) -> None:
         """A notice that begins with `!`. One of a kind that is not known here is ignored."""
         if (block := self._signals.take(notice)) is not None:
             self._audience.aside(block, self._loop.time())
-        elif self.receipts is not None:
-            self.receipts.take(notice)
+        for board in self._boards():
+            board.take(notice)
 
     def look(self) -> None:
         """Notices may have been missed, or the channel was deleted."""
-        if self.receipts is not None:
-            self.receipts.look()
+        for board in self._boards():
+            board.look()
 
     async def close(self) -> None:
         """End every task."""
-        if self.receipts is not None:
-            await self.receipts.close()
+        for board in self._boards():
+            await board.close()
+
+    @property
+    def lingers(self) -> float:
+        """Seconds for which something has yet to be written here."""
+        return 0.0 if self.presence is None else self.presence.lingers
+
+    def _boards(self) -> list[ReceiptBoard | PresenceBoard]:
+        return [board for board in (self.receipts, self.presence) if board is not None]

@@ -18,6 +18,7 @@ from gapless.channels.paying import charge
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
 from gapless.log.errors import StoreUnavailable
+from gapless.log.presence import Attendance, Living
 from gapless.log.receipts import Marks
 from gapless.log.store import DEADLINE, MOST_BYTES, NEWEST, SLICE, TAIL, Listener, Slice, Store, Subscription
 from gapless.runtime.tasks import end
@@ -61,6 +62,9 @@ class BoundedStore:
 
     async def marks(self, channel: str) -> dict[str, Marks]:
         return await bounded(self._store.marks(channel))
+
+    async def attend(self, asked: Attendance) -> Living:
+        return await bounded(self._store.attend(asked))
 
     @property
     def tells_asides(self) -> bool:

@@ -95,8 +95,8 @@ class Feed:
 
     async def close(self) -> None:
         """Stop listening."""
-        await self.around.close()
         await self._follower.close()
+        await self.around.close()
 
     # --- what comes after a position
 

@@ -13,7 +13,8 @@ class FeedSettings:
 
     `lag`: seconds after which what a read was too early for is there, 0 where none is; see `Store.lag`. `features`:
     what the channel offers beside messages. `pause`: seconds between two batches of messages that are handed to
-    readers. Retention and features are each feed's own (`Feeds`).
+    readers. `lease`: seconds for which a user is there whose process died. Retention and features are each feed's own
+    (`Feeds`).
     """
 
     recheck: float
@@ -24,3 +25,4 @@ class FeedSettings:
     lag: float = 0.0
     features: tuple[Feature, ...] = ()
     pause: float = 0.0
+    lease: float = 200.0

@@ -185,7 +185,8 @@ class Feeds:
             self._retire(feed)
         else:
             loop = asyncio.get_running_loop()
-            self._closing[feed] = loop.call_later(self._settings.linger, self._retire, feed)
+            linger = max(self._settings.linger, feed.around.lingers)
+            self._closing[feed] = loop.call_later(linger, self._retire, feed)
 
     def _retire(self, feed: Feed) -> None:
         self._closing.pop(feed, None)

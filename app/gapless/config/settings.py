@@ -59,6 +59,10 @@ class Settings(BaseSettings):
         default=10.0, ge=0, le=300, description="seconds for which a feed stays warm after its last reader"
     )
 
+    presence: float = Field(
+        default=200.0, ge=2, le=3600, description="seconds after which a user is gone whose process died"
+    )
+
     # Limits, and who may connect.
     max_body: int = Field(default=131_072, ge=1024, le=4_194_304, description="bytes of a publish request")
     rate: Rate = Field(default=200.0, description="messages a second, per channel and user; 0 = off")

@@ -52,7 +52,7 @@ class BufferedResponse(StreamSession):
 
     async def collect(self) -> bytes:
         """The whole body: hello, the messages, and a short retry; or only `end` if the store can't be reached."""
-        reason = End.DEADLINE
+        reason, gone = End.DEADLINE, True
         try:
             async with asyncio.timeout(self._limits.lifetime):
                 await self._greet()
@@ -60,12 +60,15 @@ class BufferedResponse(StreamSession):
                     self._heads = None  # nothing was replayed: news alone ends this turn
                 await self._gather()
                 await self._tell_live()
+            gone = False
         except TimeoutError:
+            gone = False
             reason = self._limits.deadline_reason
         except StoreUnavailable:
+            gone = False
             self._body.clear()
         finally:
-            self._leave()
+            self._leave(gone=gone)
         if not self._body:  # not even `hello`: the store failed, or took all the time there was
             return sse.end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, self._limits.random))
         return b"".join(

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gapless.channels.around import Around
 from gapless.channels.feed import Feed
 from gapless.channels.frames import Frame, first_that_fit
+from gapless.channels.presence_board import PresenceBoard
 from gapless.delivery import sse
 from gapless.delivery.channel_cursor import ChannelCursor
 from gapless.delivery.end import End
@@ -49,12 +51,15 @@ class Start:
 class Extras:
     """What a client asked for beside the messages. `live`: be told once when what was there has been sent.
 
-    `beat`: heartbeats as events. `receipts`: how far each user has got, on channels that offer it.
+    `beat`: heartbeats as events. `receipts`: how far each user has got, `presence`: who is there. `user`: is there
+    as long as the stream is open. Both on channels that offer it.
     """
 
     live: bool = False
     beat: bool = False
     receipts: bool = False
+    presence: bool = False
+    user: str | None = None
 
 
 PLAIN = Extras()
@@ -75,6 +80,7 @@ class StreamSession:
         """Where each log ended at `hello`, until the client was told that it is past that."""
         self._cursors = [ChannelCursor(self, feed) for feed in feeds]
         self._watches: list[Watch] = []
+        self._attends: list[PresenceBoard] = []
         self._alone = len(self._cursors) == 1
 
     def deliver(self, cursor: ChannelCursor, new: Sequence[Frame], block: bytes, now: float) -> None:
@@ -119,8 +125,7 @@ class StreamSession:
             await self._write(self._hello(self._joint_cursor()))
         for cursor in self._cursors:
             cursor.feed.audience.join(cursor)
-            if self._extras.receipts and (board := cursor.feed.around.receipts) is not None:
-                self._watches.append(Watch(self, board))
+            self._watch(cursor.feed.around)
 
     async def _first(self, cursor: ChannelCursor, index: int) -> Position:
         if self._start.cursor is not None:
@@ -139,7 +144,21 @@ class StreamSession:
         told.append(sse.block("gap", sse.gap_json(cursor.feed.channel, gap), cursor=self._joint_cursor()))
         await self._write(b"".join(told))
 
-    def _leave(self) -> None:
+    def _watch(self, around: Around) -> None:
+        """What goes on around the messages of a channel, as far as the client wants to know it."""
+        if self._extras.receipts and around.receipts is not None:
+            self._watches.append(Watch(self, around.receipts))
+        if self._extras.presence and around.presence is not None:
+            if self._extras.user is not None:
+                around.presence.come(self._extras.user)
+                self._attends.append(around.presence)
+            self._watches.append(Watch(self, around.presence))
+
+    def _leave(self, *, gone: bool) -> None:
+        """`gone`: the client left; else the service ends this, and the client comes back."""
+        for board in self._attends:
+            board.go(self._extras.user or "", gone=gone)
+        self._attends.clear()
         for cursor in self._cursors:
             cursor.feed.audience.leave(cursor)
         for watch in self._watches:

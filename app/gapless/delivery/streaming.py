@@ -136,6 +136,7 @@ class Stream(StreamSession):
         self._direct_write = direct_write
         deadline = self._loop.time() + (0 if self._stopped or self._left else self._limits.lifetime)
         self._limit = limit = asyncio.timeout_at(deadline)
+        reason: End | None = None
         try:
             async with limit:
                 await self._greet()
@@ -156,7 +157,7 @@ class Stream(StreamSession):
         finally:
             self._live = False
             self._limit = None
-            self._leave()
+            self._leave(gone=reason is None)
         await self._say_goodbye(reason)
         return reason
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gapless.channels.receipt_board import ReceiptBoard
+from gapless.channels.receipt_board import Watcher
+
+
+class Board(Protocol):
+    """What is known of a channel beside its messages."""
+
+    def join(self, watcher: Watcher) -> None:
+        """From now on this watcher is told."""
+
+    def leave(self, watcher: Watcher) -> None:
+        """From now on it is not."""
+
+    def whole(self) -> bytes | None:
+        """An event with all of it; None as long as it is not known."""
 
 
 class WatchSink(Protocol):
@@ -22,7 +35,7 @@ class Watch:
 
     __slots__ = ("_board", "_sink", "stale")
 
-    def __init__(self, sink: WatchSink, board: ReceiptBoard) -> None:
+    def __init__(self, sink: WatchSink, board: Board) -> None:
         self._sink = sink
         self._board = board
         self.stale = True

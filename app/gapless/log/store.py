@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry, Link
+from gapless.log.presence import Attendance, Living
 from gapless.log.publication import Outcome, Publication
 from gapless.log.receipts import Marks, Receipt
 from gapless.log.signals import Signal
@@ -164,6 +165,13 @@ class Store(Protocol):
 
     async def marks(self, channel: str) -> dict[str, Marks]:
         """All marks of a channel, by user. One command."""
+
+    async def attend(self, asked: Attendance) -> Living:
+        """Read who is on a channel, extend and end leases, and tell who came and went, in one atomic step.
+
+        Leases end in the store's own time. Three commands; one more where leases are extended, two more for who comes
+        and where it is tidied, two more for who goes.
+        """
 
     async def forget(self, channel: str) -> None:
         """Delete the channel's log, and have its readers look. Its next message begins a new epoch.

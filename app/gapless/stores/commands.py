@@ -10,6 +10,7 @@ from typing import Any
 
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
+from gapless.log.presence import Attendance, Living
 from gapless.log.receipts import Marks, Receipt, format_receipt, parse_marks, read_marks
 from gapless.log.signals import Signal
 from gapless.log.store import MOST_BYTES, ChannelInfo, Slice
@@ -75,6 +76,14 @@ class CommandStore(ABC):
         reply = await self._call("HGETALL", self._layout.receipts(channel))
         flat = chain.from_iterable(reply.items()) if isinstance(reply, dict) else reply  # Upstash's SDK makes a dict
         return read_marks([text(part) for part in flat])
+
+    async def attend(self, asked: Attendance) -> Living:
+        """One EVALSHA around TIME and ZRANGEBYSCORE, and what is written."""
+        reply = await self._aside("presence", partial(self._layout.attendance, asked))
+        now, count, notice, *flat, notified = map(text, reply)
+        if notified == "0":
+            await self._call("PUBLISH", self._layout.topic(asked.channel), notice)
+        return Living(int(now), dict(zip(flat[::2], map(int, flat[1::2]), strict=True)), int(count))
 
     async def forget(self, channel: str) -> None:
         await keyspace.forget(self._call, self._layout, channel)

@@ -24,12 +24,12 @@ Scan = Callable[[str, str], Awaitable[tuple[list[str], str | None]]]
 
 
 async def forget(call: Call, layout: Layout, channel: str) -> None:
-    """Delete the log and the receipts, then have its readers look: two commands, whatever else the server holds.
+    """Delete the log, the receipts and the leases, then have its readers look: two commands, whatever else there is.
 
     What the channel's keys remember counts for nothing without the log that they name (`stores/lua/publish.lua`), and
     they expire.
     """
-    await call("UNLINK", layout.log(channel), layout.receipts(channel))
+    await call("UNLINK", layout.log(channel), layout.receipts(channel), layout.presence(channel))
     await call("PUBLISH", layout.topic(channel), LOOK.decode())
 
 

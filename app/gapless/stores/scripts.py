@@ -17,6 +17,8 @@ from gapless.log.cursor import Position
 from gapless.log.entries import Entry, format_entry, parse_entry, parse_link
 from gapless.log.errors import CorruptLog
 from gapless.log.namespaces import Namespaces
+from gapless.log.presence import MOST_USERS as MOST_PRESENT
+from gapless.log.presence import Attendance
 from gapless.log.publication import KEY_LIFETIME_MS, Accepted, KeyConflict, Limited, Outcome, Publication, Repeated
 from gapless.log.receipts import MOST_BYTES, MOST_USERS, Receipt, format_mark
 from gapless.log.signals import Signal
@@ -152,6 +154,27 @@ class Layout:
             str(MOST_BYTES),
         ]
         return [self.receipts(receipt.channel)], args
+
+    def presence(self, channel: str) -> str:
+        """The sorted set that holds when each user's lease ends."""
+        return f"{self.home(channel)}:presence"
+
+    def attendance(self, asked: Attendance, notify: bool) -> tuple[list[str], list[str | bytes]]:
+        """KEYS and ARGV of `stores/lua/presence.lua`."""
+        args: list[str | bytes] = [
+            str(asked.lease),
+            str(asked.below),
+            self.topic(asked.channel) if notify else "",
+            str(MOST_PRESENT),
+            str(NOTICE_LIMIT),
+            "1" if asked.tidy else "0",
+            str(len(asked.own)),
+            *asked.own,
+            str(len(asked.leavers)),
+        ]
+        for user, believed in asked.leavers.items():
+            args += [user, "" if believed is None else str(believed)]
+        return [self.presence(asked.channel)], args
 
     def newest(self, channel: str, count: int, most: int, page: int) -> tuple[list[str], list[str | bytes]]:
         """KEYS and ARGV of `stores/lua/newest.lua`."""

@@ -18,7 +18,7 @@ from gapless.api.dependencies import channels_of, start
 from gapless.api.dependencies import service as service_of
 from gapless.api.problems import READING_PROBLEMS, describe
 from gapless.api.service import Service
-from gapless.api.stream_query import PARAMETER_OF_MANY, PARAMETERS, read_query
+from gapless.api.stream_query import PARAMETER_OF_MANY, PARAMETERS, StreamQuery, read_query
 from gapless.auth.grant import Grant
 from gapless.delivery.buffered import LONGEST, BufferedResponse
 from gapless.delivery.end import End
@@ -106,7 +106,7 @@ async def _open(request: Request, grant: Grant, channels: Sequence[str]) -> Resp
     service, query = service_of(request), read_query(request)
     grant.must_subscribe(channels)
     begin = start(channels, request.headers.get("last-event-id"), [query.lastEventId, query.after], query.history)
-    extras = Extras(live=query.live, beat=query.beat is not None, receipts=query.receipts)
+    extras = _extras(query, grant)
     whole = service.policy.mode is Mode.BUFFERED or query.mode is not None
     limits = _limits(request, service, grant, whole=whole)
     head = request.method == "HEAD"
@@ -130,6 +130,12 @@ async def _open(request: Request, grant: Grant, channels: Sequence[str]) -> Resp
         return _whole(end(End.SHUTDOWN, retry=jittered(limits.retry_ms, limits.random)))
     request.scope["gapless.note"] = f"turn messages={buffered.messages}"
     return _whole(body)
+
+
+def _extras(query: StreamQuery, grant: Grant) -> Extras:
+    """What the client asked for beside the messages. Who is there is the token's user, where there is one."""
+    user = (grant.user or query.user) if query.presence == "1" else None
+    return Extras(query.live, query.beat is not None, query.receipts, query.presence is not None, user)
 
 
 def _limits(request: Request, service: Service, grant: Grant, *, whole: bool) -> StreamLimits:

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import BrowserContext, Route
 
 from tests.browser.conftest import Held
-from tests.browser.room import room
+from tests.browser.room import Row, room
 from tests.testkit.browser import empty_origin
 from tests.testkit.fault_proxy import Blackhole, FaultProxy
 from tests.testkit.nginx import nginx
@@ -79,7 +79,7 @@ async def test_the_service_is_killed_and_restarted_behind_a_proxy_that_says_502(
         await ann.send("meanwhile")
         await service.astart()
         await ann.until_state("live")
-        await ann.until_shown(["before", "meanwhile"])
+        await ann.until(ann.shown, lambda rows: rows[-1] == Row("meanwhile", "sent"), "what was written is sent")
         publish(service, "restart", "after")
         await ann.until_shown(["before", "meanwhile", "after"])
         assert "gap" not in [kind for kind, _ in await ann.page.evaluate("heard")]

@@ -3,6 +3,7 @@ import { Around } from "./around.js";
 import { Drafts } from "./drafts.js";
 import { History, Refused } from "./history.js";
 import { List } from "./list.js";
+import { Listeners } from "./listeners.js";
 
 const LINGER = 5000; // milliseconds for which a channel stays on the stream without a subscriber
 
@@ -13,8 +14,7 @@ export class Channel {
   #name;
   #list;
   #history;
-  #subscribers = new Set();
-  #listeners = { message: new Set(), gap: new Set(), signal: new Set(), live: new Set(), people: new Set() };
+  #listeners = new Listeners();
   #drafts;
   #around;
   #told = false; // subscribers are told in this microtask
@@ -36,7 +36,7 @@ export class Channel {
     this.#drafts = new Drafts(name, core, this.#list, () => this.#changed());
     this.#around = new Around(name, core, this.#list, {
       changed: () => this.#changed(),
-      people: (people) => this.#emit("people", people),
+      people: (people) => this.#listeners.tell("people", people),
     });
     core.attach(name, {
       event: (event, data, position) => this.#take(event, data, position),
@@ -79,22 +79,14 @@ export class Channel {
 
   /** `fn` runs once per microtask in which anything changed. @returns {() => void} ends it */
   subscribe(fn) {
-    const entry = { fn }; // the same function may subscribe twice
-    this.#subscribers.add(entry);
-    this.#open();
-    return () => this.#subscribers.delete(entry) && this.#rest();
+    return this.on("change", () => fn());
   }
 
   /** @param {"message" | "gap" | "signal" | "live" | "people"} kind @returns {() => void} */
   on(kind, fn) {
-    const entry = { fn };
-    this.#listeners[kind].add(entry);
+    const end = this.#listeners.add(kind, fn);
     this.#open();
-    return () => this.#listeners[kind].delete(entry) && this.#rest();
-  }
-
-  get #used() {
-    return this.#subscribers.size > 0 || Object.values(this.#listeners).some((all) => all.size > 0);
+    return () => void (end() && this.#rest());
   }
 
   #open() {
@@ -108,7 +100,7 @@ export class Channel {
   }
 
   #rest() {
-    if (this.#used || !this.#wanted) return;
+    if (this.#listeners.size || !this.#wanted) return;
     this.#list.rest();
     this.#linger = setTimeout(() => this.#leave(), LINGER);
   }
@@ -166,7 +158,7 @@ export class Channel {
 
   #signal(signal) {
     this.#around.signal(signal);
-    this.#emit("signal", signal);
+    this.#listeners.tell("signal", signal);
   }
 
   #message(message) {
@@ -182,7 +174,7 @@ export class Channel {
     if (this.#list.position === position) return;
     this.#list.break(gap, position);
     this.#changed();
-    this.#emit("gap", this.#list.gap);
+    this.#listeners.tell("gap", this.#list.gap);
   }
 
   /** Where another tab's stream stands: what was missed is asked for. */
@@ -195,7 +187,7 @@ export class Channel {
   #catchUp() {
     if (this.#caughtUp) return;
     this.#caughtUp = true;
-    this.#emit("live");
+    this.#listeners.tell("live");
   }
 
   #setProblem(problem) {
@@ -209,7 +201,7 @@ export class Channel {
   /** @returns {object} its row, at once. @throws {TypeError} for what is not JSON, and nothing else */
   send(data, { event = "message", ref } = {}) {
     if (this.#core.inert) throw new Error("Messages are sent by pages, not while they are rendered on a server.");
-    if (this.#used) this.#open(); // the client may have been closed
+    if (this.#listeners.size) this.#open(); // the client may have been closed
     return this.#drafts.write(data, event, ref);
   }
 
@@ -258,17 +250,13 @@ export class Channel {
 
   #changed(fresh = []) {
     this.#list.trim();
-    for (const row of fresh) if (row) this.#emit("message", row);
+    for (const row of fresh) if (row) this.#listeners.tell("message", row);
     if (this.#told) return;
     this.#told = true;
     queueMicrotask(() => {
       this.#told = false;
       this.#around.count();
-      for (const { fn } of [...this.#subscribers]) this.#core.call(fn);
+      this.#listeners.tell("change");
     });
-  }
-
-  #emit(kind, argument) {
-    for (const { fn } of [...this.#listeners[kind]]) this.#core.call(fn, argument);
   }
 }

@@ -1,11 +1,12 @@
 /** A service and a user, as a page uses them. */
 import { Channel } from "./channel.js";
 import { Core } from "./core.js";
+import { Listeners } from "./listeners.js";
 
 export class Client {
   #core;
   #channels = new Map();
-  #subscribers = new Set();
+  #listeners = new Listeners();
   #shown = "";
 
   /** Made by `gapless`. */
@@ -34,11 +35,10 @@ export class Client {
 
   /** `fn` runs when state, problem or waiting have changed. @returns {() => void} ends it */
   subscribe(fn) {
-    const entry = { fn };
-    if (!this.#subscribers.size) this.#core.enter(this);
-    this.#subscribers.add(entry);
+    if (!this.#listeners.size) this.#core.enter(this);
+    const end = this.#listeners.add("change", () => fn());
     return () => {
-      if (this.#subscribers.delete(entry) && !this.#subscribers.size) this.#core.leave(this);
+      if (end() && !this.#listeners.size) this.#core.leave(this);
     };
   }
 
@@ -65,6 +65,6 @@ export class Client {
     const shown = JSON.stringify([this.state, this.problem, this.waiting]);
     if (shown === this.#shown) return;
     this.#shown = shown;
-    for (const { fn } of [...this.#subscribers]) this.#core.call(fn);
+    this.#listeners.tell("change");
   }
 }

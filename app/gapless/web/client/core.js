@@ -28,6 +28,7 @@ export class Core {
   #opening = new Set(); // channels that read their first page
   #open = false;
   #started = false; // was live since it was idle
+  #up = false; // the stream is live
 
   /**
    * @param {string} base
@@ -41,7 +42,7 @@ export class Core {
     this.pageSize = history;
     this.inert = typeof document === "undefined";
     this.#onChange = onChange;
-    const shared = { alone: (work) => this.#tabs.alone(work), tell: (value) => this.#tabs.tell("token", value) };
+    const shared = { alone: (work) => this.#tabs.token(work), tell: (value) => this.#tabs.tell("token", value) };
     const told = { problem: () => this.#authorized(), token: () => this.#tabs.ask("forgive") }; // it may have other rights
     this.#tokens = new Tokens(token, user, shared, told);
     this.http = new Http(base, this.#tokens, options.fetch ?? ((...request) => fetch(...request)), onChange);
@@ -74,15 +75,6 @@ export class Core {
 
   replaceToken(ask) {
     this.#tokens.replace(ask);
-  }
-
-  /** Runs what a page gave; an error of its is the page's, and harms nobody else. */
-  call(fn, ...rest) {
-    try {
-      fn(...rest);
-    } catch (error) {
-      reportError(error);
-    }
   }
 
   // --- what a channel asks for
@@ -216,12 +208,18 @@ export class Core {
       standing: (positions) => {
         for (const [name, position] of Object.entries(positions)) this.#channels.get(name)?.standing(position);
       },
-      state: () => {
-        if (!["live", "idle"].includes(this.#tabs.state)) for (const channel of this.#channels.values()) channel.interrupted();
-        this.#onChange();
-      },
+      state: () => this.#moved(),
       told: (kind, content) => this.#told(kind, content),
     };
+  }
+
+  /** The stream's state may be another. */
+  #moved() {
+    const live = this.#tabs.state === "live";
+    if (!live) for (const channel of this.#channels.values()) channel.interrupted();
+    else if (!this.#up) this.unsent.drain(); // the way is open: what pauses need not wait
+    this.#up = live;
+    this.#onChange();
   }
 
   #sent() {

@@ -10,6 +10,8 @@
  * followers ask the leader for a sign of life, since timed ones of hidden tabs come too late; it answers in `onmessage`.
  * Without Web Locks each tab leads itself.
  */
+import { alone } from "./locks.js";
+
 const SILENT = 3500;
 const PING = 1000;
 const STEALS = 3; // a minute, at most
@@ -117,30 +119,13 @@ export class Tabs {
 
   // --- locks for others
 
-  /**
-   * Work that one tab does at a time. `held` says whether the lock is still this tab's: one that holds it for longer
-   * than `patience` while somebody waits is frozen, and loses it.
-   */
-  async run(name, work, patience) {
-    let held = true;
-    const locked = () => work(() => held);
-    if (!this.#locks) return locked();
-    const full = `${this.#name} ${name}`;
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), patience);
-    const started = () => (clearTimeout(timer), locked());
-    try {
-      return await this.#locks.request(full, { signal: late.signal }, started).catch((error) => {
-        if (!late.signal.aborted) throw error;
-        return this.#locks.request(full, { steal: true }, locked);
-      });
-    } finally {
-      held = false;
-    }
+  /** Work that one tab does at a time, as in `alone`. */
+  run(name, work, patience) {
+    return alone(this.#locks, `${this.#name} ${name}`, work, patience);
   }
 
-  /** As `run`, for a token: another tab may have one, and is asked first. */
-  async alone(work) {
+  /** Work of which comes a token: another tab may have one, and is asked first. */
+  async token(work) {
     if (!this.#locks) return work();
     return this.#locks.request(`${this.#name} token`, async () => {
       const { held } = await this.#locks.query();

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.real(seconds=4)
 @pytest.fixture(scope="module")
 def service(valkey_server: Valkey, origin: str) -> Iterator[Service]:
     env = {"REDIS_URL": valkey_server.url, "GAPLESS_ORIGINS": origin, "GAPLESS_CAP": "5000", "GAPLESS_RATE": "0"}
-    with Service({**env, "GAPLESS_NAMESPACES": '{"": {"signals": true, "receipts": true}, "quiet": {}}'}) as service:
+    with Service(
+        {**env, "GAPLESS_NAMESPACES": '{"": {"signals": true, "receipts": true, "presence": true}, "quiet": {}}'}
+    ) as service:
         yield service
 
 
@@ -147,11 +149,14 @@ async def test_who_types_is_shown_until_the_message_comes(
     context.on("request", lambda request: asked.append(request.url) if "/signals" in request.url else None)
     await bob.page.evaluate("for (let n = 0; n < 5; n++) room.typing()")
     people = lambda: ann.page.evaluate("room.people")  # noqa: E731
-    await ann.until(people, lambda people: people == [{"user": "bob", "here": False, "typing": True}], "bob types")
+    await ann.until(people, lambda people: people == [{"user": "bob", "here": True, "typing": True}], "bob types")
     assert len(asked) == 1
+    later = await room(context, origin, service.url, "types", user="ann")
+    seen = lambda: later.page.evaluate("room.people.map(({user, here}) => [user, here])")  # noqa: E731
+    await later.until(seen, lambda people: people == [["bob", True]], "a tab that comes later knows who is here")
     await bob.send("done")
     await ann.until_shown(["done"])
-    assert await people() == []
+    await ann.until(people, lambda people: people == [{"user": "bob", "here": True, "typing": False}], "bob has typed")
     quiet = await room(context, origin, service.url, "quiet:1", user="bob")
     await quiet.page.evaluate("room.typing()")
     await quiet.send("x")

@@ -11,6 +11,7 @@
  * Without Web Locks each tab leads itself.
  */
 import { alone } from "./locks.js";
+import { Whole } from "./whole.js";
 
 const SILENT = 3500;
 const PING = 1000;
@@ -34,6 +35,7 @@ export class Tabs {
   #ping;
   #asked = 0;
   #steals = [];
+  #whole = new Whole();
 
   /**
    * @param {string} name of the user's tabs, with the version of what they say to each other
@@ -73,6 +75,7 @@ export class Tabs {
     this.#bus?.close();
     this.#bus = null;
     this.#others.clear();
+    this.#whole.clear();
     this.leading = false;
     this.#streams.close();
   }
@@ -103,6 +106,7 @@ export class Tabs {
   // --- what streams say, where this tab leads
 
   event(channel, event, data, position) {
+    this.#whole.take(channel, event, data);
     this.#say("event", { channel, event, data, position });
     this.#on.event(channel, event, data, position);
   }
@@ -232,6 +236,9 @@ export class Tabs {
     }
     this.#others.set(from, new Map(content));
     this.#merge();
+    for (const [channel] of content) {
+      for (const [event, data] of this.#whole.of(channel)) this.#say("event", { channel, event, data, position: null });
+    }
     return this.#here();
   }
 

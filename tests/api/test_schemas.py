@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,38 @@ def test_only_what_has_a_key_is_compared(data: str) -> None:
         drafts_of(bare, 100, keyed=True)[0].digest,
     ]
     assert list(map(len, digests)) == [0, 32, 32]
+
+
+MANY = "".join(f'"k{number}":1,' for number in range(9_000))
+
+
+SAME = '"data":1.0,'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{{{MANY}"data":1}}',
+        f'[{{"data":1}},{{{MANY}"data":1}}]',
+        f"{{{SAME * 9_000}{SAME[:-1]}}}",
+    ],
+    ids=["unknown", "in a batch", "repeated"],
+)
+def test_many_members_are_refused_at_once(body: str) -> None:
+    """By themselves they would take as long as a hundred messages."""
+    called = 0
+
+    def count(frame: object, event: str, what: object) -> None:
+        nonlocal called
+        called += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        with pytest.raises(Unprocessable, match="at most 16 members"):
+            read_messages(body.encode(), ROOM)
+    finally:
+        sys.setprofile(None)
+    assert called < 300
 
 
 def test_lengths_are_counted_in_characters() -> None:

@@ -165,6 +165,19 @@ async def test_headers_are_counted_as_they_stand_on_the_wire(caller: Caller) -> 
     assert (await caller.replies())[:12] == b"HTTP/1.1 400"
 
 
+@pytest.mark.parametrize(
+    "head", [b"GET /?%b HTTP/1.1\r\nhost: x\r\n\r\n", b"GET / HTTP/1.1\r\nhost: x\r\nCookie: %b\r\n\r\n"]
+)
+async def test_parts_of_a_query_and_cookies_are_counted_as_headers(caller: Caller, head: bytes) -> None:
+    """Whoever asks for a token looks for one in both: in 64 KiB of `a&`, for 30 ms."""
+    sign = b"&" if b"?" in head else b";"
+    rest = MOST_FIELDS - head.count(b"\r\n") + 2  # the line and the last one are no headers
+    await caller.send(head % (sign * rest))
+    assert (await caller.reader.readuntil(b"\r\n\r\n0")).startswith(b"HTTP/1.1 200")
+    await caller.send(head % (sign * (rest + 1)))
+    assert (await caller.replies())[:12] == b"HTTP/1.1 400"
+
+
 async def test_what_stands_between_headers_counts(caller: Caller) -> None:
     each = b"a: %b\r\n" % (b"x" * 258)
     await caller.send(HEAD + each * (HEAD_LIMIT // len(each)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gapless.api import unread
+from gapless.api.spelling import MOST_MEMBERS
 from gapless.auth import verifier
 from gapless.auth.key_set import MOST_KEYS, MOST_OF_ONE_ID
 from gapless.auth.rates import NETWORK_TIMES, TRAFFIC_UNIT
@@ -106,6 +107,7 @@ tried_elsewhere(
     test_unread.test_a_rest_is_waited_for_a_moment,
     test_unread.test_a_long_rest_is_not_read,
 )
+tried_elsewhere("a body", {"16": MOST_MEMBERS}, test_schemas.test_many_members_are_refused_at_once)
 tried_elsewhere(
     "a message, as stored",
     {"512": test_schemas.LONGEST - ENVELOPE},

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError, field_validator
 from pydantic_core import from_json, to_json
 
-from gapless.api.spelling import data_as_written
+from gapless.api.spelling import MOST_MEMBERS, TOO_MANY, data_as_written
 from gapless.log.entries import ENVELOPE, Draft
 from gapless.log.errors import BadRequest, TooLarge, Unprocessable
 
@@ -117,13 +117,20 @@ def drafts_of(messages: Sequence[Message], most: int, *, keyed: bool = False) ->
 
 
 def read_json(raw: bytes) -> Any:
-    """The JSON value of a body; raises BadRequest for all else: NaN, bad UTF-8, lone surrogates, bottomless nests."""
+    """The JSON value of a body; raises BadRequest for all else: NaN, bad UTF-8, lone surrogates, bottomless nests.
+
+    Unprocessable for an object of many members, or a batch of them, before each member is refused by itself.
+    """
     try:
-        return from_json(raw, allow_inf_nan=False, cache_strings=False)
+        value = from_json(raw, allow_inf_nan=False, cache_strings=False)
     except (ValueError, RecursionError) as error:
         if not _is_utf8(raw):
             raise BadRequest("The body is not JSON in UTF-8, the one encoding that is read here.") from None
         raise BadRequest(f"The body is not JSON: {error}.") from None
+    objects = value[:MOST_IN_BATCH] if isinstance(value, list) else [value]
+    if any(isinstance(one, dict) and len(one) > MOST_MEMBERS for one in objects):
+        raise Unprocessable(TOO_MANY)
+    return value
 
 
 def _is_utf8(raw: bytes) -> bool:

@@ -4,8 +4,8 @@ A number that is read as a double and written again changes: `1e15` becomes 1000
 That is longer than what was sent, or not what was meant. So if a body may hold such numbers, `data` is stored as it was
 written, without white space.
 
-A body may hold sixty thousand numbers or texts, and everybody else waits while it is read. So nothing here calls or
-loops in Python for each of them.
+A body may hold sixty thousand numbers, texts or names, and everybody else waits while it is read. So nothing here calls
+or loops in Python for each of them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ import re
 from collections.abc import Iterator
 
 from gapless.log.errors import Unprocessable
+
+MOST_MEMBERS = 16
+"""Members of an object that is sent, such as a message. None has as many, and each is dear to refuse."""
+TOO_MANY = f"An object that is sent here has at most {MOST_MEMBERS} members, each once."
 
 # All digits are alike: so `in` finds a number's shape, in a tenth of the time that a pattern takes.
 _SHAPE = bytes.maketrans(b"123456789E", b"000000000e")
@@ -73,14 +77,18 @@ def _each(text: str, at: int) -> Iterator[str]:
 def _data(text: str, at: int) -> tuple[str, int]:
     """The last `data` of the object that begins `at`, as all who read JSON take the last; and where the object ends."""
     data, at = "", _after(text, at + 1)
-    while text[at] != "}":
+    for _ in range(MOST_MEMBERS):
+        if text[at] == "}":
+            return data, at + 1
         name, at = _decoder.raw_decode(text, at)
         begins = _after(text, at)
         _, at = _decoder.raw_decode(text, begins)
         if name == "data":
             data = text[begins:at]
         at = _after(text, at)
-    return data, at + 1
+    if text[at] == "}":
+        return data, at + 1
+    raise Unprocessable(TOO_MANY)
 
 
 def _after(text: str, at: int) -> int:

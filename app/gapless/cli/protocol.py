@@ -16,7 +16,7 @@ HEAD_LIMIT = 65_536
 """Bytes of a request's line and headers, and of its trailers."""
 
 MOST_FIELDS = 256
-"""Headers and trailers of a request: each costs a hundred times its shortest form."""
+"""Headers, trailers, cookies and parts of the query of a request: each costs a hundred times its shortest form."""
 
 HEAD_SECONDS = 30.0
 """For a request's head to arrive, for the first one to begin, and for what is left of a body after its answer."""
@@ -149,12 +149,13 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """A part of the URL has come."""
+        self._fields += url.count(b"&")
         self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Trailers come here too, when the head is long complete: they count, and are dropped (RFC 9110, 6.5.1)."""
-        self._fields += 1
+        self._fields += 1 + (value.count(b";") if name.lower() == b"cookie" else 0)
         self._count(len(name) + len(value) + len(b": \r\n"))
         if self._head is not None:
             super().on_header(name, value)

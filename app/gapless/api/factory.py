@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from gapless.api import description, problems
 from gapless.api.app import GaplessApp
+from gapless.api.fairness import TurnByTurn
 from gapless.api.middleware import AccessLog, LoopbackOnly
 from gapless.api.parts import make_store
 from gapless.api.routes import admin, health, history, page, presence, publish, receipts, signals, stream, tickets
@@ -62,6 +63,7 @@ def create_app(
             **_CORS,
         )
     app.add_middleware(Unread)
+    app.add_middleware(TurnByTurn, platform=policy.platform, proxies=settings.proxies)
     return app
 
 

@@ -1,0 +1,76 @@
+"""One request of each address begins in a turn of the event loop; a large body waits for another one."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi import Request
+
+from gapless.api.dependencies import LARGE, body
+from gapless.api.fairness import TurnByTurn
+
+
+class App:
+    """Notes whose requests began."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.began.append(scope["client"][0])
+
+
+async def nothing(*_: Any) -> Any:
+    raise AssertionError("nobody asked for anything")
+
+
+def scope_of(client: str, *forwarded: str) -> dict[str, Any]:
+    headers = [(b"x-forwarded-for", one.encode()) for one in forwarded]
+    return {"type": "http", "method": "GET", "path": "/", "client": (client, 1), "headers": headers}
+
+
+async def begun(proxies: int, *scopes: dict[str, Any]) -> list[str]:
+    app = App()
+    fair = TurnByTurn(app, "server", proxies)
+    await asyncio.gather(*(fair(scope, nothing, nothing) for scope in scopes))
+    return app.began
+
+
+async def test_one_address_with_many_connections_delays_another_by_one_request() -> None:
+    many, one = [scope_of("192.0.2.1")] * 4, scope_of("192.0.2.2")
+    assert await begun(0, *many, one) == ["192.0.2.1", "192.0.2.2", *["192.0.2.1"] * 3]
+
+
+async def test_behind_proxies_of_ones_own_clients_are_told_apart() -> None:
+    many, one = [scope_of("10.0.0.1", "192.0.2.1")] * 4, scope_of("10.0.0.2", "192.0.2.2")
+    assert (await begun(1, *many, one)).index("10.0.0.2") == 1
+    alike = scope_of("10.0.0.2", "192.0.2.1")
+    assert (await begun(1, *many, alike)).index("10.0.0.2") == 4
+
+
+async def test_what_is_no_request_does_not_wait() -> None:
+    app = App()
+    await TurnByTurn(app, "server", 0)({"type": "lifespan", "client": ("", 0)}, nothing, nothing)
+    assert app.began == [""]
+
+
+@pytest.mark.parametrize(("size", "turns"), [(LARGE, 0), (LARGE + 1, 1)])
+async def test_a_large_body_waits_for_another_turn(size: int, turns: int) -> None:
+    waited = 0
+
+    async def turn() -> None:
+        nonlocal waited
+        waited += 1
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"x" * size}
+
+    service = SimpleNamespace(settings=SimpleNamespace(max_body=2 * LARGE))
+    app = SimpleNamespace(state=SimpleNamespace(wiring=SimpleNamespace(service=service)))
+    scope = {**scope_of("192.0.2.1"), "app": app, "gapless.turn": turn}
+    scope["headers"] = [(b"content-type", b"application/json")]
+    assert len(await body(Request(scope, receive))) == size
+    assert waited == turns

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gapless.api import unread
+from gapless.api.dependencies import LARGE
 from gapless.api.spelling import MOST_MEMBERS
 from gapless.auth import verifier
 from gapless.auth.key_set import MOST_KEYS, MOST_OF_ONE_ID
@@ -26,7 +27,7 @@ from gapless.services.receipts import PER_SECOND
 from gapless.stores.redis import lines as redis_lines
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.upstash import rest as upstash_rest
-from tests.api import test_authentication, test_schemas, test_unread
+from tests.api import test_authentication, test_fairness, test_schemas, test_unread
 from tests.api.routes import test_health, test_posts_in_vain, test_presence, test_receipts, test_signals
 from tests.auth import test_key_set, test_verifier
 from tests.channels import test_feed, test_tail_changes, test_turns
@@ -106,6 +107,12 @@ tried_elsewhere(
     {"1 s": unread.REST_SECONDS, "1 MiB": unread.REST_BYTES},
     test_unread.test_a_rest_is_waited_for_a_moment,
     test_unread.test_a_long_rest_is_not_read,
+)
+tried_elsewhere(
+    "what begins in one turn of the event loop",
+    {"16 KiB": LARGE},
+    test_fairness.test_one_address_with_many_connections_delays_another_by_one_request,
+    test_fairness.test_a_large_body_waits_for_another_turn,
 )
 tried_elsewhere("a body", {"16": MOST_MEMBERS}, test_schemas.test_many_members_are_refused_at_once)
 tried_elsewhere(

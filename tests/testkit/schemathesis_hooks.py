@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +14,16 @@ def map_case(_: schemathesis.HookContext, case: schemathesis.Case) -> schemathes
     """Positive and negative cases alike: a rule that is broken on purpose is broken alone."""
     _shorten(case.query)
     _agree(case)
+    _begin(case.body)
     return case
+
+
+def _begin(body: Any) -> None:
+    """The epoch of a receipt's id has begun: no schema knows what time it is."""
+    for name in ("delivered", "read"):
+        mark = body.get(name) if isinstance(body, dict) else None
+        if isinstance(mark, str) and re.match(r"[t-z][0-9a-z]{7}-", mark):
+            body[name] = "s" + mark[1:]
 
 
 def _shorten(query: Any) -> None:

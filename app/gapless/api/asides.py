@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import to_json
 
 from gapless.api.schemas import ID, Text, explain, on_one_line, read_json
@@ -35,10 +35,15 @@ def read_signal(raw: bytes) -> tuple[SignalRequest, bytes]:
     return signal, (written and written[0]) or to_json(signal.data)
 
 
+_EITHER: list[JsonValue] = [
+    {"required": [name], "properties": {name: {"type": "string"}}, "title": name} for name in ("delivered", "read")
+]
+
+
 class ReceiptRequest(BaseModel):
     """How far a user has got: message ids of the channel, one or both."""
 
-    model_config = ConfigDict(extra="forbid", title="Receipt", strict=True)
+    model_config = ConfigDict(extra="forbid", title="Receipt", strict=True, json_schema_extra={"anyOf": _EITHER})
 
     delivered: Annotated[str, Field(pattern=ID)] | None = Field(
         None, description="The newest message that the user has.", examples=["t9x2k0ab-42-7qd1"]

@@ -54,10 +54,15 @@ effectScope().run(() => watch(useMessages(room), draw, { immediate: true }));
 }
 
 
+def _own(block: Block) -> dict[str, str]:
+    """Logs of this block alone: a service that has served the one before still knows its messages."""
+    return {"GAPLESS_PREFIX": f"line{block.line}"}
+
+
 async def page(stranger: Stranger, block: Block, argument: str) -> None:
     """A page that lists messages: those from before, and each that comes, over the ends of streams."""
     stranger.store.flush()
-    service = await stranger.service(**_SHORT)
+    service = await stranger.service(**_SHORT, **_own(block))
     html = block.text.replace("http://localhost:8000", service.url)
     assert html != block.text
     async with _shown(html) as tab:
@@ -67,7 +72,7 @@ async def page(stranger: Stranger, block: Block, argument: str) -> None:
 async def component(stranger: Stranger, block: Block, argument: str) -> None:
     """A React component that lists the messages of a channel."""
     stranger.store.flush()
-    service = await stranger.service(**_SHORT)
+    service = await stranger.service(**_SHORT, **_own(block))
     files = {"chat.tsx": block.text, "mount.tsx": _MOUNT}
     script = await to_thread.run_sync(bundled, stranger.folder, files, "mount.tsx", service.url)
     async with _shown(f"<!doctype html><body><script>{script}</script>") as tab:
@@ -80,7 +85,7 @@ async def component(stranger: Stranger, block: Block, argument: str) -> None:
 async def composable(stranger: Stranger, block: Block, argument: str) -> None:
     """A function of another framework that gives a channel's messages, in a page that shows them."""
     stranger.store.flush()
-    service = await stranger.service(**_SHORT)
+    service = await stranger.service(**_SHORT, **_own(block))
     files = {"messages.js": block.text, "mount.js": _DRAW + _MOUNTS[argument]}
     script = await to_thread.run_sync(bundled, stranger.folder, files, "mount.js", service.url)
     async with _shown(f"<!doctype html><body><script>{script}</script>") as tab:
@@ -90,7 +95,7 @@ async def composable(stranger: Stranger, block: Block, argument: str) -> None:
 async def module(stranger: Stranger, block: Block, argument: str) -> None:
     """A script of the client's that sends `hi` and shows each row with its state."""
     stranger.store.flush()
-    service = await stranger.service(**_SHORT)
+    service = await stranger.service(**_SHORT, **_own(block))
     async with _shown(_module(block, service.url)) as tab:
         await tab.get_by_text("hi: sent").wait_for()
 
@@ -98,7 +103,7 @@ async def module(stranger: Stranger, block: Block, argument: str) -> None:
 async def token_page(stranger: Stranger, block: Block, argument: str) -> None:
     """A script of the client's that has tokens, says when it is live, and writes each message to the console."""
     stranger.store.flush()
-    service = await stranger.service(**_SHORT, GAPLESS_JWT_SECRET=SECRET)
+    service = await stranger.service(**_SHORT, **_own(block), GAPLESS_JWT_SECRET=SECRET)
     async with _shown(_module(block, service.url)) as tab:
 
         async def written() -> list[Any]:
@@ -120,7 +125,7 @@ def _module(block: Block, url: str) -> str:
 async def ticket_page(stranger: Stranger, block: Block, argument: str) -> None:
     """A script that reads with tickets, and writes each message to the console."""
     stranger.store.flush()
-    service = await stranger.service(**_SHORT, GAPLESS_JWT_SECRET=SECRET)
+    service = await stranger.service(**_SHORT, **_own(block), GAPLESS_JWT_SECRET=SECRET)
     code = block.text.replace("https://messages.example.com", service.url)
     assert code != block.text
     async with _shown(f'<!doctype html><script type="module">{code}</script>') as tab:

@@ -218,6 +218,19 @@ async def test_a_slow_reader_costs_one_chunk_and_misses_nothing(store: ModelStor
         assert max(len(chunk) for _, chunk in session.client.chunks) <= CHUNK
 
 
+async def test_a_large_message_that_comes_live_waits_until_there_is_room(store: ModelStore) -> None:
+    """Launched at once it would be held for each reader that takes nothing, beside what the transport holds."""
+    store.append("c", "0")
+    async with reading(store) as session:
+        session.client.open.clear()
+        store.append("c", json.dumps("x" * 2 * CHUNK))
+        await settle()
+        assert (session.client.waiting, session.client.held) == (1, 0)
+        session.client.open.set()
+        await settle()
+        assert session.client.seqs == [2]
+
+
 async def test_nothing_is_fetched_for_a_reader_before_it_takes_more(store: ModelStore) -> None:
     first = store.append("c", "0")[0].position
     for _ in range(20):

@@ -21,9 +21,9 @@ TWICE = """async (names) => {
   const [one, other] = await Promise.all(names.map((name) => import(name)));
   const [first, second] = [one, other].map(({ gapless }) => gapless(undefined, { user: "ann" }));
   window.client = first;
-  window.room = first.channel("twice");
-  const ends = [room.subscribe(() => {}), second.channel("twice").subscribe(() => {})];
-  return [one === other, first === second, first.channel("twice") === second.channel("twice"), ends.length];
+  window.room = first.channel("copies");
+  const ends = [room.subscribe(() => {}), second.channel("copies").subscribe(() => {})];
+  return [one === other, first === second, first.channel("copies") === second.channel("copies"), ends.length];
 }"""
 WATCH = """
 window.violations = [];
@@ -37,7 +37,7 @@ async def test_copies_that_are_loaded_twice_share_one_client_and_no_policy_is_br
     """On the service's own page, whose policy allows nothing inline and no other address."""
     page = await context.new_page()
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "/stream?channel=twice" in request.url else None)
+    page.on("request", lambda request: asked.append(request.url) if "/stream?channel=copies" in request.url else None)
     await page.add_init_script(WATCH)
     await page.goto(f"{service.url}/?channel=elsewhere")
     modules = [f"{service.url}/static/{folder}gapless.js" for folder in ("", f"{__version__}/")]

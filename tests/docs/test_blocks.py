@@ -33,6 +33,15 @@ async def test_a_page_does_what_it_says(page: str, tmp_path: Path) -> None:
                 await run(stranger, block, argument)
 
 
+def test_what_is_begun_in_the_background_is_waited_for() -> None:
+    """On a fast machine a block that does not wait passes; on a reader's it may not."""
+    lines = [
+        line for page in PAGES for block in blocks(page) if block.language == "sh" for line in block.text.split("\n")
+    ]
+    following = [lines[at + 1] for at, line in enumerate(lines) if line.endswith(" &")]
+    assert following and all(line.startswith("until ") for line in following)
+
+
 def test_each_block_has_somebody_who_runs_it() -> None:
     assert sum(len(orders(block)) for page in PAGES for block in blocks(page)) > 30
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.testkit.alarm import auntil
 from tests.testkit.cost import memory, raise_limits
 from tests.testkit.crowd import Crowd, crowd
 from tests.testkit.service import Service
@@ -56,25 +58,33 @@ async def delay(people: Crowd, client: httpx.AsyncClient, service: Service, begi
     return found[len(found) * 99 // 100]
 
 
+def delivered(service: Service) -> list[int]:
+    """How many messages each stream that has ended was given, the fewest first."""
+    return sorted(int(found) for found in re.findall(r"/stream 200 .* messages=(\d+)", service.log))
+
+
 async def test_readers_that_never_read(tmp_path: Path, client: httpx.AsyncClient) -> None:
     raise_limits()
     with start_valkey(tmp_path) as store:
-        async with Service(SETTINGS | {"REDIS_URL": store.url}) as service, crowd(service.port) as people:
-            await post(client, service, 1)
-            await people.join([CHANNEL] * OTHERS)
-            await post(client, service, FLOOD, LARGE)
-            await people.until_at(1 + FLOOD)
-            alone = await delay(people, client, service, 1 + FLOOD)
-            before = memory(service)
-            mute = await people.join([CHANNEL] * MUTE, mute=True)
-            await post(client, service, FLOOD, LARGE)
-            await people.until_at(101 + 2 * FLOOD)
-            held = (memory(service) - before) / MUTE
-            beside = await delay(people, client, service, 101 + 2 * FLOOD)
-            later = (memory(service) - before) / MUTE
+        async with Service(SETTINGS | {"REDIS_URL": store.url}) as service:
+            async with crowd(service.port) as people:
+                await post(client, service, 1)
+                await people.join([CHANNEL] * OTHERS)
+                await post(client, service, FLOOD, LARGE)
+                await people.until_at(1 + FLOOD)
+                alone = await delay(people, client, service, 1 + FLOOD)
+                before = memory(service)
+                mute = await people.join([CHANNEL] * MUTE, mute=True)
+                await post(client, service, FLOOD, LARGE)
+                await people.until_at(101 + 2 * FLOOD)
+                held = (memory(service) - before) / MUTE
+                beside = await delay(people, client, service, 101 + 2 * FLOOD)
+                later = (memory(service) - before) / MUTE
+            await auntil(lambda: len(delivered(service)) == MUTE + OTHERS, "all streams have ended", alarm=60)
     print(f"p99 {alone * 1e3:.1f} ms alone, {beside * 1e3:.1f} ms beside {MUTE} who never read; {held:.0f} KiB each")
     assert not any(ear.numbers or ear.greeted for ear in mute)
-    assert 32 <= held <= A_READER, "with less than that the system took it all, and nobody was in anybody's way"
+    assert delivered(service)[MUTE - 1] < FLOOD, "the system took it all, and nobody was in anybody's way"
+    assert held <= A_READER
     assert later <= A_READER
     assert beside <= 5 * max(alone, WANTED)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from anyio import to_thread
 
 from tests.testkit.alarm import auntil
 from tests.testkit.cost import descriptors, memory, raise_limits
@@ -58,6 +59,7 @@ async def test_all_are_cut_at_once(tmp_path: Path, client: httpx.AsyncClient) ->
 
             await service.akill()
             await service.astart()
+            await to_thread.run_sync(service.checked)
             cold = memory(service)
             with store.count_commands() as counted:
                 await people.connect(people.ears)

@@ -81,12 +81,15 @@ async def test_nobody_ever_sees_part_of_a_batch(open_store: Open) -> None:
     writer, reader = open_store(cap=1000), open_store(cap=1000)
     lengths: list[int] = []
 
-    async def read_on(writing: asyncio.Future[list[Outcome]]) -> None:
+    async def read_on(writing: asyncio.Task[list[Outcome]]) -> None:
         while not writing.done():
             cut = await reader.slice("c", 0, 0)
             lengths.append(cut.latest.position.seq if cut.latest else 0)
 
-    writing = asyncio.gather(*(writer.publish(publication("c", *range(7))) for _ in range(40)))
+    async def write() -> list[Outcome]:
+        return [await writer.publish(publication("c", *range(7))) for _ in range(40)]  # together they may be one write
+
+    writing = asyncio.create_task(write())
     await read_on(writing)
     await writing
     assert len(set(lengths)) > 1, "nobody looked while it was written"

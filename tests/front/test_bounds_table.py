@@ -33,7 +33,7 @@ from tests.auth import test_key_set, test_verifier
 from tests.channels import test_feed, test_tail_changes, test_turns
 from tests.channels import test_presence as test_board
 from tests.cli import test_address, test_head, test_protocol
-from tests.delivery import test_extras, test_streaming
+from tests.delivery import test_asides, test_streaming
 from tests.front import test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
 from tests.real import test_bytes, test_made_up
 from tests.scale import test_mute
@@ -62,7 +62,7 @@ tried_elsewhere(
     "a signal, as sent; signals of a turn",
     {"8 KiB": MOST_BYTES, "32 KiB": MOST_ASIDE},
     test_signals.test_what_is_refused,
-    test_extras.test_many_signals_do_not_swell_a_turn,
+    test_asides.test_many_signals_do_not_swell_a_turn,
 )
 tried_elsewhere(
     "receipts of a channel",
@@ -73,7 +73,7 @@ tried_elsewhere(
 tried_elsewhere(
     "receipts of a turn",
     {"32 KiB": MOST_ASIDE},
-    test_extras.test_the_receipts_of_many_channels_do_not_swell_a_turn,
+    test_asides.test_the_receipts_of_many_channels_do_not_swell_a_turn,
 )
 tried_elsewhere(
     "updates of receipts, per channel and user",

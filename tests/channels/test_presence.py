@@ -16,7 +16,7 @@ from gapless.channels.feed import Feed
 from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.presence_board import PresenceBoard
 from gapless.log.namespaces import Feature
-from gapless.log.presence import format_notice
+from gapless.log.presence import Attendance, Living, format_notice
 from gapless.runtime.tasks import end
 from tests.testkit.clock import advance, settle
 from tests.testkit.model_store import ModelStore
@@ -344,6 +344,32 @@ async def test_a_thousand_and_one_and_back(store: ModelStore, process: Process) 
     board.go(names[0], gone=True)
     await advance(GONE + 65)
     assert there.users == set(names[1:])
+
+
+async def test_of_nine_thousand_the_number_is_told_and_no_script_has_more_than_a_thousand(
+    store: ModelStore, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose lease is not among those that were read is gone when it ends."""
+    board, there = await process(), Watcher(await process())
+    asked: list[Attendance] = []
+    attend = store.attend
+
+    async def watched(attendance: Attendance) -> Living:
+        asked.append(attendance)
+        return await attend(attendance)
+
+    monkeypatch.setattr(store, "attend", watched)
+    names = [f"u{number}" for number in range(9_000)]
+    for name in names:
+        board.come(name)
+    await advance(65)
+    assert there.count == 9_000
+    for name in names:
+        board.go(name, gone=True)
+    await advance(GONE)
+    assert max(len(one.leavers) for one in asked) == max(len(one.own) for one in asked) == 1_000
+    await advance(DEAD + 65)
+    assert (there.users, there.count) == (set(), 0)
 
 
 async def test_a_store_that_fails_from_the_first_is_asked_again(store: ModelStore, process: Process) -> None:

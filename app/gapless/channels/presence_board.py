@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -21,7 +21,7 @@ from gapless.channels.paying import charge
 from gapless.channels.presence import Intervals, Roll
 from gapless.channels.receipt_board import Watcher
 from gapless.log.errors import StoreUnavailable
-from gapless.log.presence import MOST_USERS, Attendance, by_name, changes, parse_notice, whole
+from gapless.log.presence import Attendance, by_name, changes, parse_notice, whole
 from gapless.runtime.tasks import end
 
 RETRY = 5.0
@@ -54,6 +54,7 @@ class PresenceBoard:
         self._renew_at = self._flush_at = 0.0
         self._renewals = 0
         self._named = True
+        self._counted = 0
         self._whole: bytes | None = None
         self._telling: asyncio.TimerHandle | None = None
 
@@ -177,10 +178,10 @@ class PresenceBoard:
         )
         self._writing = frozenset(own)
         try:
-            for asked in self._asked(own, leavers, renews):
+            for asked in self._attendance(own, leavers, renews).parts():
                 living = await self._store.attend(asked)
                 self._roll.read(living, self._loop.time())
-                leavers = {user: at for user, at in leavers.items() if user not in living.ends}
+                leavers = {user: at for user, at in leavers.items() if user not in asked.leavers.keys() & living.ends}
         except StoreUnavailable:
             self._put_off(RETRY)
             return
@@ -199,16 +200,12 @@ class PresenceBoard:
             self._has_read = True
             self._tell_anew()
 
-    def _asked(self, own: Sequence[str], leavers: dict[str, int | None], renews: bool) -> list[Attendance]:
-        """A script for each thousand users. The first read extends only what would not last to the next renewal."""
+    def _attendance(self, own: Sequence[str], leavers: Mapping[str, int | None], renews: bool) -> Attendance:
+        """The first read extends only what would not last to the next renewal."""
         lease, renew = (int(seconds * 1000) for seconds in (self._intervals.lease, self._intervals.renew))
         below = lease if renews and self._has_read else renew
         tidy = renews and self._renewals % TIDY == TIDY - 1
-        parts = [own[at : at + MOST_USERS] for at in range(0, max(1, len(own)), MOST_USERS)]
-        return [
-            Attendance(self._channel, lease, part, below, {} if at else leavers, tidy and not at)
-            for at, part in enumerate(parts)
-        ]
+        return Attendance(self._channel, lease, own, below, leavers, tidy)
 
     def _put_off(self, seconds: float) -> None:
         """The store does not answer: try all of it later."""
@@ -232,16 +229,17 @@ class PresenceBoard:
             self._tell_anew()
             return
         joined, left = self._roll.changes()
-        if joined or left:
-            now = self._loop.time()
+        if joined or left or count != self._counted:
+            self._counted = count
             named = changes(self._channel, joined, left, count)
             block = _event(named if self._named else whole(self._channel, users, count))
             for watcher in tuple(self._watchers):
-                watcher.changed(block, now)
+                watcher.changed(block, self._loop.time())
 
     def _tell_anew(self) -> None:
         """Everybody is told everybody, or how many: it has begun, or they have become too many, or fewer again."""
-        self._named, self._whole = by_name(self._roll.users(), self._roll.count), None
+        self._counted = self._roll.count
+        self._named, self._whole = by_name(self._roll.users(), self._counted), None
         self._roll.changes()
         for watcher in tuple(self._watchers):
             watcher.anew()

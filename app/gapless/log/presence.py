@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 MOST_USERS = 1000
@@ -35,6 +35,19 @@ class Attendance:
     below: int = 0
     leavers: Mapping[str, int | None] = field(default_factory=dict)
     tidy: bool = False
+
+    def parts(self) -> list[Attendance]:
+        """The same in scripts of at most MOST_USERS users and as many leavers: Lua hands on no list of any length."""
+        going = list(self.leavers.items())
+        return [
+            replace(
+                self,
+                own=self.own[at : at + MOST_USERS],
+                leavers=dict(going[at : at + MOST_USERS]),
+                tidy=self.tidy and not at,
+            )
+            for at in range(0, max(1, len(self.own), len(going)), MOST_USERS)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

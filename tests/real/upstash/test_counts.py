@@ -60,9 +60,10 @@ async def test_a_publish(keyed: bool, most: float, place: Place, client: httpx.A
         ann = Publisher(History(), client, service.url, CHANNEL, keyed=keyed)
         async with visit(stream(service), client=client) as reader:
             await reader.next("hello")
-            await ann.publish_many(130, most=100)
+            for _ in range(2):  # never more than the log keeps, or a slow reader would be told of a gap
+                await ann.publish_many(65, most=65)
+                await reader.messages(65, alarm=60)
             assert place.store.cli("LLEN", f"gapless:{{{CHANNEL}}}:log") >= 100
-            await reader.messages(130, alarm=60)
             place.up.reset_counts()
             await ann.publish_many(100)
             await reader.messages(100, alarm=60)

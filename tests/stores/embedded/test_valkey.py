@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -134,8 +135,10 @@ def test_data_outlive_the_server(folder: Path) -> None:
 def test_processes_that_start_at_the_same_moment_share_one_server(folder: Path, gate: Path) -> None:
     started = 0
     for _ in range(10):
-        with gate.open() as closed, user(folder, gate) as one, user(folder, gate) as other:
-            fcntl.flock(closed, fcntl.LOCK_EX)
+        with contextlib.ExitStack() as stack:
+            closed = stack.enter_context(gate.open())
+            fcntl.flock(closed, fcntl.LOCK_EX)  # before there is anybody: who is through holds it
+            one, other = (stack.enter_context(user(folder, gate)) for _ in range(2))
             for process in (one, other):
                 process.wait_for_line("at the gate")
             fcntl.flock(closed, fcntl.LOCK_UN)
@@ -203,12 +206,13 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_starter_killed_half_way_leaves_one_server_or_none(folder: Path, gate: Path, moment: str) -> None:
     for _ in range(3):
-        with gate.open() as closed, user(folder, gate) as process:
+        with gate.open() as closed:
             fcntl.flock(closed, fcntl.LOCK_EX)
-            process.wait_for_line("at the gate")
-            fcntl.flock(closed, fcntl.LOCK_UN)
-            until(lambda: MOMENTS[moment](folder), moment)
-            process.kill()
+            with user(folder, gate) as process:
+                process.wait_for_line("at the gate")
+                fcntl.flock(closed, fcntl.LOCK_UN)
+                until(lambda: MOMENTS[moment](folder), moment)
+                process.kill()
         use = EmbeddedValkey.start(folder)
         assert servers(folder) == [use.pid]
         use.stop()

@@ -180,6 +180,14 @@ async def test_a_cookie_writes_for_our_own_pages_and_those_allowed(found: Runnin
     assert await status(found, POST, headers) == told
 
 
+async def test_who_writes_by_cookie_through_another_site_is_told_of_the_setting(found: RunningApp) -> None:
+    """As through a rewrite of Next.js: the service's host, and the site's origin."""
+    headers = {"Cookie": f"gapless_token={token()}", "Origin": "https://site.example"}
+    reply = await found.client.post(POST[1], json={"data": 1}, headers=headers)
+    assert reply.status_code == 403
+    assert "GAPLESS_ORIGINS" in reply.json()["detail"]
+
+
 @pytest.mark.parametrize("origin", ["null", "https://evil.example", ""])
 async def test_without_a_host_no_origin_is_ours(found: RunningApp, origin: str) -> None:
     headers = {"Cookie": f"gapless_token={token()}", "Host": "", "Origin": origin}

@@ -30,6 +30,7 @@ test: dev ## Run the product's tests. ARGS="-k cursor" is handed to pytest.
 	$(pytest) $(foreach part,docs faults model scale testkit $(platforms),--ignore=tests/$(part)) $(ARGS)
 
 platforms: dev ## Run the service as Lambda and Vercel build it, under other servers, on a cluster that fails over.
+	"$(bin)/python" -m tests.testkit.lambda_runtime.package
 	$(pytest) $(foreach part,$(platforms),tests/$(part)) $(ARGS)
 
 docs: dev ## Run every block of README.md, CONTRIBUTING.md and docs/, as a reader would, in fresh clones.

@@ -11,12 +11,15 @@ from playwright.async_api import BrowserContext
 
 from gapless.runtime.version import __version__
 from tests.browser.room import Room, Row, room
+from tests.testkit.alarm import auntil
 from tests.testkit.fault_proxy import Cut, FaultProxy, Jitter
 from tests.testkit.service import Service
 
 pytestmark = pytest.mark.real(seconds=5)
 
 ROUNDS = 5
+CUTS = 3
+"""In each round, besides one cut of everything: of the next bytes that pass, whichever they are."""
 TWICE = """async (names) => {
   const [one, other] = await Promise.all(names.map((name) => import(name)));
   const [first, second] = [one, other].map(({ gapless }) => gapless(undefined, { user: "ann" }));
@@ -62,11 +65,11 @@ async def test_ten_pages_among_faults_show_what_the_log_holds(
         pages = [
             await room(places[n % 3], origin, service.url, "crowd", base=base, user=f"user{n % 5}") for n in range(10)
         ]
-        cuts = proxy.arm(Cut(), probability=0.05)
         for number in range(ROUNDS):
+            cuts = proxy.arm(Cut(), times=CUTS)
             await asyncio.gather(*(page.send(f"{index}.{number}") for index, page in enumerate(pages)))
+            await auntil(lambda: cuts.hits == CUTS, "what is sent meets its cuts", alarm=20)  # noqa: B023
             proxy.cut_all()
-        cuts.disarm()
         proxy.disarm_all()
         for page in pages:
             await page.until(page.shown, _all_sent, "all of them are sent", alarm=40)

@@ -15,6 +15,7 @@ import pytest
 from playwright.async_api import BrowserContext, Error
 
 from tests.browser.room import Room, room
+from tests.testkit.alarm import auntil
 from tests.testkit.service import Service
 
 pytestmark = pytest.mark.real(seconds=4)
@@ -91,10 +92,16 @@ BUSY = "() => { const end = performance.now() + 300; while (performance.now() < 
 
 async def renderer(tab: Room) -> int:
     """The process that shows this page: the one that works when it does. Browsers say nowhere which it is."""
-    before = worked()
-    await tab.page.evaluate(BUSY)
-    after = worked()
-    return max(after, key=lambda pid: after[pid] - before.get(pid, 0))
+
+    async def told() -> int:
+        before = worked()
+        await tab.page.evaluate(BUSY)
+        after = worked()
+        most = sorted(((ticks - before.get(pid, 0), pid) for pid, ticks in after.items()), reverse=True)
+        # On a busy machine it may get little of its time, and others work, too.
+        return most[0][1] if most[0][0] > 3 * sum(ticks for ticks, _ in most[1:]) else 0
+
+    return await auntil(told, "one renderer works while a page does", alarm=20)
 
 
 def worked() -> dict[int, int]:
@@ -116,10 +123,18 @@ def _descends(pid: int, parents: dict[int, int]) -> bool:
 
 
 async def test_the_leader_is_frozen(context: BrowserContext, origin: str, service: Service, pids: set[int]) -> None:
-    """Its renderer is stopped: it holds its locks and says nothing. The others have a stream within five seconds."""
-    leader, *tabs = await three(context, origin, service, "frozen")
+    """Its renderer is stopped: it holds its locks and says nothing. The others have a stream within five seconds.
+
+    A browser may show several pages of one site in one process: those are frozen with it.
+    """
+    leader = await room(context, origin, service.url, "frozen", user="ann")
     pids.add(await renderer(leader))
-    assert not pids & {await renderer(tab) for tab in tabs}
+    tabs: list[Room] = []
+    while len(tabs) < 2:
+        assert len(context.pages) < 8, "all pages are in the leader's process"
+        tab = await room(context, origin, service.url, "frozen", user="ann")
+        if await renderer(tab) not in pids:
+            tabs.append(tab)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     await goes_on(tabs, [], within=6)

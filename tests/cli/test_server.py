@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from gapless.cli.protocol import BoundedHttp
-from gapless.cli.server import LOGGING, YOUNG, Sentences, collect_rarely, configure, end_with_parent, is_up, look_about
+from gapless.cli.server import COLLECTED, LOGGING, Sentences, collect_rarely, configure, end_with_parent, is_up, look_about
 from gapless.log.errors import StartupRefused
 
 
@@ -63,7 +63,7 @@ async def test_a_process_that_serves_collects_rarely_and_never_what_its_start_ha
     collect_rarely.cache_clear()
     try:
         await look_about()
-        assert gc.get_threshold() == (YOUNG, *before[1:])
+        assert gc.get_threshold() == COLLECTED
         assert gc.get_freeze_count() > frozen
         gc.set_threshold(*before)
         await look_about()

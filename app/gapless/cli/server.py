@@ -31,9 +31,11 @@ GRACE = 10
 KEEP_ALIVE = 65
 """Seconds for which an idle connection is kept: longer than usual proxies (60 s), so that they close it and not we."""
 
-YOUNG = 50_000
-"""Objects that are made before the collector looks for garbage. At Python's 700 it walks through all that is open again
-and again while thousands of streams open: a quarter of what that costs."""
+COLLECTED = (5_000, 20, 50)
+"""Objects that are made before the collector looks through the youngest, and how many such looks before it looks through
+what survived one, and then through everything. At Python's (700, 10, 10) it walks through all that is open again and
+again while thousands of streams open: a quarter of what that costs. At 50,000 one look held the loop for 75 ms wherever
+requests come fast: so long it takes to free what they leave behind."""
 
 _log = logging.getLogger("gapless.serve")
 
@@ -128,7 +130,7 @@ def collect_rarely() -> None:
     """What the start has made stays, so the collector never looks at it again. For a process that lives on."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
+    gc.set_threshold(*COLLECTED)
 
 
 def end_with_parent() -> None:

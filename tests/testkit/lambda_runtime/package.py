@@ -137,3 +137,8 @@ def _forget_old() -> None:
     made = sorted((path for path in _KEPT.iterdir() if not path.suffix), key=os.path.getmtime)
     for path in made[: -_KEEP + 1]:
         shutil.rmtree(path, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    # Before the tests and on no test's clock: what it downloads takes as long as it takes.
+    package()

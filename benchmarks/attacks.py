@@ -15,7 +15,7 @@ from tests.testkit.forge import SECRET
 from tests.testkit.honest import Seen, besieged
 from tests.testkit.service import Service
 
-ROUNDS = 25
+ROUNDS = 60
 
 
 def main() -> None:

@@ -15,11 +15,11 @@ from tests.testkit.valkey import start_valkey
 pytestmark = [pytest.mark.real(seconds=70), pytest.mark.timeout(300)]
 
 ROUNDS = 12
-WANTED = 0.1
+WANTED = 0.2
 """Seconds: a machine that is held up may take that for anything, attacked or not."""
 TIMES = 5
-"""What honest clients may wait longer. Five are wanted, which `make bench ARGS=attacks` measures on a quiet machine.
-Here the attacker, the clients and other tests share its cores: at five this would race the machine."""
+"""What honest clients may wait longer. The figures are `make bench ARGS=attacks`: here the attacker, the clients and other
+tests share the machine's cores."""
 
 
 async def test_nobody_waits_long_for_an_attacker(tmp_path: Path) -> None:

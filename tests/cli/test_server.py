@@ -14,7 +14,16 @@ from types import SimpleNamespace
 import pytest
 
 from gapless.cli.protocol import BoundedHttp
-from gapless.cli.server import COLLECTED, LOGGING, Sentences, collect_rarely, configure, end_with_parent, is_up, look_about
+from gapless.cli.server import (
+    COLLECTED,
+    LOGGING,
+    Sentences,
+    collect_rarely,
+    configure,
+    end_with_parent,
+    is_up,
+    look_about,
+)
 from gapless.log.errors import StartupRefused
 
 

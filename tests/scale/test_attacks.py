@@ -18,8 +18,8 @@ ROUNDS = 12
 WANTED = 0.2
 """Seconds: a machine that is held up may take that for anything, attacked or not."""
 TIMES = 5
-"""What honest clients may wait longer. The figures are `make bench ARGS=attacks`: here the attacker, the clients and other
-tests share the machine's cores."""
+"""What honest clients may wait longer. The figures are `make bench ARGS=attacks`: here the attacker, the clients and
+other tests share the machine's cores."""
 
 
 async def test_nobody_waits_long_for_an_attacker(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ KEEP_ALIVE = 65
 """Seconds for which an idle connection is kept: longer than usual proxies (60 s), so that they close it and not we."""
 
 COLLECTED = (5_000, 5, 200)
-"""Objects that are made before the collector looks through the youngest, and how many such looks before it looks through
-what survived one, and then through everything. At Python's (700, 10, 10) it walks through all that is open again and
-again while thousands of streams open: a quarter of what that costs. At 50,000 one look held the loop for 75 ms wherever
-requests come fast: so long it takes to free what they leave behind."""
+"""Objects that are made before the collector looks through the youngest; so many such looks before it looks through
+what survived one; so many of those before it looks through everything. At Python's (700, 10, 10) it walks through all
+that is open again and again while thousands of streams open: a quarter of what that costs. At 50,000 one look held the
+loop for 75 ms where requests come fast: so long it takes to free what they leave behind."""
 
 _log = logging.getLogger("gapless.serve")
 

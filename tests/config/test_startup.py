@@ -163,7 +163,8 @@ def test_a_misspelt_setting_is_named_with_the_nearest(
 
 
 @pytest.mark.parametrize(
-    "name", ["GAPLESS_CAP", "gapless_cap", "GAPLESSCAP", "CAP", "REDIS_URL", "GAPLESS_JWT_SECRET_OLD"]
+    "name",
+    ["GAPLESS_CAP", "gapless_cap", "GAPLESSCAP", "CAP", "REDIS_URL", "GAPLESS_JWT_SECRET_OLD", "GAPLESS_URL"],
 )
 def test_what_is_a_setting_or_none_of_ours_is_not_named(name: str, caplog: pytest.LogCaptureFixture) -> None:
     warn({name: "20", "GAPLESS_EMPTY": ""})

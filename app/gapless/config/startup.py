@@ -21,6 +21,8 @@ from gapless.stores.upstash.start import LARGEST_BODY, check
 NO_STORE = "No message store is configured. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL."
 MOST_SHOWN = 200
 """Characters of a wrong value that are shown."""
+_OF_COMMANDS = ("GAPLESS_URL", "GAPLESS_TOKEN")
+"""What `gapless publish` and its like read: no settings of a service, and meant as they are."""
 _log = logging.getLogger("gapless.startup")
 
 _KEEP_OUT = {f"GAPLESS_{field.upper()}": field for field in ("jwt_secret", "jwks_url", "jwt_audience", "jwt_issuer")}
@@ -99,7 +101,7 @@ def refuse_upstash(settings: Settings) -> None:
 def warn(environ: Mapping[str, str]) -> None:
     """Log what can hardly be meant as it stands."""
     stores = [name for name in _names() if not name.startswith("GAPLESS_")]
-    named = map(str, [*misspelt(environ, _names()), *misspelt_store(environ, stores)])
+    named = map(str, [*misspelt(_of_services(environ), _names()), *misspelt_store(environ, stores)])
     for sentence in [*named, *surrounded(environ, _WORDS), *blank(environ, _KEEP_OUT), *_exposed(environ)]:
         _log.warning("%s", sentence)
 
@@ -114,9 +116,13 @@ def _exposed(environ: Mapping[str, str]) -> list[str]:
 
 def _refuse_misspelt(settings: Settings, environ: Mapping[str, str]) -> None:
     """A misspelt name may have been to keep people out: then nobody is let in."""
-    for one in misspelt(environ, _names()):
+    for one in misspelt(_of_services(environ), _names()):
         if one.nearest in _KEEP_OUT and getattr(settings, _KEEP_OUT[one.nearest]) is None:
             raise BadSetting(f"{one} It says who may do what, so put it right or take it away.")
+
+
+def _of_services(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name not in _OF_COMMANDS}
 
 
 def _refuse_unreadable(redis_url: str) -> None:

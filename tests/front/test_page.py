@@ -89,7 +89,6 @@ async def test_the_newest_message_is_above_the_form(
     async with opened(browser, f"{service.url}/?channel={channel}", viewport=size) as page:
         await page.get_by_text("number 49").wait_for()
         publish(service, channel, "live")
-        await page.get_by_text("live", exact=True).last.wait_for()
         await page.locator("#messages li", has_text="live").wait_for()
         place = await page.evaluate(LOOK)
         assert place["last"] <= place["top"], "the form covers nothing"
@@ -111,19 +110,20 @@ async def test_who_reads_history_stays_where_he_is(browser: Browser, service: Se
     size = {"width": width, "height": height}
     async with opened(browser, f"{service.url}/?channel={channel}", viewport=size) as page:
         await page.get_by_text("number 49").wait_for()
-        newest = page.get_by_role("button", name="New messages")
+        newest = page.locator("#newest")
         await page.locator("#messages").hover()
         await page.mouse.wheel(0, -400)
         await auntil(lambda: _scrolled_up(page), "history is read")
-        before = (await page.evaluate(LOOK))["scrolled"]
+        await page.get_by_text("No older messages").wait_for(state="attached")  # it stands above, and moves nothing
+        before = await page.get_by_text("number 30").bounding_box()
         publish(service, channel, "meanwhile")
-        await newest.wait_for()
-        assert (await page.evaluate(LOOK))["scrolled"] == before
+        await page.get_by_role("button", name="1 new").wait_for()
+        assert await page.get_by_text("number 30").bounding_box() == before
         await newest.click()
         await auntil(lambda: _at_end(page), "who asks for it is at the end")
         assert await newest.is_hidden()
         publish(service, channel, "and on")
-        await page.get_by_text("and on").wait_for()
+        await page.locator("#messages").get_by_text("and on").wait_for()
         assert await _at_end(page)
 
 
@@ -142,20 +142,22 @@ async def test_the_page_works_below_a_path_and_outlives_a_502(browser: Browser, 
         answered: dict[str, int] = {}
         page.on("response", lambda reply: answered.update({reply.url: reply.status}))
         await page.goto(f"{below}/?channel=path")
-        await page.get_by_text("before").wait_for()
+        rows = page.locator("#messages .text")
+        await rows.filter(has_text="before").wait_for()
         assert {f"{below}/static/{name}" for name in ("page.css", "page.js", "icon.svg")} < answered.keys()
         assert set(answered.values()) == {200}
         await service.akill()
-        await page.get_by_text("not served now").wait_for()
-        await page.get_by_label("Message").fill("sent meanwhile")
+        await page.get_by_text("The connection is gone").wait_for()
+        await page.get_by_label("Message", exact=True).fill("sent meanwhile")
         await page.get_by_role("button", name="Send").click()
-        await page.locator(".failed").wait_for()
+        await page.get_by_text("One message waits").wait_for()
+        await page.locator(".sending .text", has_text="sent meanwhile").wait_for()
         await service.astart()
         publish(service, "path", "after")
-        await page.get_by_text("after").wait_for(timeout=30_000)
-        await page.locator("#messages li:not(.failed)", has_text="sent meanwhile").wait_for(timeout=30_000)
-        texts = await page.locator("#messages li").all_inner_texts()
-        assert sorted(text.split("M")[-1].strip() for text in texts) == ["after", "before", "sent meanwhile"]
+        await rows.filter(has_text="after").wait_for(timeout=30_000)
+        await page.locator(".sent .text", has_text="sent meanwhile").wait_for(timeout=30_000)
+        assert sorted(await rows.all_inner_texts()) == ["after", "before", "sent meanwhile"]
+        await page.locator("#banner").wait_for(state="hidden")
         assert await page.evaluate("window.__violations") == []
 
 
@@ -163,7 +165,7 @@ async def test_a_page_that_may_not_read_says_why_and_stops(browser: Browser, val
     env = {"REDIS_URL": valkey.url, "GAPLESS_JWT_SECRET": "s" * 32}
     with Service(env) as keyed:
         async with opened(browser, keyed.url) as page:
-            await page.get_by_text("refused: This needs a token").wait_for()
+            await page.get_by_text("Refused: This needs a token").wait_for()
 
 
 async def test_the_page_without_the_client_outlives_a_502(browser: Browser, service: Service, below: str) -> None:

@@ -101,7 +101,7 @@ async def replies_other_than_200(http: httpx.AsyncClient, bearer: dict[str, str]
 
 
 async def files(http: httpx.AsyncClient) -> None:
-    index, script = await http.get("/"), await http.get("/static/page.js")
-    assert "<html" in index.text and "EventSource" in script.text
+    index, script = await http.get("/"), await http.get("/static/gapless.js")
+    assert "<html" in index.text and "export function gapless" in script.text
     assert script.headers["content-type"].startswith("text/javascript")
     assert "/stream" in (await http.get("/openapi.json")).json()["paths"]

@@ -80,7 +80,7 @@ async def test_the_api_itself_hands_out_five_hundred_messages_once_and_in_order(
         sent = await publish(http, "general", MESSAGES, [1, 1, 1, 7, 1, 30])
         await reader.until(lambda one: len(one.messages) >= 500, "500 messages", alarm=60)
         assert (await http.head("/channels/general/stream")).status_code == 200
-        assert "EventSource" in (await http.get("/static/page.js")).text
+        assert "gapless" in (await http.get("/static/gapless.js")).text
     assert [(one.id, json.loads(one.data)["data"]) for one in reader.messages] == sent and not reader.of("gap")
     loaded = set(re.findall(r"code object from '?([^'\n]+)'?", front.stats.log))
     assert not {name for name in loaded if name.endswith(".py") and "/lambda-" not in name}

@@ -1,0 +1,36 @@
+/** What this browser remembers: a name for each window, and the rooms that were opened. */
+
+const ROOMS = 8;
+
+/** Also where storage is forbidden. */
+function kept(storage, key, value) {
+  try {
+    if (value !== undefined) globalThis[storage].setItem(`gapless ${key}`, value);
+    return globalThis[storage].getItem(`gapless ${key}`);
+  } catch {
+    return value ?? null;
+  }
+}
+
+/** Two windows may be two people: each keeps its name, and a new one begins with the newest. */
+export function myName() {
+  const found = kept("sessionStorage", "name") ?? kept("localStorage", "name");
+  return found ?? rename(`guest-${Math.random().toString(36).slice(2, 6)}`);
+}
+
+export function rename(name) {
+  kept("localStorage", "name", name);
+  return kept("sessionStorage", "name", name);
+}
+
+/** The last rooms that were opened, this one among them, by name. */
+export function rooms(opened) {
+  const before = JSON.parse(kept("localStorage", "rooms") ?? '["general"]').filter((name) => name !== opened);
+  const all = [opened, ...before].slice(0, ROOMS);
+  kept("localStorage", "rooms", JSON.stringify(all));
+  return all.toSorted((a, b) => a.localeCompare(b));
+}
+
+export function plain(value) {
+  return kept("localStorage", "plain", value === undefined ? value : String(value)) === "true";
+}

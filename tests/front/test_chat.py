@@ -1,0 +1,225 @@
+"""The chat of the first page in a real Chromium: two people, no network, ten thousand messages, and axe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, Route
+
+from tests.testkit.alarm import auntil
+from tests.testkit.browser import chromium
+from tests.testkit.need import need
+from tests.testkit.service import Service
+from tests.testkit.valkey import Valkey
+
+pytestmark = pytest.mark.real(seconds=5)
+
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+_CAP = 12_000
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def service(valkey_server: Valkey) -> Iterator[Service]:
+    kinds = json.dumps({"": {"cap": _CAP, "burst": _CAP, "signals": True}})
+    env = {"REDIS_URL": valkey_server.url, "GAPLESS_NAMESPACES": kinds, "GAPLESS_RETRY_MS": "50"}
+    with Service(env) as service:
+        yield service
+
+
+@asynccontextmanager
+async def person(browser: Browser, service: Service, name: str, room: str, **options: Any) -> AsyncIterator[Page]:
+    """A window of somebody, whose page has caught up."""
+    context = await browser.new_context(**options)
+    await context.add_init_script(f"localStorage.setItem('gapless name', '{name}')")
+    page = await context.new_page()
+    await page.goto(f"{service.url}/?channel={room}")
+    await page.locator("#state[data-state=live]").wait_for()
+    await page.locator("#messages > li").first.wait_for(state="attached")
+    yield page
+    await context.close()
+
+
+def publish(service: Service, room: str, *texts: str, user: str = "eve") -> None:
+    for start in range(0, len(texts), 100):
+        body = [{"data": {"text": text}, "user": user} for text in texts[start : start + 100]]
+        httpx.post(f"{service.url}/channels/{room}/messages", json=body, trust_env=False).raise_for_status()
+
+
+async def write(page: Page, text: str) -> None:
+    await page.get_by_label("Message", exact=True).fill(text)
+    await page.keyboard.press("Enter")
+
+
+def text(page: Page, words: str) -> Any:
+    return page.locator("#messages .text", has_text=words)
+
+
+async def test_two_people_write_change_and_delete(browser: Browser, service: Service) -> None:
+    async with person(browser, service, "ann", "two") as ann, person(browser, service, "bob", "two") as bob:
+        box = ann.get_by_label("Message", exact=True)
+        await box.press_sequentially("<b>one</b>")
+        await bob.get_by_text("ann is typing…").wait_for()
+        await ann.keyboard.press("Shift+Enter")
+        await box.press_sequentially("two")
+        # An input method's Enter chooses a word; some browsers say so by the key's code alone.
+        for how in ({"isComposing": True}, {"keyCode": 229}):
+            await box.dispatch_event("keydown", {"key": "Enter", **how})
+        assert await ann.locator(".message").count() == 0
+        await ann.keyboard.press("Enter")
+        await ann.locator(".message .status", has_text="Sent").wait_for()
+        await text(bob, "two").wait_for()
+        assert await text(bob, "two").inner_text() == "<b>one</b>\ntwo"
+        await bob.locator("#spoken", has_text="ann: <b>one</b>").wait_for(state="attached")
+        assert await ann.locator("#spoken").inner_text() == "", "nobody is told what he wrote"
+        await ann.keyboard.press("ArrowUp")
+        await write(ann, "better")
+        await text(bob, "better").wait_for()
+        assert await bob.locator(".message").count() == 1
+        await ann.locator(".message").hover()
+        await ann.get_by_role("button", name="Delete").click()
+        await ann.get_by_role("button", name="Really delete?").click()
+        await bob.get_by_text("Message deleted").wait_for()
+
+
+async def test_what_is_refused_keeps_its_text_and_can_be_sent_again_or_dropped(
+    browser: Browser, service: Service
+) -> None:
+    async def refuse(route: Route) -> None:
+        answer = {"content_type": "application/problem+json", "body": json.dumps({"detail": "Not today."})}
+        await (route.fulfill(status=403, **answer) if route.request.method == "POST" else route.continue_())
+
+    async with person(browser, service, "ann", "refused") as ann:
+        await ann.route("**/messages", refuse)
+        await write(ann, "again")
+        await write(ann, "never")
+        await auntil(lambda: _count(ann, ".failed", 2), "both failed")
+        assert await ann.get_by_text("Not sent: Not today.").count() == 2
+        await ann.unroute("**/messages")
+        await ann.locator(".failed", has_text="never").get_by_role("button", name="Discard").click()
+        await ann.get_by_role("button", name="Retry").click()
+        await ann.locator(".sent .text", has_text="again").wait_for()
+        assert await ann.locator("#messages .text").all_inner_texts() == ["again"]
+
+
+async def _count(page: Page, selector: str, wanted: int) -> bool:
+    return await page.locator(selector).count() == wanted
+
+
+async def test_what_came_elsewhere_is_counted_and_divided_from_what_was_read(
+    browser: Browser, service: Service
+) -> None:
+    publish(service, "elsewhere", "old")
+    async with person(browser, service, "ann", "elsewhere") as ann:
+        await ann.get_by_label("Open another room").fill("#here")
+        await ann.keyboard.press("Enter")
+        await ann.get_by_text("Nothing here yet").wait_for()
+        publish(service, "elsewhere", "new", "newer")
+        await ann.get_by_role("link", name="#elsewhere 2 unread").click()
+        await text(ann, "newer").wait_for()
+        lines = await ann.locator("#messages .text, #messages .unread").all_inner_texts()
+        assert lines == ["old", "New", "new", "newer"]
+        await ann.go_back()
+        await ann.get_by_text("Nothing here yet").wait_for()
+        assert await ann.get_by_role("link", name="unread").count() == 0
+
+
+async def test_ten_thousand_messages_are_two_hundred_lines(browser: Browser, service: Service) -> None:
+    publish(service, "many", *(f"number {n}." for n in range(10_000)))
+    async with person(browser, service, "ann", "many") as ann:
+        await text(ann, "number 9999.").wait_for()
+        before = 10_000
+        while before > 9_500:  # a step up, over pages of history, until 500 were passed
+            first = ann.locator("#messages .text").first
+            place = await ann.evaluate(_STEP_UP)
+            assert place["jump"] <= 1, "nothing that is looked at moves"
+            assert 100 <= place["lines"] <= 250
+            before = int((await first.inner_text()).split()[1].rstrip("."))
+        publish(service, "many", *(f"late {n}." for n in range(30)))
+        await ann.get_by_role("button", name="30 new").click()
+        await text(ann, "late 29.").wait_for()
+        assert await ann.locator("#messages > li").count() <= 250
+        publish(service, "many", "the last")
+        await auntil(lambda: ann.evaluate(_AT_END, "the last"), "the end is followed")
+
+
+# Scrolls up until more lines or another window are there; `jump`: by how many pixels a line in view was moved by that.
+_STEP_UP = """async () => {
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  const list = document.getElementById("messages");
+  const first = () => list.querySelector(".message .text").textContent;
+  const before = first();
+  list.scrollTop = Math.min(list.scrollTop, 500);
+  const seen = [...list.children].find((line) => line.getBoundingClientRect().top > 200);
+  const top = seen.getBoundingClientRect().top;
+  for (let n = 0; n < 600 && first() === before; n++) await frame();
+  await frame();
+  return { jump: Math.abs(seen.getBoundingClientRect().top - top), lines: list.children.length };
+}"""
+_AT_END = """(words) => {
+  const list = document.getElementById("messages");
+  const left = list.scrollHeight - list.scrollTop - list.clientHeight;
+  return list.lastElementChild.textContent.includes(words) && left < 50;
+}"""
+
+
+async def test_a_page_whose_parts_do_not_come_says_so_and_comes_back(browser: Browser, service: Service) -> None:
+    page = await browser.new_page()
+    away = True
+
+    async def answer(route: Route) -> None:
+        await (route.fulfill(status=502) if away else route.continue_())
+
+    for what in ("**/gapless.js", "**/healthz"):
+        await page.route(what, answer)
+    await page.goto(service.url)
+    await page.get_by_text("The service does not answer").wait_for()
+    away = False
+    await page.locator("#state[data-state=live]").wait_for()
+    await page.close()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
+        {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
+        {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
+        {"viewport": {"width": 640, "height": 360}},  # 200 % zoom
+    ],
+    ids=["light", "dark", "phone", "zoomed"],
+)
+async def test_axe_finds_nothing(browser: Browser, service: Service, options: dict[str, Any]) -> None:
+    need(AXE.exists(), "npm packages: run npm install in tests/front")
+    publish(service, "axe", "a" * 300, "مرحبا")
+
+    async def answer(route: Route) -> None:
+        if route.request.method == "POST":
+            await route.fulfill(status=403, content_type="application/problem+json", body='{"detail": "No."}')
+        else:
+            await route.continue_()
+
+    async with person(browser, service, "ann", "axe", **options) as ann:
+        await write(ann, "mine")
+        await ann.locator(".own.sent").first.wait_for()
+        await ann.route("**/messages", answer)
+        await write(ann, "refused")
+        await ann.locator(".failed").wait_for()
+        await ann.context.set_offline(True)
+        await write(ann, "waits")
+        await ann.locator("#banner").wait_for()
+        await ann.evaluate(AXE.read_text())
+        found = await ann.evaluate("axe.run().then(({violations}) => violations)")
+        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+        assert await ann.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off"

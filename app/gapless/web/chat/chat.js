@@ -193,6 +193,7 @@ the("join").addEventListener("submit", (event) => {
   const name = event.target.room.value.trim().replace(/^#/, "");
   event.target.reset();
   if (name) go(name);
+  the("text").focus();
 });
 addEventListener("popstate", () => enter(wanted()));
 document.addEventListener("visibilitychange", changed);

@@ -7,7 +7,7 @@ const PATIENCE = 3000; // milliseconds without a connection that are not worth a
 export class Status {
   #client;
   #room;
-  #since = null; // when the connection went, or was first wanted
+  #since = null; // since when it is not live, or something waits
   #timer;
   #leave = () => {};
 
@@ -23,10 +23,10 @@ export class Status {
   }
 
   show() {
-    const { state } = this.#client;
+    const { state, waiting } = this.#client;
     the("state").textContent = WORDS[state];
     the("state").dataset.state = state;
-    this.#since = state === "live" ? null : (this.#since ?? Date.now());
+    this.#since = state === "live" && !waiting ? null : (this.#since ?? Date.now());
     const late = this.#since !== null && Date.now() - this.#since >= PATIENCE;
     clearTimeout(this.#timer);
     if (this.#since !== null && !late) this.#timer = setTimeout(() => this.show(), this.#since + PATIENCE - Date.now());
@@ -42,7 +42,8 @@ export class Status {
   }
 
   #trouble(state) {
-    if (state === "offline") return "You are offline.";
+    if (state === "offline" || navigator.onLine === false) return "You are offline.";
+    if (state === "live") return "What you write does not get through. Trying again…";
     return state === "connecting" ? "The service does not answer. Trying again…" : "The connection is gone. Trying again…";
   }
 

@@ -216,6 +216,7 @@ async def test_axe_finds_nothing(browser: Browser, service: Service, options: di
         await ann.route("**/messages", answer)
         await write(ann, "refused")
         await ann.locator(".failed").wait_for()
+        await ann.unroute("**/messages")  # a route answers also where there is no network
         await ann.context.set_offline(True)
         await write(ann, "waits")
         await ann.locator("#banner").wait_for()

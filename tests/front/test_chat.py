@@ -32,7 +32,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 def service(valkey_server: Valkey) -> Iterator[Service]:
-    kinds = json.dumps({"": {"cap": _CAP, "burst": _CAP, "signals": True}})
+    kinds = json.dumps({"": {"cap": _CAP, "burst": _CAP, "signals": True, "receipts": True, "presence": True}})
     env = {"REDIS_URL": valkey_server.url, "GAPLESS_NAMESPACES": kinds, "GAPLESS_RETRY_MS": "50"}
     with Service(env) as service:
         yield service
@@ -78,7 +78,8 @@ async def test_two_people_write_change_and_delete(browser: Browser, service: Ser
             await box.dispatch_event("keydown", {"key": "Enter", **how})
         assert await ann.locator(".message").count() == 0
         await ann.keyboard.press("Enter")
-        await ann.locator(".message .status", has_text="Sent").wait_for()
+        await ann.locator(".message .status", has_text="Delivered").wait_for()
+        await ann.get_by_text("2 are here").wait_for()
         await text(bob, "two").wait_for()
         assert await text(bob, "two").inner_text() == "<b>one</b>\ntwo"
         await bob.locator("#spoken", has_text="ann: <b>one</b>").wait_for(state="attached")
@@ -108,6 +109,7 @@ async def test_what_is_refused_keeps_its_text_and_can_be_sent_again_or_dropped(
         assert await ann.get_by_text("Not sent: Not today.").count() == 2
         await ann.unroute("**/messages")
         await ann.locator(".failed", has_text="never").get_by_role("button", name="Discard").click()
+        await auntil(lambda: _count(ann, ".failed", 1), "one is given up")
         await ann.get_by_role("button", name="Retry").click()
         await ann.locator(".sent .text", has_text="again").wait_for()
         assert await ann.locator("#messages .text").all_inner_texts() == ["again"]

@@ -146,6 +146,7 @@ async def test_the_page_works_below_a_path_and_outlives_a_502(browser: Browser, 
         await rows.filter(has_text="before").wait_for()
         assert {f"{below}/static/{name}" for name in ("page.css", "page.js", "icon.svg")} < answered.keys()
         assert set(answered.values()) == {200}
+        await page.locator("#state[data-state=live]").wait_for()
         await service.akill()
         await page.get_by_text("The connection is gone").wait_for()
         await page.get_by_label("Message", exact=True).fill("sent meanwhile")

@@ -25,10 +25,12 @@ export class List {
   constructor(on) {
     this.#on = on;
     this.#box.addEventListener("scroll", () => this.#scrolled());
-    this.#box.addEventListener("click", ({ target }) => {
-      const button = target.closest("[data-act]");
-      if (button) on.act(button.dataset.act, button.dataset.id, button);
-    });
+    this.#box.addEventListener("click", ({ target }) => this.#press(target.closest("[data-act]")));
+    // A line that loses the focus may become lower, and what is pressed would be elsewhere when it is let go.
+    this.#box.addEventListener("mousedown", (event) => event.target.closest("[data-act]") && event.preventDefault());
+    this.#box.addEventListener("keydown", (event) => this.#key(event));
+    this.#box.addEventListener("focusin", ({ target }) => this.#choose(target.closest(".message"), true));
+    this.#box.addEventListener("focusout", ({ target }) => this.#choose(target.closest(".message"), false));
     new ResizeObserver(() => this.following && this.toEnd()).observe(this.#box);
     setInterval(() => refresh(this.#box), 30_000);
   }
@@ -60,8 +62,34 @@ export class List {
     this.#on.moved();
   }
 
-  focus() {
-    this.#box.focus();
+  // --- choosing a message
+
+  /** The arrow keys go from message to message, so that Tab passes the whole list in one step. */
+  #key(event) {
+    const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
+    const lines = [...this.#box.querySelectorAll(".message")];
+    const at = lines.indexOf(document.activeElement.closest(".message"));
+    const next = at < 0 ? lines.findLast((line) => this.#above(line)) : lines[at + step];
+    event.preventDefault();
+    next?.focus();
+  }
+
+  /** Whether it is in view, or above that. */
+  #above(line) {
+    return line.getBoundingClientRect().top < this.#box.getBoundingClientRect().bottom;
+  }
+
+  /** Tab then goes to what can be done with it; a touch screen, where that has a line of its own, shows all of it. */
+  #choose(line, chosen) {
+    for (const button of line?.querySelectorAll(".acts button") ?? []) button.tabIndex = chosen ? 0 : -1;
+    if (line && chosen && matchMedia("(pointer: coarse)").matches) line.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Some browsers give a button that is pressed no focus. */
+  #press(button) {
+    button?.focus({ preventScroll: true });
+    if (button) this.#on.act(button.dataset.act, button.dataset.id, button);
   }
 
   // --- scrolling
@@ -126,7 +154,9 @@ export class List {
     if (known && Object.keys(item).every((name) => item[name] === known.item[name])) return known;
     const focused = line.contains(document.activeElement) && document.activeElement.dataset.act;
     draw(line, item);
-    if (focused !== false) (line.querySelector(`[data-act="${focused}"]`) ?? line).focus({ preventScroll: true });
+    if (focused === false) return { line, item };
+    (line.querySelector(`[data-act="${focused}"]`) ?? line).focus({ preventScroll: true });
+    this.#choose(line, true);
     return { line, item };
   }
 

@@ -63,7 +63,9 @@ function failure(error, localId, { change, uncertain }) {
 }
 
 function acts(id) {
-  return make("span", { className: "acts" }, act("edit", "Edit", id), act("delete", "Delete", id));
+  const all = [act("edit", "Edit", id), act("delete", "Delete", id)];
+  for (const button of all) button.tabIndex = -1; // until its message is chosen
+  return make("span", { className: "acts" }, ...all);
 }
 
 function act(name, words, id) {

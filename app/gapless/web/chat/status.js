@@ -1,7 +1,15 @@
 /** The connection in a word, and a banner where something is to be said about it. */
 import { the } from "./dom.js";
 
-const WORDS = { idle: "Idle", connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", offline: "Offline", refused: "Refused" };
+const WORDS = {
+  idle: "Idle",
+  connecting: "Connecting",
+  live: "Live",
+  stuck: "Not sending", // the stream stands, and what is written does not get through
+  reconnecting: "Reconnecting",
+  offline: "Offline",
+  refused: "Refused",
+};
 const PATIENCE = 3000; // milliseconds without a connection that are not worth a word
 
 export class Status {
@@ -24,13 +32,18 @@ export class Status {
 
   show() {
     const { state, waiting } = this.#client;
-    the("state").textContent = WORDS[state];
-    the("state").dataset.state = state;
     this.#since = state === "live" && !waiting ? null : (this.#since ?? Date.now());
     const late = this.#since !== null && Date.now() - this.#since >= PATIENCE;
     clearTimeout(this.#timer);
     if (this.#since !== null && !late) this.#timer = setTimeout(() => this.show(), this.#since + PATIENCE - Date.now());
+    this.#name(late && state === "live" ? (navigator.onLine ? "stuck" : "offline") : state);
     this.#tell(this.#words(late));
+  }
+
+  #name(state) {
+    if (the("state").dataset.state === state) return; // what is written again is read out again
+    the("state").textContent = WORDS[state];
+    the("state").dataset.state = state;
   }
 
   #words(late) {

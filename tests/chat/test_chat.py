@@ -1,73 +1,19 @@
-"""The chat of the first page in a real Chromium: two people, no network, ten thousand messages, and axe."""
+"""The chat of the first page in a real Chromium: two people, what is refused, what is unread, ten thousand messages."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
-
-import httpx
 import pytest
-from playwright.async_api import Browser, Page, Route
+from playwright.async_api import Browser, Route
 
+from tests.chat.person import person, publish, refuse, text, until_count, write
 from tests.testkit.alarm import auntil
-from tests.testkit.browser import chromium
-from tests.testkit.need import need
 from tests.testkit.service import Service
-from tests.testkit.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=5)
 
-AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-_CAP = 12_000
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def service(valkey_server: Valkey) -> Iterator[Service]:
-    kinds = json.dumps({"": {"cap": _CAP, "burst": _CAP, "signals": True, "receipts": True, "presence": True}})
-    env = {"REDIS_URL": valkey_server.url, "GAPLESS_NAMESPACES": kinds, "GAPLESS_RETRY_MS": "50"}
-    with Service(env) as service:
-        yield service
-
-
-@asynccontextmanager
-async def person(browser: Browser, service: Service, name: str, room: str, **options: Any) -> AsyncIterator[Page]:
-    """A window of somebody, whose page has caught up."""
-    context = await browser.new_context(**options)
-    await context.add_init_script(f"localStorage.setItem('gapless name', '{name}')")
-    page = await context.new_page()
-    await page.goto(f"{service.url}/?channel={room}")
-    await page.locator("#state[data-state=live]").wait_for()
-    await page.locator("#messages > li").first.wait_for(state="attached")
-    yield page
-    await context.close()
-
-
-def publish(service: Service, room: str, *texts: str, user: str = "eve") -> None:
-    for start in range(0, len(texts), 100):
-        body = [{"data": {"text": text}, "user": user} for text in texts[start : start + 100]]
-        httpx.post(f"{service.url}/channels/{room}/messages", json=body, trust_env=False).raise_for_status()
-
-
-async def write(page: Page, text: str) -> None:
-    await page.get_by_label("Message", exact=True).fill(text)
-    await page.keyboard.press("Enter")
-
-
-def text(page: Page, words: str) -> Any:
-    return page.locator("#messages .text", has_text=words)
-
 
 async def test_two_people_write_change_and_delete(browser: Browser, service: Service) -> None:
-    async with person(browser, service, "ann", "two") as ann, person(browser, service, "bob", "two") as bob:
+    async with person(browser, service.url, "ann", "two") as ann, person(browser, service.url, "bob", "two") as bob:
         box = ann.get_by_label("Message", exact=True)
         await box.press_sequentially("<b>one</b>")
         await bob.get_by_text("ann is typing…").wait_for()
@@ -97,33 +43,25 @@ async def test_two_people_write_change_and_delete(browser: Browser, service: Ser
 async def test_what_is_refused_keeps_its_text_and_can_be_sent_again_or_dropped(
     browser: Browser, service: Service
 ) -> None:
-    async def refuse(route: Route) -> None:
-        answer = {"content_type": "application/problem+json", "body": json.dumps({"detail": "Not today."})}
-        await (route.fulfill(status=403, **answer) if route.request.method == "POST" else route.continue_())
-
-    async with person(browser, service, "ann", "refused") as ann:
+    async with person(browser, service.url, "ann", "refused") as ann:
         await ann.route("**/messages", refuse)
         await write(ann, "again")
         await write(ann, "never")
-        await auntil(lambda: _count(ann, ".failed", 2), "both failed")
+        await until_count(ann, ".failed", 2, "both failed")
         assert await ann.get_by_text("Not sent: Not today.").count() == 2
         await ann.unroute("**/messages")
         await ann.locator(".failed", has_text="never").get_by_role("button", name="Discard").click()
-        await auntil(lambda: _count(ann, ".failed", 1), "one is given up")
+        await until_count(ann, ".failed", 1, "one is given up")
         await ann.get_by_role("button", name="Retry").click()
         await ann.locator(".sent .text", has_text="again").wait_for()
         assert await ann.locator("#messages .text").all_inner_texts() == ["again"]
-
-
-async def _count(page: Page, selector: str, wanted: int) -> bool:
-    return await page.locator(selector).count() == wanted
 
 
 async def test_what_came_elsewhere_is_counted_and_divided_from_what_was_read(
     browser: Browser, service: Service
 ) -> None:
     publish(service, "elsewhere", "old")
-    async with person(browser, service, "ann", "elsewhere") as ann:
+    async with person(browser, service.url, "ann", "elsewhere") as ann:
         await ann.get_by_label("Open another room").fill("#here")
         await ann.keyboard.press("Enter")
         await ann.get_by_text("Nothing here yet").wait_for()
@@ -139,7 +77,7 @@ async def test_what_came_elsewhere_is_counted_and_divided_from_what_was_read(
 
 async def test_ten_thousand_messages_are_two_hundred_lines(browser: Browser, service: Service) -> None:
     publish(service, "many", *(f"number {n}." for n in range(10_000)))
-    async with person(browser, service, "ann", "many") as ann:
+    async with person(browser, service.url, "ann", "many") as ann:
         await text(ann, "number 9999.").wait_for()
         before = 10_000
         while before > 9_500:  # a step up, over pages of history, until 500 were passed
@@ -190,39 +128,3 @@ async def test_a_page_whose_parts_do_not_come_says_so_and_comes_back(browser: Br
     away = False
     await page.locator("#state[data-state=live]").wait_for()
     await page.close()
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
-        {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
-        {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
-        {"viewport": {"width": 640, "height": 360}},  # 200 % zoom
-    ],
-    ids=["light", "dark", "phone", "zoomed"],
-)
-async def test_axe_finds_nothing(browser: Browser, service: Service, options: dict[str, Any]) -> None:
-    need(AXE.exists(), "npm packages: run npm install in tests/front")
-    publish(service, "axe", "a" * 300, "مرحبا")
-
-    async def answer(route: Route) -> None:
-        if route.request.method == "POST":
-            await route.fulfill(status=403, content_type="application/problem+json", body='{"detail": "No."}')
-        else:
-            await route.continue_()
-
-    async with person(browser, service, "ann", "axe", **options) as ann:
-        await write(ann, "mine")
-        await ann.locator(".own.sent").first.wait_for()
-        await ann.route("**/messages", answer)
-        await write(ann, "refused")
-        await ann.locator(".failed").wait_for()
-        await ann.unroute("**/messages")  # a route answers also where there is no network
-        await ann.context.set_offline(True)
-        await write(ann, "waits")
-        await ann.locator("#banner").wait_for()
-        await ann.evaluate(AXE.read_text())
-        found = await ann.evaluate("axe.run().then(({violations}) => violations)")
-        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
-        assert await ann.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off"

@@ -210,6 +210,36 @@ async def test_who_is_gone_before_he_was_written_never_was(store: ModelStore, pr
     assert store.calls["attend"] == 0
 
 
+async def test_a_whole_between_two_changes_is_put_right_by_the_next(process: Process) -> None:
+    """Changes wait for a second to be told. A stream that begins then is told how it is, and what comes of it."""
+    board = await process()
+    first = Watcher(board)
+    await advance(0.2)
+    board.come("bob")
+    second = Watcher(board)
+    second.anew()
+    assert second.users == {"bob"}
+    board.go("bob", gone=True)
+    await advance(5)
+    assert (first.users, second.users) == (set(), set())
+
+
+async def test_who_was_away_for_a_moment_is_told_to_whom_it_was_told(store: ModelStore, process: Process) -> None:
+    dies, board = await process(), await process()
+    dies.come("ann")
+    first = Watcher(board)
+    await advance(3)
+    await kill(store, dies)
+    store.tell_aside("c", format_notice([], ["ann"]))
+    await advance(5.5)
+    second = Watcher(board)
+    second.anew()
+    assert (first.users, second.users) == ({"ann"}, set())
+    store.tell_aside("c", format_notice(["ann"], []))
+    await advance(2)
+    assert (first.users, second.users) == ({"ann"}, {"ann"})
+
+
 async def test_joins_come_in_batches_of_one_a_second(store: ModelStore, process: Process) -> None:
     board = await process()
     Watcher(board)

@@ -176,6 +176,25 @@ async def test_what_is_gone_from_the_store_is_gone_here_and_not_before_a_read_ca
     assert watcher.anews == 2
 
 
+async def test_what_a_failover_lost_is_told_as_the_store_has_it(store: ModelStore, board: ReceiptBoard) -> None:
+    """Else the readers of one process would know another mark than those of the next, until the user reads on."""
+    board.join(watcher := Watcher())
+    await settle()
+    await read(store, "ann", 3)
+    await read(store, "bob", 5)
+    kept = dict(store.receipts["c"])
+    await read(store, "ann", 9)
+    store.receipts["c"] = kept
+    await advance(SETTLED - 1)
+    assert whole(board) == {"ann": 9, "bob": 5}, "a read may have been too early for it"
+    await advance(20)
+    assert whole(board) == {"ann": 3, "bob": 5}
+    assert watcher.anews == 2
+    await read(store, "ann", 4)
+    await advance(1)
+    assert whole(board) == {"ann": 4, "bob": 5}
+
+
 async def test_it_ends_with_its_feed(store: ModelStore, board: ReceiptBoard) -> None:
     board.join(Watcher())
     await read(store, "ann", 1)

@@ -65,7 +65,8 @@ class Roll:
         self.here: Counter[str] = Counter()
         self.ends: dict[str, int] = {}
         self._leaving: dict[str, float] = {}
-        self._told: set[str] = set()
+        self._told_to_all: set[str] = set()
+        self._told_to_some: set[str] = set()
         self._offset = 0.0
         self._read_at: float | None = None
         self._no_leave_before = 0.0
@@ -135,11 +136,18 @@ class Roll:
             expires = now + (min(self.ends.values()) - self._store_time(now)) / 1000
         return min([max(expires, self._no_leave_before), *self._leaving.values()])
 
-    def changes(self) -> Changes:
-        """Since this was asked last."""
+    def show(self) -> set[str]:
+        """Who is there, for one who is told everybody between two `changes`: the next must hold for him, too."""
         users = self.users()
-        found = Changes(users - self._told, self._told - users)
-        self._told = users
+        self._told_to_all = self._told_to_all & users
+        self._told_to_some = self._told_to_some | users
+        return users
+
+    def changes(self) -> Changes:
+        """Since this was asked last; to some it may be known."""
+        users = self.users()
+        found = Changes(users - self._told_to_all, self._told_to_some - users)
+        self._told_to_all = self._told_to_some = users
         return found
 
     def _reads(self, now: float) -> bool:

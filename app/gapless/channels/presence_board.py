@@ -73,7 +73,7 @@ class PresenceBoard:
     def whole(self) -> bytes | None:
         """An event with everybody, encoded once for all who ask; None as long as nothing was read."""
         if self._whole is None and self._has_read:
-            self._whole = _event(whole(self._channel, self._roll.users(), self._roll.count))
+            self._whole = _event(whole(self._channel, self._roll.show(), self._roll.count))
         return self._whole
 
     # --- users

@@ -1,4 +1,6 @@
-"""The marks of one channel as this process knows them. They never go down. Pure: `now` is any clock's seconds."""
+"""The marks of one channel as this process knows them. Notices and reads only raise them; what the store has lost is
+let go after a while. Pure: `now` is any clock's seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections.abc import Mapping
 from gapless.log.receipts import MOST_USERS, Marks
 
 SETTLED = 10.0
-"""Seconds after which a mark that a read lacks is gone: before, the read may have been too early for it."""
+"""Seconds after which a mark that a read does not show is gone: before, the read may have been too early for it."""
 
 
 class KnownMarks:
@@ -30,14 +32,21 @@ class KnownMarks:
             self._untold[user] = None
 
     def replace(self, found: Mapping[str, Marks], now: float) -> bool:
-        """What the store holds. Returns True where users are gone, so that the readers need the whole anew."""
+        """What the store holds. Returns True where it has lost marks, so that the readers need the whole anew.
+
+        A failover may leave a user with lower ones: all processes must come to know the same.
+        """
         for user, marks in found.items():
             self.note(user, marks, now)
-        gone = [user for user in self.marks.keys() - found.keys() if now - self._risen_at[user] >= SETTLED]
-        for user in gone:
-            del self.marks[user], self._risen_at[user]
+        settled = {user for user, risen_at in self._risen_at.items() if now - risen_at >= SETTLED}
+        lost = [user for user in settled if self.marks[user] != found.get(user)]
+        for user in lost:
             self._untold.pop(user, None)
-        return bool(gone)
+            if user in found:
+                self.marks[user] = found[user]
+            else:
+                del self.marks[user], self._risen_at[user]
+        return bool(lost)
 
     def lacks(self, found: Mapping[str, Marks]) -> bool:
         """True where marks are known here that a read has not shown."""

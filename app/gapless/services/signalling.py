@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gapless.log.errors import StoreUnavailable, TooLarge, TooMany
+from gapless.log.errors import TooLarge, TooMany
 from gapless.log.signals import MOST_BYTES, Signal
 from gapless.log.store import Store
 from gapless.services.publishing import PublishLimits, Sender
@@ -25,11 +25,6 @@ class Signalling:
         if len(line) > MOST_BYTES:
             raise TooLarge(f"A signal is sent in at most {MOST_BYTES} bytes; this one has {len(line)}.")
         signal = Signal(channel, nonce, line, now, self._limits(channel).signal_rate(sender.subject))
-        try:
-            wait = await self._store.signal(signal)
-        except StoreUnavailable as error:
-            error.outcome_unknown = False  # nothing is ever written, and the same nonce is told once
-            raise
-        if wait:
+        if wait := await self._store.signal(signal):
             sender.pay(1)
             raise TooMany("Too many signals on this channel; wait and send again.", wait / 1000, retryAfterMs=wait)

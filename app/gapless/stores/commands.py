@@ -50,12 +50,16 @@ class CommandStore(ABC):
         return read_slice(await self._run(load("slice"), lambda: asked, repeatable=True), first, last, back)
 
     async def signal(self, signal: Signal) -> int:
-        """One PUBLISH; with a rate one EVALSHA around GET, SET and PUBLISH."""
+        """One PUBLISH; with a rate one EVALSHA around GET, SET and PUBLISH.
+
+        Never again after a lost reply: a reader that has meanwhile gone to another process would get it twice.
+        """
         if signal.rate is not None:
-            wait, notified = await self._aside("signal", partial(self._layout.signal, signal))
+            wait, notified = await self._aside("signal", partial(self._layout.signal, signal), repeatable=False)
             if int(wait) or int(notified):
                 return int(wait)
-        await self._call("PUBLISH", self._layout.topic(signal.channel), signal.notice)
+        topic = self._layout.topic(signal.channel)
+        await persist(lambda: self._attempt("PUBLISH", topic, signal.notice), repeatable=False)
         return 0
 
     @property
@@ -109,12 +113,12 @@ class CommandStore(ABC):
         except NoScript:
             return await self._attempt("EVAL", script.text, len(keys), *keys, *args)
 
-    async def _aside(self, name: str, command: Callable[[bool], Keyed]) -> list[Any]:
+    async def _aside(self, name: str, command: Callable[[bool], Keyed], *, repeatable: bool = True) -> list[Any]:
         """The reply of a script for what goes on around messages, whose last part says whether it has notified.
 
         `command`: its KEYS and ARGV; whether it shall notify.
         """
-        reply: list[Any] = await self._run(load(name), lambda: command(True), repeatable=True)
+        reply: list[Any] = await self._run(load(name), lambda: command(True), repeatable=repeatable)
         return reply
 
     @abstractmethod

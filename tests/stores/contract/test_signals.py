@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from gapless.log.errors import StoreUnavailable
 from gapless.log.publication import Rate
 from gapless.log.signals import Signal, parse_signal
 from gapless.log.store import Store
-from tests.stores.contract.backend import Backend
+from tests.stores.contract.backend import Backend, Keep, Losses
 from tests.stores.contract.conftest import Open
 from tests.stores.contract.publications import NOW, Heard, entries, publication
 from tests.stores.contract.test_budget import cost
@@ -42,6 +45,24 @@ async def test_with_a_rate_it_costs_four_and_refused_two(servers: Backend, store
     servers.keeper("c").cli("DEL", "gapless:{c}:signals:ann")
     assert (await cost(servers, store.signal(RATED))).total() == 4
     assert (await cost(servers, store.signal(RATED))).total() == 2
+
+
+async def test_one_whose_reply_is_lost_is_never_told_again(servers: Backend, store: Store) -> None:
+    """A reader that has meanwhile gone to another process would get it twice."""
+    await store.subscribe("c", heard := Heard())
+    losses = Losses()
+    async with servers.lossy(losses) as way:
+        caller = way.open(Keep())
+        await caller.signal(RATED)
+        losses.due = 1
+        with pytest.raises(StoreUnavailable) as unknown:
+            await caller.signal(replace(RATED, rate=Rate("bob", 1000, 1)))
+        assert unknown.value.outcome_unknown
+        await caller.signal(replace(ONE, nonce="000000000003"))
+        await caller.close()
+    assert losses.lost == 1
+    await auntil(lambda: len(heard.asides) >= 3, "all of them")
+    assert len(heard.asides) == 3
 
 
 async def test_its_bucket_is_its_own_and_is_the_only_thing_that_is_kept(servers: Backend, store: Store) -> None:

@@ -127,18 +127,18 @@ class UpstashStore(CommandStore):
                 self._step_down(self._mode, locks=False)
         return await super()._run(script, command, repeatable=repeatable)
 
-    async def _aside(self, name: str, command: Callable[[bool], Keyed]) -> list[Any]:
+    async def _aside(self, name: str, command: Callable[[bool], Keyed], *, repeatable: bool = True) -> list[Any]:
         """In the mode in which messages are published; a mode that is refused is left as it is there."""
         mode = self._mode
         try:
             reply: list[Any] = await self._run(
-                load(name), lambda: command(mode.notifies), locked=mode.locked, repeatable=True
+                load(name), lambda: command(mode.notifies), locked=mode.locked, repeatable=repeatable
             )
         except KeysRefused:
             self._step_down(mode, locks=False)
             if not mode.locked:
                 raise
-            return await self._aside(name, command)
+            return await self._aside(name, command, repeatable=repeatable)
         return reply
 
     async def _attempt(self, *command: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.model.around import Around
 from tests.model.follower import Follower
 from tests.testkit.event_stream import EventStreamParser
 
@@ -81,7 +82,14 @@ class Client:
             self.followers[told["channel"]].message(told)
             if event.has_id:
                 assert self._of(told["channel"], event.last_event_id) == told["id"], event
+        else:
+            assert not event.has_id, event
+            self._beside(event.type, told)
         self.cursor = event.last_event_id
+
+    def _beside(self, kind: str, told: dict[str, Any]) -> None:
+        """Something around the messages: turns get signals, and nothing else that they did not ask for."""
+        assert kind == "signal", kind
 
     def _greeted(self, cursor: str | None) -> None:
         assert (cursor is None) == (self.cursor == GARBAGE), cursor
@@ -102,10 +110,12 @@ class Client:
 
 
 class StreamClient(Client):
-    """A stream that stays open; `read` looks at what has come."""
+    """A stream that stays open, on which `user` is there; `read` looks at what has come."""
 
-    def __init__(self, truths: Sequence[Truth]) -> None:
+    def __init__(self, truths: Sequence[Truth], user: str) -> None:
         super().__init__(truths)
+        self.user = user
+        self.around = {truth.channel: Around() for truth in truths}
         self._live: Ear | None = None
         self._task: asyncio.Task[None] | None = None
         self._read = 0
@@ -119,13 +129,21 @@ class StreamClient(Client):
             await self._live.came.wait()
 
     def _scope(self, query: str) -> MutableMapping[str, Any]:
-        path, _, asked = self.path(query).partition("?")
+        path, _, asked = self.path(f"{query}&receipts=1&presence=1&user={self.user}").partition("?")
         headers = [(b"host", b"localhost")]
         if self.cursor:
             headers.append((b"last-event-id", self.cursor.encode()))
         scope: dict[str, Any] = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET"}
         scope |= {"scheme": "http", "path": path, "raw_path": path.encode(), "query_string": asked.encode()}
         return scope | {"root_path": "", "headers": headers, "client": ("127.0.0.1", 4711), "server": ("localhost", 80)}
+
+    def _greeted(self, cursor: str | None) -> None:
+        super()._greeted(cursor)
+        for around in self.around.values():
+            around.hello()
+
+    def _beside(self, kind: str, told: dict[str, Any]) -> None:
+        self.around[told["channel"]].heed(kind, told, lossy=self.followers[told["channel"]].truth.forgotten)
 
     @property
     def here(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hypothesis import strategies as st
@@ -17,6 +17,7 @@ from tests.model.truth import Truth
 if TYPE_CHECKING:
     from gapless.log.entries import Entry
     from gapless.log.store import Store
+    from tests.model.around import Around
     from tests.model.places import Place
 
 ALARM = 20.0
@@ -25,6 +26,7 @@ ALARM = 20.0
 channels = st.integers(0, 1)
 services = st.integers(0, 1)
 names = st.sampled_from(["a", "b", "c", "d"])
+users = st.sampled_from(["ann", "bob", "eve"])
 
 
 class Life(RuleBasedStateMachine):
@@ -74,6 +76,27 @@ class Life(RuleBasedStateMachine):
             for follower in client.followers.values():
                 follower.judge()
         assert shown, "no page shows the log"
+        await self._rest()
+
+    async def _rest(self) -> None:
+        """Until every stream knows all marks, and who is there: whoever has a stream, and nobody else."""
+        waited = 0.0
+        while waited < (3.0 if self.place.virtual else ALARM) and not all(
+            around.at_rest(truth.marks, users) for around, truth, users in self._around()
+        ):
+            await self.place.pause(0.05)
+            waited += 0.05
+            self._read()
+        for around, truth, users in self._around():
+            around.judge(truth.marks, users)
+
+    def _around(self) -> Iterator[tuple[Around, Truth, set[str]]]:
+        """What each open stream is told around each of its channels, and what is true."""
+        here = [stream for stream in self.streams if stream.here]
+        for stream in here:
+            for channel, around in stream.around.items():
+                users = {one.user for one in here if channel in one.around}
+                yield around, stream.followers[channel].truth, users
 
     def _read(self) -> list[Client]:
         """All that has come so far is read; who there is."""

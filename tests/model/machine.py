@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tests.model.asides import Asides
 from tests.model.mischief import Mischief
 from tests.model.publishing import Publishing
 from tests.model.reading import Reading
 
 
-class Machine(Publishing, Reading, Mischief):
+class Machine(Publishing, Reading, Asides, Mischief):
     """`place` is set by whoever runs it."""

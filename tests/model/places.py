@@ -36,10 +36,10 @@ KINDS = ["model", *sorted(kinds().keys() - {"tls"})]
 """`unix` is the embedded Valkey's way; TLS has nothing of its own to say here."""
 # What real time is too slow for. Everything else is as it is in production: so is CONFIRM where it says for how long a
 # subscription may be lost, and reads may fail. Nobody waits for that here, and to subscribe again takes its own time.
-FAST = {"CONFIRM": 0.15, "REREAD": 0.05, "QUIET_AFTER": 0.1, "QUIET_EVERY": 0.5, "RETRY": 0.03}
+FAST = {"CONFIRM": 0.15, "REREAD": 0.05, "QUIET_AFTER": 0.1, "QUIET_EVERY": 0.5, "RETRY": 0.03, "SETTLED": 0.3}
 PATIENT = {"gapless.channels.follower": "CONFIRM"}
 SETTINGS: dict[str, Any] = {"cap": CAP, "retention": KEEP.retention, "rate": 0, "stream_rate": 0, "read_rate": 0}
-SETTINGS |= {"lifetime": 80_000}
+SETTINGS |= {"lifetime": 80_000, "namespaces": {"": {"signals": True, "receipts": True, "presence": True}}}
 
 _REWRITE = """
 for _ = 1, tonumber(ARGV[1]) do redis.call('RPOP', KEYS[1]) end
@@ -154,7 +154,7 @@ async def _real(kind: str, folder: Path, runner: asyncio.Runner) -> AsyncIterato
             store.lag = min(store.lag, FAST["CONFIRM"])
             return store
 
-        async with _apps(open_store, time.time, recheck=0.3, linger=0.2) as apps:
+        async with _apps(open_store, time.time, recheck=0.3, linger=0.2, presence=2) as apps:
             yield Place(runner, apps, open_store, RealHands(backend), time.time, virtual=False)
 
 
@@ -162,7 +162,7 @@ async def _real(kind: str, folder: Path, runner: asyncio.Runner) -> AsyncIterato
 async def _model(runner: asyncio.Runner) -> AsyncIterator[Place]:
     clock = VirtualClock()
     store = ModelStore(clock, cap=CAP, page=KEEP.page, latency=0.005)
-    async with _apps(lambda: store, clock.now, recheck=15, linger=8) as apps:
+    async with _apps(lambda: store, clock.now, recheck=15, linger=8, presence=20) as apps:
         yield Place(runner, apps, lambda: store, ModelHands(store), clock.now, virtual=True)
 
 

@@ -6,8 +6,10 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+from gapless.delivery.session import PLAIN, Extras
 from gapless.delivery.streaming import Start, Stream, StreamLimits
 from gapless.log.cursor import Position, parse_cursor, parse_position
+from tests.model.around import Around
 
 if TYPE_CHECKING:
     from gapless.delivery.end import End
@@ -20,9 +22,11 @@ TERMS = StreamLimits(lifetime=100_000, heartbeat=15, retry_ms=700, random=0.5)
 class Reader:
     """A client that reconnects with the last id it saw."""
 
-    def __init__(self, world: World, process: int) -> None:
+    def __init__(self, world: World, process: int, user: str) -> None:
         self.world = world
         self.process = process
+        self.user = user
+        self.around = Around()
         self.cursor: str | None = None
         self.position: Position | None = None
         self.since_gap: list[Position] = []
@@ -44,7 +48,8 @@ class Reader:
         self._rest = ""
         cursor = None if self.cursor is None else parse_cursor(self.cursor, 1)
         async with self.world.feeds[self.process].open(["c"]) as feeds:
-            stream = Stream(feeds, Start(cursor=cursor), TERMS)
+            extras = Extras(receipts=True, presence=True, user=self.user) if self.world.around else PLAIN
+            stream = Stream(feeds, Start(cursor=cursor), TERMS, extras)
             ready.set()
             try:
                 return await stream.run(self._take)  # type: ignore[arg-type]
@@ -74,8 +79,11 @@ class Reader:
 
     def _heed(self, event: str, fields: dict[str, str]) -> None:
         data = json.loads(fields["data"])
-        if event == "hello" and self.position is None:
-            self.position = parse_position(data["cursor"])
+        self.around.heed(event, data, lossy=self.world.gossip.lossy)
+        if event == "hello":
+            self.around.hello()
+            if self.position is None:
+                self.position = parse_position(data["cursor"])
         elif event == "gap":
             self._heed_gap(data, parse_position(fields["id"]))
         elif event == "message":

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.model.clients import GARBAGE, PollClient, StreamClient, TurnClient, ask
-from tests.model.life import Life, channels, services
+from tests.model.life import Life, channels, services, users
 
 if TYPE_CHECKING:
     from tests.model.truth import Truth
@@ -53,10 +53,15 @@ class Reading(Life):
         assert page["gap"] is None or truth.is_gone(place)
 
     @precondition(lambda self: len(self.streams) < MOST_READERS)
-    @rule(which=st.sampled_from([[0], [1], [0, 1]]), where=services, begin=st.sampled_from(["", "history=3", "after"]))
-    def join(self, which: list[int], where: int, begin: str) -> None:
-        """A new stream: from now, from a while ago, or after what is no cursor."""
-        stream = StreamClient([self.truths[number] for number in which])
+    @rule(
+        which=st.sampled_from([[0], [1], [0, 1]]),
+        where=services,
+        begin=st.sampled_from(["", "history=3", "after"]),
+        user=users,
+    )
+    def join(self, which: list[int], where: int, begin: str, user: str = "ann") -> None:
+        """A new stream: from now, from a while ago, or after what is no cursor. Several may be of one user."""
+        stream = StreamClient([self.truths[number] for number in which], user)
         self.streams.append(stream)
         stream.cursor = GARBAGE if begin == "after" else ""
         self.run(stream.open(self.place.apps[where], begin if begin != "after" else ""))

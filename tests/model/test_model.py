@@ -8,7 +8,9 @@ The laws, for every reader and every message it gets:
 3. a `reset` comes only where the reader's position is really gone from the log;
 4. when all is quiet at last, the reader stands at the head of the log, and what it got since its last gap is in it;
 5. whoever had seen writes that a failover lost was told: live, on resume, ahead of the promoted replica, on a channel
-   that then stays quiet, and with the notices of the first rewritten messages lost.
+   that then stays quiet, and with the notices of the first rewritten messages lost;
+6. around the messages (`around.py`): no signal comes twice, marks only go up, and when all is quiet at last every
+   reader knows the marks that the store holds, and that just those are there who have a stream.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.model.around import seen as around
 from tests.model.follower import seen
 from tests.model.machine import Machine
 from tests.model.places import KINDS, open_place
@@ -45,11 +46,12 @@ def test_any_history(place: Place) -> None:
 def test_everything_occurs_in_one_history(place: Place) -> None:
     """So that nobody takes the laws for kept where nothing has happened."""
     seen.clear()
+    around.clear()
     history = on(place)()
     try:
         for begin in ("", "history=3", "after"):
             history.join([0, 1], 0, begin)
-        history.join([0], 1, "")
+        history.join([0], 1, "", "bob")
         for user, value in ((None, 1), (None, 1), (None, 2), ("ann", 1)):
             history.post(0, user, value, "a", 0)
         history.post_named_batch(1, ["a", "b"], 1, 0)
@@ -70,6 +72,9 @@ def test_everything_occurs_in_one_history(place: Place) -> None:
         for number, untold in ((0, 5), (1, 0), (0, 1)):
             history.fail_over(number, 2, 3, untold)
             history.settle()
+        for pick in (5, 3, 9):
+            history.receipt(0, "eve", "read", pick, pick % 2)
+            history.signal(0, pick % 2)
         history.silence(0)
         history.settle()
         history.tell_late(0)
@@ -81,6 +86,7 @@ def test_everything_occurs_in_one_history(place: Place) -> None:
         history.post(0, None, 1, "a", 0)
     finally:
         history.teardown()
+    assert not [what for what in ("signal", "receipt", "presence") if not around[what]], around
     rare = ("gap trimmed", "gap reset", "gap unknown", "published 200", "published 201", "published 409")
     assert not [what for what in rare if not seen[what]], seen
     assert seen["message"] >= 200, seen

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gapless.api.schemas import Message
 from gapless.log.cursor import Position, new_epoch, parse_position, start_of
 from gapless.log.entries import Entry
+from gapless.log.receipts import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,10 @@ Content = tuple[Any, ...]
 
 @dataclass
 class Truth:
-    """`made` is every entry there ever was; `gone` the places that were taken from the log, not trimmed."""
+    """`made` is every entry there ever was; `gone` the places that were taken from the log, not trimmed.
+
+    `marks`: how far each user has got; `forgotten`: the channel was deleted, and the marks with it.
+    """
 
     channel: str
     log: list[Entry] = field(default_factory=list)
@@ -28,6 +32,8 @@ class Truth:
     gone: set[Position] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
     keys: dict[IdempotencyKey, tuple[Content, list[str]]] = field(default_factory=dict)
+    marks: dict[str, Marks] = field(default_factory=dict)
+    forgotten: bool = False
 
     @property
     def end(self) -> Position | None:
@@ -92,6 +98,8 @@ class Truth:
     def forget(self) -> None:
         """Deleted."""
         self.rewrite(len(self.log), ())
+        self.marks.clear()
+        self.forgotten = True
 
     def _keep(self, entry: Entry) -> None:
         self.log.append(entry)

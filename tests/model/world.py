@@ -10,14 +10,23 @@ from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.feeds import Feeds
 from gapless.log.cursor import Position, base36, new_epoch
 from gapless.log.entries import Entry
+from gapless.log.namespaces import Feature
+from gapless.runtime.tasks import end
 from tests.model.failovers import Failovers
+from tests.model.gossip import Gossip
 from tests.model.reader import Reader
 from tests.testkit.clock import advance, settle
 from tests.testkit.model_store import ModelStore, draft
 
-SETTINGS = FeedSettings(recheck=15, linger=2, retention=86_400, page=8)
+SETTINGS = FeedSettings(recheck=15, linger=2, retention=86_400, page=8, features=tuple(Feature), lease=20.0)
 CALM_AT_LAST = 60.0
 """Seconds: more than the recheck and the 3 s after which what the log does not hold is given up."""
+GONE = 25.0
+"""Seconds: more than a lease lasts whose end nobody has told."""
+AROUND = 5
+"""Of so many histories one tells also of what goes on around the messages: it costs three times as much."""
+USERS = ("ann", "bob", "ann", "eve")
+"""As whom the readers are there: one of them has two tabs."""
 
 
 class World:
@@ -32,7 +41,9 @@ class World:
         self.broken: list[AssertionError] = []
         self.failovers = Failovers()
         self.feeds = [Feeds(self.store, SETTINGS, self.store.clock.now) for _ in range(2)]
-        self.readers = [Reader(self, number % 2) for number in range(4)]
+        self.around = seed % AROUND == 0
+        self.gossip = Gossip(seed, self.store)
+        self.readers = [Reader(self, number % 2, user) for number, user in enumerate(USERS)]
 
     @property
     def log(self) -> list[Entry]:
@@ -57,12 +68,14 @@ class World:
     def lose_writes(self) -> None:
         lost = self.store.forget_last("c", min(self.dice.randint(1, 4), len(self.log)))
         self.failovers.lost([entry.position for entry in lost], self.readers)
+        self.gossip.lose_some()
         self.note(f"lost {[str(entry.position) for entry in lost]}")
 
     def wipe(self) -> None:
         self.failovers.lost([entry.position for entry in self.log], self.readers)
         self.failovers.wiped()
         self.store.wipe("c")
+        self.gossip.lose_all()
         self.note("wiped")
 
     def mute(self) -> None:
@@ -160,16 +173,34 @@ class World:
         for reader in self.readers:
             await reader.connect()
         await settle()
+        gossip = asyncio.create_task(self.gossip.go_on() if self.around else asyncio.sleep(0))
         await self.live(40, rewrites=rewrites)
+        await end(gossip)
         ends = [self.go_on] + [self.fall_silent, self.come_back_to_less, self.rewrite_unheard] * rewrites
         self.store.lag = 0.0
         await self.dice.choice(ends)()
         await advance(CALM_AT_LAST)
         self.judge()
+        if self.around:
+            self.judge_around()
+            await self.leave(self.dice.choice(self.readers))
+            await advance(GONE)
+            self.judge_around()
         for reader in self.readers:
             await reader.cut()
         for feeds in self.feeds:
             await feeds.close()
+
+    def judge_around(self) -> None:
+        """Everybody knows the marks that hold, and who has a stream; nobody else is there."""
+        for error in self.broken:
+            raise error
+        here = [reader for reader in self.readers if reader.here]
+        for reader in here:
+            try:
+                reader.around.judge(self.store.receipts["c"], {one.user for one in here})
+            except AssertionError as error:
+                raise AssertionError(reader.story(str(error))) from None
 
     def judge(self) -> None:
         """The last law, and that nobody whose place was lost was left in silence."""

@@ -106,4 +106,4 @@ async def _look(service: Service) -> None:
     if answer.error is not None:
         _log.error("%s", answer.error.detail)
     elif missing := service.store.state().get("missing"):
-        _log.warning("the store's user may not run %s, which only GET /channels needs", missing)
+        _log.warning("the store's user may not run %s; docs/security.md lists the rights", missing)

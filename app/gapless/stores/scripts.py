@@ -16,7 +16,7 @@ from typing import Any
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry, format_entry, parse_entry, parse_link
 from gapless.log.errors import CorruptLog
-from gapless.log.namespaces import Namespaces
+from gapless.log.namespaces import Feature, Namespaces
 from gapless.log.presence import MOST_USERS as MOST_PRESENT
 from gapless.log.presence import Attendance
 from gapless.log.publication import KEY_LIFETIME_MS, Accepted, KeyConflict, Limited, Outcome, Publication, Repeated
@@ -87,6 +87,12 @@ class Layout:
     def pattern(self) -> str:
         """What all topics match."""
         return f"{self.prefix}:{self.database}:*"
+
+    @property
+    def features(self) -> set[Feature]:
+        """What the channels of any namespace offer."""
+        every = [] if self.namespaces is None else self.namespaces.every()
+        return {feature for namespace in every for feature in namespace.features}
 
     def publish(self, publication: Publication, *, notify: bool = True) -> tuple[list[str], list[str | bytes]]:
         """KEYS and ARGV of `stores/lua/publish.lua`."""

@@ -96,8 +96,8 @@ async def test_what_only_an_administrator_lacks(tmp_path: Path, caplog: pytest.L
         server.cli("ACL", "SETUSER", "gapless", "on", ">secret", "+@all", "-scan", "~gapless:*", "&gapless:*")
         async with running_app(f"redis://gapless:secret@127.0.0.1:{server.port}") as found:
             told = (await found.client.get("/readyz")).json()
-            assert (told["status"], told["missing"]) == ("ok", "SCAN")
-            sentence = "the store's user may not run SCAN, which only GET /channels needs"
+            assert (told["status"], told["missing"]) == ("ok", "SCAN (GET /channels)")
+            sentence = "the store's user may not run SCAN (GET /channels); docs/security.md lists the rights"
             await auntil(lambda: complaints(caplog) == [sentence], "the log says it once")
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gapless.log.cursor import Position
 from gapless.log.errors import StoreMisconfigured, StoreUnavailable
+from gapless.log.namespaces import Feature, Namespace, Namespaces
 from gapless.log.presence import Attendance
 from gapless.log.publication import Rate, Repeated
 from gapless.log.receipts import Marks, Receipt
@@ -36,10 +39,10 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 
 @asynccontextmanager
-async def store_of(server: Valkey, *rules: str) -> AsyncIterator[RedisStore]:
+async def store_of(server: Valkey, *rules: str, features: tuple[Feature, ...] = ()) -> AsyncIterator[RedisStore]:
     """As a user who may do just this."""
     server.cli("ACL", "SETUSER", "gapless", "reset", *rules, ">secret")
-    store = RedisStore(f"redis://gapless:secret@127.0.0.1:{server.port}", layout, page=50)
+    store = RedisStore(f"redis://gapless:secret@127.0.0.1:{server.port}", offering(*features), page=50)
     try:
         yield store
     finally:
@@ -50,8 +53,14 @@ def layout(database: int) -> Layout:
     return Layout("gapless", database, 20, 3600)
 
 
+def offering(*features: Feature) -> Callable[[int], Layout]:
+    """Of a service with a namespace that has these on."""
+    plain, room = (Namespace(20, 3600, 0, 1, has) for has in ((), features))
+    return lambda database: replace(layout(database), namespaces=Namespaces(plain, {"room": room}))
+
+
 async def test_what_the_page_lists_is_enough_for_everything(server: Valkey) -> None:
-    async with store_of(server, *RULES) as store:
+    async with store_of(server, *RULES, features=tuple(Feature)) as store:
         await store.check()
         await store.check()
         assert "missing" not in store.state()
@@ -82,11 +91,8 @@ async def test_what_the_page_lists_is_enough_for_everything(server: Valkey) -> N
 
 def test_the_page_lists_what_is_checked() -> None:
     granted = {rule[1:].upper() for rule in RULES if rule.startswith("+")}
-    receipts = {"HMGET", "HSET", "HLEN", "HDEL", "HGETALL"}
-    presence = {"TIME", "ZADD", "ZRANGEBYSCORE", "ZCOUNT", "ZSCORE", "ZREM", "ZREMRANGEBYSCORE"}
-    optional = {"INFO", "CLUSTER|SLOTS", "ASKING", *receipts, *presence}
-    assert granted - optional == {*COMMANDS, *ALSO}
-    assert granted >= optional
+    cluster = {"INFO", "CLUSTER|SLOTS", "ASKING"}
+    assert granted == {*COMMANDS, *itertools.chain(*ALSO.values())} | cluster
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -111,14 +117,33 @@ async def test_so_are_names_that_it_may_not_use(server: Valkey, rules: tuple[str
             await store.check()
 
 
-@pytest.mark.parametrize("command", ALSO)
+@pytest.mark.parametrize("command", ALSO["GET /channels"])
 async def test_what_only_the_list_of_channels_needs_is_no_reason_to_stop(server: Valkey, command: str) -> None:
     async with store_of(server, *RULES, f"-{command.lower()}") as store:
         await store.check()
-        assert store.state()["missing"] == command
+        assert store.state()["missing"] == f"{command} (GET /channels)"
         await store.publish(publication("c"))
         with pytest.raises(StoreMisconfigured, match=f"may not run {command}"):
             await store.channels("0")
+
+
+async def test_what_only_receipts_and_presence_need_is_named_where_they_are_on(server: Valkey) -> None:
+    """Each command by itself, then all of them; messages go on."""
+    wanted = [(feature, name) for feature in (Feature.RECEIPTS, Feature.PRESENCE) for name in ALSO[feature]]
+    for feature, name in wanted:
+        async with store_of(server, *RULES, f"-{name.lower()}", features=(feature,)) as store:
+            await store.check()
+            assert store.state()["missing"] == f"{name} ({feature})"
+            entries(await store.publish(publication("c")))
+    lacking = [f"-{name.lower()}" for _, name in wanted]
+    for features, told in (
+        (tuple(Feature), ", ".join(f"{' '.join(ALSO[one])} ({one})" for one in ("receipts", "presence"))),
+        ((Feature.SIGNALS,), None),
+    ):
+        async with store_of(server, *RULES, *lacking, features=features) as store:
+            await store.check()
+            assert store.state().get("missing") == told
+    await auntil(lambda: server.cli("KEYS", "*~check*") == [], "nothing is left of it")
 
 
 async def test_a_replica_and_a_full_server(server: Valkey) -> None:

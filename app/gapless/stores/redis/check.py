@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from redis import exceptions
 
 from gapless.log.errors import StoreMisconfigured, StoreUnavailable
+from gapless.log.namespaces import Feature
 from gapless.stores.redis.lines import Line, said, send
 from gapless.stores.refusals import RIGHTS, PermanentError, read_refusal
 from gapless.stores.scripts import Layout, load
@@ -19,8 +20,12 @@ COMMANDS = (
     *("PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE", "PING"),
 )
 """What a user must be allowed to run. `docs/security.md` lists them."""
-ALSO = ("LLEN", "SCAN")
-"""What only `GET /channels` runs."""
+ALSO = {
+    "GET /channels": ("LLEN", "SCAN"),
+    "receipts": ("HMGET", "HSET", "HLEN", "HDEL", "HGETALL"),
+    "presence": ("TIME", "ZADD", "ZRANGEBYSCORE", "ZCOUNT", "ZSCORE", "ZREM", "ZREMRANGEBYSCORE"),
+}
+"""What messages do without, by what needs it. Receipts and presence are tried where a namespace has them."""
 
 Call = Callable[..., Awaitable[Any]]
 
@@ -34,21 +39,34 @@ async def check_writing(call: Call, layout: Layout) -> None:
 
 
 async def check_all(call: Call, line: Line, layout: Layout) -> str:
-    """Everything once; raises StoreUnavailable for what nothing works without. Returns the names of what else lacks."""
+    """Everything once; raises StoreUnavailable for what nothing works without.
+
+    Returns what else lacks and what needs it: `HSET HDEL (receipts), ZADD (presence)`.
+    """
     home = layout.home(NOBODYS)
-    keys = f"{home}:log", f"{home}:key:"
+    keys = f"{home}:log", f"{home}:key:", layout.receipts(NOBODYS), layout.presence(NOBODYS)
     script = load("rights")
+    tried = ["1" if feature in layout.features else "" for feature in (Feature.RECEIPTS, Feature.PRESENCE)]
+    asked = len(keys), *keys, layout.topic(NOBODYS), *tried
     try:
         for command in (("PING",), ("UNLINK", *keys), ("LRANGE", keys[0], -1, -1)):
             await call(*command)
-        refused = await call("EVAL", script.text, 2, *keys, layout.topic(NOBODYS))
-        await call("EVALSHA", script.sha, 2, *keys, layout.topic(NOBODYS))
+        refused = await call("EVAL", script.text, *asked)
+        await call("EVALSHA", script.sha, *asked)
     except StoreUnavailable as error:
         raise await _explained(call, error) from None
-    for name, reply in refused:
-        raise await _explained(call, _named(name.decode(), read_refusal(reply.decode().lstrip("-"))))
+    lacks = []
+    for raw, reply in refused:
+        if (name := raw.decode()) in COMMANDS:
+            raise await _explained(call, _named(name, read_refusal(reply.decode().lstrip("-"))))
+        lacks.append(name)
     await _check_hearing(line, layout)
-    return " ".join([name for name in ALSO if not await _may(call, line, layout, name)])
+    return _by_need([*lacks, *[name for name in ALSO["GET /channels"] if not await _may(call, line, layout, name)]])
+
+
+def _by_need(lacks: Collection[str]) -> str:
+    found = {need: [name for name in names if name in lacks] for need, names in ALSO.items()}
+    return ", ".join(f"{' '.join(names)} ({need})" for need, names in found.items() if names)
 
 
 async def _may(call: Call, line: Line, layout: Layout, name: str) -> bool:

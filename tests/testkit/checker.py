@@ -10,11 +10,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.testkit.checker_asides import judge_asides
 from tests.testkit.checker_contents import judge_contents, judge_keys, judge_logs
 from tests.testkit.checker_findings import KINDS, Finding, Kind, Verdict
 from tests.testkit.checker_track import Track
 from tests.testkit.checker_truth import Truth
-from tests.testkit.history import Cut, End, Gap, History, Message, Reconnected
+from tests.testkit.history import Cut, End, Gap, History, Message, Present, Receipts, Reconnected, Signalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,8 @@ class Minimum:
     """What must have happened at least for a verdict to mean anything.
 
     `messages` seen by all readers together, `published` attempts that were answered with an id, `readers` that saw a
-    message, `reconnects`, `cuts` (a connection that broke without an `end`), `gaps`; `…_each` hold for every reader.
+    message, `reconnects`, `cuts` (a connection that broke without an `end`), `gaps`; `signals`, `receipts`, `presence`:
+    such events; `…_each` hold for every reader.
     """
 
     messages: int
@@ -36,6 +38,9 @@ class Minimum:
     reconnects: int = 0
     cuts: int = 0
     gaps: int = 0
+    signals: int = 0
+    receipts: int = 0
+    presence: int = 0
     messages_each: int = 0
     reconnects_each: int = 0
 
@@ -48,6 +53,7 @@ def check(history: History, minimum: Minimum) -> Verdict:
     findings = [*judge_contents(truth), *judge_keys(truth), *judge_logs(truth)]
     for log in history.readers.values():
         findings += Track(log, truth).run()
+    findings += judge_asides(history)
     return Verdict(history, findings, _counts(history, findings), list(_too_little(history, minimum)))
 
 
@@ -66,6 +72,10 @@ def _counts(history: History, findings: list[Finding]) -> dict[str, Any]:
         "ends": dict(Counter(event.reason for event in events if isinstance(event, End))),
         "gaps": dict(Counter(gap.reason for gap in gaps)),
         "announced_missed": sum(gap.missed or 0 for gap in gaps),
+        "around": {
+            name: sum(isinstance(event, kind) for event in events)
+            for name, kind in (("signals", Signalled), ("receipts", Receipts), ("presence", Present))
+        },
     }
 
 
@@ -79,6 +89,9 @@ def _too_little(history: History, minimum: Minimum) -> Iterator[str]:
         "reconnects": sum(seen["Reconnected"] for seen in each),
         "cuts": sum(seen["Cut"] for seen in each),
         "gaps": sum(seen["Gap"] for seen in each),
+        "signals": sum(seen["Signalled"] for seen in each),
+        "receipts": sum(seen["Receipts"] for seen in each),
+        "presence": sum(seen["Present"] for seen in each),
         "messages_each": min((seen["Message"] for seen in each), default=0),
         "reconnects_each": min((seen["Reconnected"] for seen in each), default=0),
     }

@@ -5,13 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.testkit.history import Cut, End, Gap, Hello, Message, Published, Reconnected, Restarted
+from tests.testkit.history import (
+    Cut,
+    End,
+    Gap,
+    Hello,
+    Message,
+    Present,
+    Published,
+    Receipts,
+    Reconnected,
+    Restarted,
+    Signalled,
+)
 
 if TYPE_CHECKING:
     from tests.testkit.history import History, ReaderLog, Seen
 
 Kind = Literal[
-    "lost", "doubled", "reordered", "forged", "gap", "missing", "repeated", "hole", "cursor"
+    "lost", "doubled", "reordered", "forged", "gap", "missing", "repeated", "hole", "cursor",
+    "signal", "receipt", "presence",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = (
     "lost",  # a reader went past a message, or never got it, and was not told
@@ -23,6 +36,9 @@ KINDS: tuple[Kind, ...] = (
     "repeated",  # one publication stored twice
     "hole",  # the log itself is not contiguous
     "cursor",  # an id line that is not where the reader stands
+    "signal",  # one signal twice
+    "receipt",  # a mark that went down, or is not what holds at the end
+    "presence",  # somebody who has no stream at the end, or is missing
 )
 
 
@@ -140,6 +156,12 @@ def tell(event: Seen) -> str:
             return f"hello {event.cursor or 'without id'}"
         case End():
             return f"end {event.reason}"
+        case Signalled():
+            return f"signal {event.channel} {event.nonce}"
+        case Receipts():
+            return f"receipts {event.channel} {'whole ' if event.whole else ''}{_short(dict(event.marks))}"
+        case Present():
+            return f"presence {event.channel} {'whole ' if event.whole else ''}{event.joined} left {event.left}"
 
 
 def _told(log: ReaderLog, finding: Finding) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.testkit.checker_findings import Finding
 from tests.testkit.checker_gap import wrong_gap
-from tests.testkit.history import Cut, End, Gap, Hello, Message, Reconnected, Restarted
+from tests.testkit.history import Gap, Hello, Message, Reconnected, Restarted
 from tests.testkit.positions import Position, parse_cursor, parse_message_id, parse_position
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Track:
                     self._reconnected(index, event.sent_cursor)
                 case Restarted():
                     yield from self._restarted(index, event)
-                case Cut() | End():
+                case _:
                     pass
         yield from self._finish()
 

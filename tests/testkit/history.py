@@ -96,7 +96,39 @@ class End:
     reason: str
 
 
-Seen = Message | Gap | Reconnected | Restarted | Cut | Hello | End
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """A `signal` event."""
+
+    channel: str
+    nonce: str
+
+
+Marks = tuple[str | None, str | None]
+"""Ids: the furthest message that a user has, and the furthest that he has read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """A `receipt` event. `whole`: nobody else has marks."""
+
+    channel: str
+    marks: Mapping[str, Marks]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A `presence` event: everybody in `joined` where it is `whole`; None where only the number is told."""
+
+    channel: str
+    joined: tuple[str, ...] | None
+    left: tuple[str, ...] = ()
+    whole: bool = False
+
+
+Aside = Signalled | Receipts | Present
+Seen = Message | Gap | Reconnected | Restarted | Cut | Hello | End | Aside
 
 
 @dataclass
@@ -104,6 +136,8 @@ class ReaderLog:
     """What one reader saw, in order. `start` is the cursor it first sent, None for none.
 
     With `must_reach_head` it was waited for: it must have arrived at `History.expected_until`, or at the log's head.
+    With `around` it asked for receipts and presence, and must know at the end (`rested`: after so many events) what the
+    history says that is so.
     """
 
     name: str
@@ -111,6 +145,8 @@ class ReaderLog:
     start: str | None = None
     must_reach_head: bool = False
     events: list[Seen] = field(default_factory=list)
+    around: bool = False
+    rested: int | None = None
 
     def message(
         self,
@@ -151,6 +187,19 @@ class ReaderLog:
 
     def end(self, reason: str) -> None:
         self.events.append(End(reason))
+
+    def signalled(self, channel: str, nonce: str) -> None:
+        self.events.append(Signalled(channel, nonce))
+
+    def receipts(self, channel: str, marks: Mapping[str, Marks], *, whole: bool) -> None:
+        self.events.append(Receipts(channel, marks, whole))
+
+    def present(self, channel: str, users: Iterable[str] | None) -> None:
+        """Everybody; None: only how many."""
+        self.events.append(Present(channel, None if users is None else tuple(users), whole=True))
+
+    def came_and_went(self, channel: str, joined: Iterable[str], left: Iterable[str]) -> None:
+        self.events.append(Present(channel, tuple(joined), tuple(left)))
 
 
 def _channels_of(events: Sequence[Seen], first: tuple[str, ...]) -> tuple[str, ...]:
@@ -204,6 +253,8 @@ class History:
     """A whole run. Facts are recorded in the order in which they happened.
 
     A channel whose final log is given is judged against it; without, only facts excuse what is not there.
+    `final_marks` and `final_users`, by channel: the receipts that hold at the end, and who has a stream then; see
+    `rest`. `lossy`: the store may have lost marks without a fact that tells of it.
     `retention`: `GAPLESS_RETENTION` of the service, in seconds.
     """
 
@@ -214,6 +265,9 @@ class History:
         self.facts: list[Fact] = []
         self.logs: dict[str, tuple[Logged, ...]] = {}
         self.expected_until: dict[str, str] = {}
+        self.final_marks: dict[str, Mapping[str, Marks]] = {}
+        self.final_users: dict[str, frozenset[str]] = {}
+        self.lossy = False
         self._ticks = 0
 
     def tick(self) -> int:
@@ -242,12 +296,13 @@ class History:
         start: str | None = None,
         *,
         must_reach_head: bool = False,
+        around: bool = False,
     ) -> ReaderLog:
         """A new reader's log. `channels` in the order its requests name them. ValueError for a name in use."""
         if name in self.readers:
             raise ValueError(f"two readers named {name!r}")
         named = (channels,) if isinstance(channels, str) else tuple(channels)
-        self.readers[name] = ReaderLog(name, named, start or None, must_reach_head)
+        self.readers[name] = ReaderLog(name, named, start or None, must_reach_head, around=around)
         return self.readers[name]
 
     def trimmed(self, channel: str, up_to: str) -> None:
@@ -262,6 +317,13 @@ class History:
     def final_log(self, channel: str, entries: Iterable[Logged | tuple[str, Hashable]]) -> None:
         """What the channel's log holds at the end, oldest first."""
         self.logs[channel] = tuple(e if isinstance(e, Logged) else Logged(*e) for e in entries)
+
+    def rest(self, marks: Mapping[str, Mapping[str, Marks]], users: Mapping[str, Iterable[str]]) -> None:
+        """All is quiet: the readers `around` must know by now what is so. What they see later is not judged by it."""
+        self.final_marks.update(marks)
+        self.final_users.update((channel, frozenset(found)) for channel, found in users.items())
+        for log in self.readers.values():
+            log.rested = len(log.events)
 
     def expect_until(self, heads: Mapping[str, str]) -> None:
         """The id per channel that readers with `must_reach_head` must have reached."""

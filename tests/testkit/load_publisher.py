@@ -47,7 +47,7 @@ class Publisher:
         self._history = history
         self._client = client
         self._urls = [urls] if isinstance(urls, str) else list(urls)
-        self._channel = channel
+        self.channel = channel
         self._keyed = keyed
         self._dice = Random(f"{seed} {user}")
         self._numbers = itertools.count(1)
@@ -79,7 +79,7 @@ class Publisher:
         """One attempt: what became of it, and the ids, none unless it was answered with them."""
         begun = self._history.tick()
         try:
-            url = f"{self._dice.choice(self._urls)}/channels/{self._channel}/messages"
+            url = f"{self._dice.choice(self._urls)}/channels/{self.channel}/messages"
             reply = await self._client.post(url, json=bodies[0] if len(bodies) == 1 else bodies)
             answer, outcome, ids = _read(reply)
         except httpx.ConnectError:
@@ -88,7 +88,7 @@ class Publisher:
             answer, outcome, ids = type(error).__name__, "unknown", []
         self.answers[answer] += 1
         for body, id_ in itertools.zip_longest(bodies, ids):
-            said = self._channel, self.user, content_key(body["data"]), outcome, id_
+            said = self.channel, self.user, content_key(body["data"]), outcome, id_
             self._history.publish(*said, local_id=body.get("localId"), begun=begun)
         return outcome, ids
 

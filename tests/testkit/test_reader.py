@@ -8,20 +8,33 @@ import socket
 import struct
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from tests.testkit.alarm import Alarm
 from tests.testkit.checker import Minimum, check
-from tests.testkit.history import Cut, End, Gap, Hello, History, Message, ReaderLog, Reconnected, content_key
+from tests.testkit.history import (
+    Cut,
+    End,
+    Gap,
+    Hello,
+    History,
+    Message,
+    Present,
+    ReaderLog,
+    Receipts,
+    Reconnected,
+    Signalled,
+    content_key,
+)
 from tests.testkit.listener import Listener
 from tests.testkit.port import free_port
 from tests.testkit.reader import EventSourceReader, Rotate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 E = "t9x2k0aa"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -191,18 +204,40 @@ async def test_headers_and_redirects() -> None:
         assert "accept: text/event-stream" in head.lower()
 
 
+def around() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Events around the messages."""
+    yield "signal", {"channel": "c", "nonce": "n1"}
+    for whole, user, read in ((True, "ann", None), (False, "bob", mid(2))):
+        delivered = read or mid(3)
+        yield "receipt", {"channel": "c", "receipts": {user: {"delivered": delivered, "read": read}}, "whole": whole}
+    yield "presence", {"channel": "c", "count": 5000}
+    yield "presence", {"channel": "c", "users": ["ann", "eve"], "count": 2}
+    yield "presence", {"channel": "c", "joined": ["bob"], "left": ["ann"], "count": 2}
+
+
 async def test_gaps_other_events_and_comments() -> None:
     gap = {"channel": "c", "reason": "trimmed", "missed": 2, "oldest": mid(3), "latest": mid(3)}
     told = f"event: gap\ndata: {json.dumps(gap)}\n\n".encode()
     body = hello(0) + b":\n" + f"id: {mid(2)}\n".encode() + told + told
-    body += b'event: receipt\ndata: {"user":"ann"}\n\nid: 9\n\n'
+    for name, data in around():
+        body += f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+    body += b"id: 9\n\n"
     script = Script(HEAD + chunk(body) + LAST, STOP)
     _, log = new_log()
     async with playing(script) as url, EventSourceReader(log, url) as reader:
         await reader.until(lambda r: r.stopped, "204")
     first = Gap("c", "trimmed", 2, mid(3), mid(3), mid(2))
     assert log.events[:3] == [Hello(mid(0)), first, replace(first, id=None)]
-    assert [event.type for event in reader.others] == ["receipt"]
+    ann, bob = {"ann": (mid(3), None)}, {"bob": (mid(2), mid(2))}
+    assert log.events[3:9] == [
+        Signalled("c", "n1"),
+        Receipts("c", ann, whole=True),
+        Receipts("c", bob, whole=False),
+        Present("c", None, whole=True),
+        Present("c", ("ann", "eve"), whole=True),
+        Present("c", ("bob",), ("ann",)),
+    ]
+    assert (reader.marks, reader.users) == ({"c": ann | bob}, {"c": {"bob", "eve"}})
     assert reader.comments == 1
     assert script.sent_ids()[1] == "9"
 

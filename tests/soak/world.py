@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.testkit.history import Marks
     from tests.testkit.pace import Pace
 
 CAP = 400
@@ -39,6 +40,8 @@ FLOOD = 6
 """Batches of a hundred, more than a log keeps: whoever is away has missed some."""
 AHEAD = 60.0
 SETTINGS = {"GAPLESS_CAP": str(CAP), "GAPLESS_RECHECK": "3", "GAPLESS_RETRY_MS": "300", "GAPLESS_LIFETIME": "20"}
+SETTINGS["GAPLESS_NAMESPACES"] = '{"": {"signals": true, "receipts": true, "presence": true}}'
+SETTINGS["GAPLESS_PRESENCE"] = "20"
 PATIENCE = 3
 """Times the given seconds, and two minutes, in which every fault must have struck."""
 CAUGHT_UP = 90.0
@@ -57,6 +60,8 @@ class World:
         self.kind, self.seconds, self.seed, self.pace = kind, seconds, seed, pace
         self.late: list[str] = []
         """Who was not at the head in time."""
+        self.unsettled: list[str] = []
+        """Who was not told in time what holds around the messages."""
         self._sizes = {"readers": readers, "publishers": publishers}
         self._channels = [f"{kind}-{n}" for n in range(max(4, publishers // 2))]
         self._played = 0.0
@@ -65,6 +70,7 @@ class World:
         """All of it; raises what broke in the soak itself."""
         async with open_stage(folder, self.kind, services, seed=self.seed, **SETTINGS) as stage, _client() as client:
             self.scene = Scene(stage, self._channels, dice=Random(f"{self.kind} {self.seed}"))
+            self.scene.history.lossy = True
             self.crowd = Crowd(self.scene, client, **self._sizes, seed=self.seed)
             self.fast = Publisher(self.scene.history, client, stage.urls[2], self._channels[0], "a minute ahead")
             self.crowd.publishers.append(self.fast)
@@ -73,6 +79,7 @@ class World:
                 await self._strike(client)
                 await self._heal()
                 await self._settle()
+                await self._rest(client)
             self._look_at_logs()
 
     # --- while it goes on
@@ -86,6 +93,7 @@ class World:
         struck = False
         async with asyncio.TaskGroup() as group:
             group.create_task(self.crowd.publish(self.pace, lambda: struck))
+            group.create_task(self.crowd.gossip(self.pace, lambda: struck))
             await asyncio.gather(*(injector.play(over, patience) for injector in self.injectors))
             struck = True
         self._played = monotonic() - began
@@ -144,6 +152,21 @@ class World:
         except Alarm:
             self.late = self.crowd.late(heads)
 
+    async def _rest(self, client: httpx.AsyncClient) -> None:
+        """What holds around the messages must come to be known to all who asked for it."""
+        marks = {name: await self._marks(client, name) for name in self._channels}
+        try:
+            await auntil(lambda: not self.crowd.unsettled(marks), "all told what holds", alarm=CAUGHT_UP, look=0.2)
+        except Alarm:
+            self.unsettled = sorted(set(self.crowd.unsettled(marks)))
+        self.scene.history.rest(marks, self.crowd.present())
+
+    async def _marks(self, client: httpx.AsyncClient, channel: str) -> dict[str, Marks]:
+        """The receipts of a channel, as the store has them."""
+        reply = await client.get(f"{self.scene.stage.urls[0]}/channels/{channel}/receipts")
+        told = reply.raise_for_status().json()["receipts"]
+        return {user: (one["delivered"], one["read"]) for user, one in told.items()}
+
     def _look_at_logs(self) -> None:
         for name in self._channels:
             self.scene.pair.log(name).tell(self.scene.history)
@@ -169,6 +192,9 @@ class World:
             readers=readers * 9 // 10,  # one that is turned away for long is first served after the last message
             reconnects=readers // 2,
             cuts=readers // 4,
+            signals=1,  # while Upstash refuses subscriptions there are none
+            receipts=readers,
+            presence=readers,
         )
         return check(self.scene.history, least)
 
@@ -178,7 +204,7 @@ class World:
         own = {f"service {service.port}" for service in self.scene.stage.services}
         defects = [line for process in Process.started if process.name in own for line in traces(process)]
         return {
-            "ok": verdict.ok and not (never or self.late or defects or self.crowd.stopped),
+            "ok": verdict.ok and not (never or self.late or self.unsettled or defects or self.crowd.stopped),
             "store": self.kind,
             "seconds": round(self._played, 1),
             "processes": len(self.scene.stage.services),
@@ -186,10 +212,12 @@ class World:
             "channels": len(self._channels),
             "reads": dict(self.crowd.kinds),
             "answers": dict(sorted(self.crowd.answers.items())),
+            "answers around": dict(sorted(self.crowd.around.items())),
             **verdict.counts,
             "hits": self.hits,
             "never hit": never,
             "not at the head": self.late,
+            "not told around": self.unsettled,
             "stopped": self.crowd.stopped,
             "defects": defects[:100],
             "too little": verdict.too_little,

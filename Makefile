@@ -8,11 +8,13 @@ export PYTHONDONTWRITEBYTECODE =
 
 bin := $(VENV)/bin
 pytest = "$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal
-# Servers and platforms of others, which take as long as all the rest.
-platforms := lambda vercel real/cluster real/servers
+# What needs a browser or Node.
+browsers := browser client
+# Servers, stores and platforms of others, which take as long as all the rest.
+platforms := lambda vercel real/cluster real/servers real/upstash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test platforms docs faults harness check lint types contracts wheel soak mutants lambda bench lock clean
+.PHONY: help setup dev run test browsers platforms docs faults harness check lint types contracts wheel soak mutants lambda bench lock clean
 
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
@@ -27,9 +29,12 @@ run: setup ## Start the service on 127.0.0.1:8000. HOST=… and PORT=… move it
 	@exec "$(bin)/gapless" serve $(ARGS)
 
 test: dev ## Run the product's tests. ARGS="-k cursor" is handed to pytest.
-	$(pytest) $(foreach part,docs faults model scale testkit $(platforms),--ignore=tests/$(part)) $(ARGS)
+	$(pytest) $(foreach part,docs faults model scale testkit $(browsers) $(platforms),--ignore=tests/$(part)) $(ARGS)
 
-platforms: dev ## Run the service as Lambda and Vercel build it, under other servers, on a cluster that fails over.
+browsers: dev ## Run the browser client: in Chromium against the service, and its pure parts in Node.
+	$(pytest) $(foreach part,$(browsers),tests/$(part)) $(ARGS)
+
+platforms: dev ## Run the service as Lambda and Vercel build it, under other servers, on Upstash's API, on a cluster that fails over.
 	"$(bin)/python" -m tests.testkit.lambda_runtime.package
 	$(pytest) $(foreach part,$(platforms),tests/$(part)) $(ARGS)
 
@@ -42,7 +47,7 @@ faults: dev ## Run each fault of processes, stores and ways alone; random histor
 harness: dev ## Run the tests of the tests' own tools: checker, fault proxy, emulator, platforms.
 	$(pytest) tests/testkit $(ARGS)
 
-check: lint types contracts test platforms docs faults harness wheel ## All that has to be right before a commit.
+check: lint types contracts test browsers platforms docs faults harness wheel ## All that has to be right before a commit.
 
 lint: dev
 	"$(bin)/ruff" check .

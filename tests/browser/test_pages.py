@@ -10,8 +10,8 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page
 
+from tests.browser.test_policies import WATCH
 from tests.docs.blocks import the
-from tests.front.test_browser import WATCH
 from tests.testkit.alarm import auntil
 from tests.testkit.browser import chromium
 from tests.testkit.nginx import nginx

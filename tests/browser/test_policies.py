@@ -60,6 +60,12 @@ def service(valkey_server: Valkey, allowed: str) -> Iterator[Service]:
         yield service
 
 
+@pytest.fixture(scope="module")
+def keyless(valkey_server: Valkey) -> Iterator[Service]:
+    with Service({"REDIS_URL": valkey_server.url}) as service:
+        yield service
+
+
 def stored(service: Service, channel: str = "a") -> list[Any]:
     reply = httpx.get(
         f"{service.url}/channels/{channel}/messages",
@@ -244,14 +250,14 @@ MARKUP = '<img src=x onerror="window.__pwned=1"><script>window.__pwned=1</script
 
 
 async def test_a_message_stays_text_on_the_page_and_nothing_breaks_its_policy(
-    browser: Browser, running: Service
+    browser: Browser, keyless: Service
 ) -> None:
     page = await browser.new_page()
     await page.add_init_script(WATCH)
-    await page.goto(f"{running.url}/?channel=p")
+    await page.goto(f"{keyless.url}/?channel=p")
     await page.get_by_text("live").wait_for()
     for body in ({"data": {"text": MARKUP}, "user": MARKUP}, {"data": MARKUP}, {"data": {"text": {"html": MARKUP}}}):
-        publish(running, "p", body)
+        publish(keyless, "p", body)
     await page.locator("#messages li").nth(2).wait_for()
     assert MARKUP in await page.locator("#messages").inner_text()
     assert await page.evaluate("window.__pwned ?? 0") == 0

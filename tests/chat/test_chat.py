@@ -82,16 +82,23 @@ async def test_ten_thousand_messages_are_two_hundred_lines(browser: Browser, ser
         before = 10_000
         while before > 9_500:  # a step up, over pages of history, until 500 were passed
             first = ann.locator("#messages .text").first
-            place = await ann.evaluate(_STEP_UP)
-            assert place["jump"] <= 1, "nothing that is looked at moves"
-            assert 100 <= place["lines"] <= 250
+            step = await ann.evaluate(_STEP_UP)
+            assert step["jump"] <= 1, "nothing that is looked at moves"
+            assert 100 <= step["lines"] <= 250
             before = int((await first.inner_text()).split()[1].rstrip("."))
         publish(service, "many", *(f"late {n}." for n in range(30)))
         await ann.get_by_role("button", name="30 new").click()
         await text(ann, "late 29.").wait_for()
         assert await ann.locator("#messages > li").count() <= 250
-        publish(service, "many", "the last")
-        await auntil(lambda: ann.evaluate(_AT_END, "the last"), "the end is followed")
+        for above, words in [(0, "the last"), (40, "the very last")]:
+            await ann.evaluate(_ABOVE, above)
+            publish(service, "many", words)
+            await auntil(lambda words=words: ann.evaluate(_AT_END, words), "the end is followed", alarm=60)
+        await ann.evaluate(_ABOVE, 60)
+        place = await text(ann, "the last").bounding_box()
+        publish(service, "many", "unseen")
+        await ann.get_by_role("button", name="1 new").wait_for()
+        assert await text(ann, "the last").bounding_box() == place, "who is further up than 50 px stays there"
 
 
 # Scrolls up until more lines or another window are there; `jump`: by how many pixels a line in view was moved by that.
@@ -106,6 +113,12 @@ _STEP_UP = """async () => {
   for (let n = 0; n < 600 && first() === before; n++) await frame();
   await frame();
   return { jump: Math.abs(seen.getBoundingClientRect().top - top), lines: list.children.length };
+}"""
+# Scrolls to so many pixels above the end, until the page has been told of it.
+_ABOVE = """async (pixels) => {
+  const list = document.getElementById("messages");
+  list.scrollTop = list.scrollHeight - list.clientHeight - pixels;
+  for (let n = 0; n < 2; n++) await new Promise((resolve) => requestAnimationFrame(resolve));
 }"""
 _AT_END = """(words) => {
   const list = document.getElementById("messages");

@@ -96,6 +96,13 @@ async def test_each_state_is_a_picture_in_which_axe_finds_nothing(
             await write(me, words)
         await me.locator("#banner").wait_for()
         await look(me, "offline")
+        await me.context.set_offline(False)
+        await me.locator("#banner").wait_for(state="hidden")
+        await me.get_by_role("button", name="Pull the plug").click()
+        await me.get_by_label("Cut my network").check()
+        await me.get_by_role("button", name="Let a robot write 20").click()
+        await me.locator("#counted[data-missing=true]").wait_for()
+        await look(me, "plug")
 
 
 @pytest.mark.parametrize("device", DEVICES)

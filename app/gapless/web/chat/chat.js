@@ -2,6 +2,7 @@
 import { gapless } from "../gapless.js";
 import { Composer } from "./composer.js";
 import { make, the } from "./dom.js";
+import { Inspector } from "./inspector.js";
 import { firstUnread, itemsOf, textOf } from "./items.js";
 import { List } from "./list.js";
 import * as memory from "./memory.js";
@@ -22,19 +23,22 @@ let drawing = 0;
 const list = new List({ top: readOlder, moved, act });
 const composer = new Composer({ send, edit: change, typing: () => room.typing(), last: editLast });
 const status = new Status();
+const inspector = new Inspector();
 
 // --- where we are
 
 function enter(name, user = me) {
   for (const end of leave) end();
   me = user;
-  client = gapless(".", { user: me }); // relative: the service may be served below a path
+  // Relative: the service may be served below a path. By a way that can be cut, to see what happens then.
+  client = gapless(".", { user: me, fetch: inspector.way(me).fetch });
   room = client.channel(name);
   [unread, counted, top, older] = [null, null, "", null];
   list.clear();
   composer.enter(name);
   the("title").textContent = `#${name}`;
   status.watch(client, room);
+  inspector.watch(me, room);
   leave = [
     room.subscribe(changed),
     room.on("message", (row) => row.user !== me && speak(row)),
@@ -76,6 +80,7 @@ function show() {
   const here = room.people.filter((one) => one.here).length;
   the("around").textContent = typing.length ? typingWords(typing) : here ? `${here + 1} are here` : "";
   status.show();
+  inspector.show();
   moved();
 }
 

@@ -34,3 +34,17 @@ export function rooms(opened) {
 export function plain(value) {
   return kept("localStorage", "plain", value === undefined ? value : String(value)) === "true";
 }
+
+/** Tell the other tabs something of a user. Unlike a BroadcastChannel it keeps no page from the back/forward cache. */
+export function tell(user, what) {
+  kept("localStorage", "told", JSON.stringify({ user, what, once: Math.random() }));
+}
+
+/** @param {(user: string, what: object) => void} heard another tab told something */
+export function onTold(heard) {
+  addEventListener("storage", ({ key, newValue }) => {
+    if (key !== "gapless told" || !newValue) return;
+    const { user, what } = JSON.parse(newValue);
+    heard(user, what);
+  });
+}

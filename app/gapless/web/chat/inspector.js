@@ -1,0 +1,102 @@
+/** "Pull the plug": switches that break the connection, and numbers that show what was lost by it. */
+import { the } from "./dom.js";
+import * as memory from "./memory.js";
+import { Tally } from "./tally.js";
+import { Way } from "./way.js";
+
+const LOOK = 1000; // milliseconds between two looks at the service's log
+const ROBOT = 20; // messages
+
+export class Inspector {
+  #ways = new Map(); // user -> Way
+  #user = "";
+  #room = null;
+  #tally = null;
+  #timer;
+  #answered = true;
+
+  constructor() {
+    the("plug").addEventListener("click", () => this.#toggle());
+    the("cut").addEventListener("change", ({ target }) => this.#switch("cut", target.checked));
+    the("slow").addEventListener("change", ({ target }) => this.#switch("slow", target.checked));
+    the("end").addEventListener("click", () => this.#switch("end", true));
+    the("robot").addEventListener("click", () => this.#write());
+    memory.onTold((user, { what, on }) => this.#ways.has(user) && this.#apply(user, what, on));
+  }
+
+  /** The way to the service for all clients of this user. */
+  way(user) {
+    if (!this.#ways.has(user)) this.#ways.set(user, new Way());
+    return this.#ways.get(user);
+  }
+
+  watch(user, room) {
+    [this.#user, this.#room] = [user, room];
+    this.#tally = new Tally(room);
+    this.#look();
+    this.show();
+  }
+
+  show() {
+    if (the("inspector").hidden) return;
+    const { client, messages } = this.#room;
+    const way = this.way(this.#user);
+    const { sent, missing } = this.#tally;
+    [the("cut").checked, the("slow").checked] = [way.cut, way.slow];
+    put("sent", this.#answered ? sent : "?");
+    put("seen", sent - missing);
+    put("missing", this.#answered ? missing : "?");
+    the("counted").dataset.missing = missing > 0;
+    put("cursor", messages.findLast(({ id }) => id)?.id ?? "none");
+    put("stream", way.open ? "in this tab" : client.state === "live" ? "in another tab of yours" : "none");
+    put("mode", way.buffered ? "whole turns" : "streaming");
+    put("reconnects", Math.max(0, way.opened - 1));
+    put("waiting", client.waiting);
+  }
+
+  #toggle() {
+    const hidden = (the("inspector").hidden = !the("inspector").hidden);
+    the("plug").ariaExpanded = String(!hidden);
+    clearInterval(this.#timer);
+    if (hidden) return;
+    this.#tally = new Tally(this.#room); // counted from now on
+    this.#timer = setInterval(() => this.#look(), LOOK);
+    this.#look();
+    this.show();
+  }
+
+  async #look() {
+    if (the("inspector").hidden || document.visibilityState !== "visible") return;
+    const tally = this.#tally;
+    this.#answered = await tally.look().then(() => true, () => false);
+    this.show();
+  }
+
+  /** All tabs of one user share a stream and an outbox: a switch is for all of them. */
+  #switch(what, on) {
+    this.#apply(this.#user, what, on);
+    memory.tell(this.#user, { what, on });
+  }
+
+  #apply(user, what, on) {
+    const way = this.way(user);
+    if (what === "end") way.end();
+    else way[what] = on;
+    if (what === "cut" && !on && user === this.#user) this.#room.client.reconnect(); // as where a plug is put in again
+    this.show();
+  }
+
+  /** Somebody else writes, whatever is cut here. */
+  async #write() {
+    const body = Array.from({ length: ROBOT }, (_, n) => ({ user: "robot", data: { text: `${n + 1} of ${ROBOT}` } }));
+    const headers = { "Content-Type": "application/json" };
+    await fetch(`channels/${encodeURIComponent(this.#room.name)}/messages`, { method: "POST", headers, body: JSON.stringify(body) })
+      .catch(() => {}); // what is not sent is not counted
+    this.#look();
+  }
+}
+
+function put(what, words) {
+  const place = the("inspector").querySelector(`[data-is="${what}"]`);
+  if (place.textContent !== String(words)) place.textContent = words;
+}

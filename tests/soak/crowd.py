@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Reader = EventSourceReader | LongPoller | RoamingClient
 USERS = 12
 """As so many those are there who read: some have several streams on a channel."""
+PASSERS = 4
+"""So many are there as long as faults strike, each on a channel of its own."""
 SHARES = {"stream": 0.3, "rotating": 0.3, "many": 0.1, "buffered": 0.07, "poll": 0.13, "wanderer": 0.1}
 """Of the readers: one channel; the same, and broken off all the time; several channels; turns; long polls; by turns."""
 ROTATIONS = (Rotate(seconds=(0.3, 6)), Rotate(bytes=(300, 9000)), Rotate(messages=(1, 60)))
@@ -79,6 +81,17 @@ class Crowd:
         return EventSourceReader(
             log, streams, client=self._client, seed=self._seed(), rotate=rotate, retry_ms=500, retry_scale=scale
         )
+
+    @asynccontextmanager
+    async def passing(self) -> AsyncIterator[None]:
+        """Some more are there, at the first service, and go for good."""
+        async with AsyncExitStack() as stack:
+            for n, channel in enumerate(self.scene.channels[:PASSERS]):
+                log = self.scene.history.reader(f"passer-by {n}", channel)
+                url = f"{self._streaming[0]}/channels/{channel}/stream?presence=1&user={log.name}"
+                reader = EventSourceReader(log, url, client=self._client, seed=self._seed(), retry_ms=500)
+                await stack.enter_async_context(reader)
+            yield
 
     def _seed(self) -> int:
         return self._dice.getrandbits(32)

@@ -76,7 +76,9 @@ class World:
             self.crowd.publishers.append(self.fast)
             self.closing = [Publisher(self.scene.history, client, stage.urls, name, "last") for name in self._channels]
             async with self.crowd.reading():
-                await self._strike(client)
+                async with self.crowd.passing():
+                    await self._strike(client)
+                    await self.scene.stage.services[0].akill()  # so that nobody else can say that they have gone
                 await self._heal()
                 await self._settle()
                 await self._rest(client)

@@ -30,14 +30,18 @@ def left(log: ReaderLog, since: int = 0) -> list[str]:
 
 
 async def test_who_dies_or_sleeps_takes_only_his_own_along(valkey: Valkey, client: httpx.AsyncClient) -> None:
-    """docs/protocol.md, 9.8. SIGKILL of one process and SIGSTOP of another, seen from a third; then the other wakes."""
+    """docs/protocol.md, 9.8. SIGKILL of one process and SIGSTOP of another, seen from one without users.
+
+    Then the other wakes.
+    """
     env = {
         "REDIS_URL": valkey.url,
         "GAPLESS_NAMESPACES": '{"room": {"presence": true}}',
         "GAPLESS_PRESENCE": f"{LEASE}",
     }
     history = History()
-    async with Service(env) as dies, Service(env) as sleeps, Service(env) as lives, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        dies, sleeps, lives, sees = [await stack.enter_async_context(Service(env)) for _ in range(4)]
 
         async def open_stream(service: Service, query: str) -> EventSourceReader:
             url = f"{service.url}/channels/{ROOM}/stream?presence={query}"
@@ -53,7 +57,7 @@ async def test_who_dies_or_sleeps_takes_only_his_own_along(valkey: Valkey, clien
         }.items():
             for service in services:
                 await open_stream(service, f"1&user={user.replace(' ', '+')}")
-        there, slept = [await open_stream(service, "watch") for service in (lives, sleeps)]
+        there, slept = [await open_stream(service, "watch") for service in (sees, sleeps)]
         stay = {"eve", "on the dead, too", "on the sleeper, too"}
 
         async def until(watcher: EventSourceReader, users: set[str]) -> None:
@@ -71,5 +75,5 @@ async def test_who_dies_or_sleeps_takes_only_his_own_along(valkey: Valkey, clien
             await until(watcher, stay | {"bob"})
         assert sorted(left(there.log, before)) == ["ann", "bob"]
         assert set(left(slept.log)) <= {"ann"}, "it lets nobody go of whom it has heard nothing for so long"
-        told = (await client.get(f"{lives.url}/channels/{ROOM}/presence")).json()
+        told = (await client.get(f"{sees.url}/channels/{ROOM}/presence")).json()
         assert set(told["users"]) == stay | {"bob"}

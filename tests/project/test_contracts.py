@@ -18,6 +18,8 @@ BREACHES = {
     "rooms": ("log/cursor.py", "gapless.delivery.mode"),
     "root": ("log/errors.py", "gapless"),
     "cli": ("cli/lines.py", "gapless.cli.sending"),
+    "doctor": ("cli/doctor/finding.py", "gapless.cli.doctor.site"),
+    "checks": ("cli/doctor/checks/cors.py", "gapless.cli.doctor.checks.clock"),
     "api": ("api/schemas.py", "gapless.api.factory"),
     "routes": ("api/routes/admin.py", "gapless.api.routes.history"),
     "delivery": ("delivery/streaming.py", "gapless.delivery.buffered"),

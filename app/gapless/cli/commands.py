@@ -155,3 +155,22 @@ def channels(as_json: bool, url: str, token: str | None) -> int:
     from gapless.cli.remote import Remote  # noqa: PLC0415
 
     return run(Remote(url, token), as_json=as_json)
+
+
+@gapless.command()
+@click.argument("url", envvar="GAPLESS_URL", default="http://127.0.0.1:8000", metavar="[URL]")
+@click.option("--origin", help="Of the web pages that use the service, such as https://app.example.com.")
+@click.option(
+    "--seconds", type=click.FloatRange(1, 45), default=40, show_default=True, help="For how long a stream is watched."
+)
+@click.option("--token", envvar="GAPLESS_TOKEN", show_envvar=True, help="A token for it, best an administrator's.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def doctor(url: str, origin: str | None, seconds: float, token: str | None, as_json: bool) -> int:
+    """Say whether the deployment at URL works, streams and resumes, and what to change where it does not.
+
+    It publishes some 50 messages on a channel of its own, and deletes it where the token may. It takes up to a minute.
+    """
+    from gapless.cli.doctor.report import doctor as run  # noqa: PLC0415
+    from gapless.cli.remote import Remote  # noqa: PLC0415
+
+    return run(Remote(url, token), origin, seconds, as_json=as_json)

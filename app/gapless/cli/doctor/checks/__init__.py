@@ -1,0 +1,1 @@
+"""The checks. None knows another one."""

@@ -1,0 +1,71 @@
+"""Runs the checks: those first that others need, those side by side that take time, and clears up afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from gapless.cli.doctor.checks import access, clock, cors, lifetime, reach, resume, store, streaming
+from gapless.cli.doctor.finding import Finding, failing, note, ok, skip
+from gapless.cli.doctor.site import Reply, Site
+
+CLEANUP = "cleanup"
+NEEDS_ACCESS = (streaming.NAME, lifetime.NAME, resume.NAME)
+
+Tell = Callable[[Finding], None]
+
+
+class Examination:
+    """`tell` is given each finding as soon as it is known; `findings` holds them all."""
+
+    def __init__(self, site: Site, tell: Tell) -> None:
+        self.findings: list[Finding] = []
+        self._site = site
+        self._tell = tell
+
+    async def run(self) -> list[Finding]:
+        """Everything, at most some seconds longer than a stream is watched."""
+        site = self._site
+        reached = await reach.probe(site)
+        if failing(self._add(reach.judge(reached))):
+            return self.findings
+        ready, entered, asked = await asyncio.gather(store.probe(site), access.probe(site), cors.probe(site))
+        needed = self._add([*store.judge(ready), *access.judge(entered)])
+        self._add(cors.judge(asked))
+        if failing(needed):
+            needs = "Not tried: it needs a store that is ready, and a channel that may be written to and read"
+            self._add(skip(name, needs) for name in NEEDS_ACCESS)
+            self._add(clock.judge([reached.health]))
+        else:
+            await self._read(entered.write)
+        if entered.write.status in (200, 201):
+            self._add([await self._cleared()])
+        return self.findings
+
+    async def _read(self, first: Reply) -> None:
+        """What streams do. `first`: the reply to the first post, after which the others come."""
+        streamed = await streaming.probe(self._site)
+        self._add(streaming.judge(streamed))
+        turns = streamed.turns or streamed.held
+        cursor = str(first.member("id"))
+        watched, resumed = await asyncio.gather(
+            lifetime.probe(self._site, turns=turns), resume.probe(self._site, cursor, buffered=turns)
+        )
+        self._add(lifetime.judge_turn(watched) if turns else lifetime.judge(watched))
+        self._add(resume.judge(resumed))
+        self._add(clock.judge([first, *resumed.posts.values()]))
+
+    async def _cleared(self) -> Finding:
+        """The channel is deleted where the token may; else it expires."""
+        reply = await self._site.ask("DELETE", f"/channels/{self._site.channel}")
+        if reply.status == 204:
+            return ok(CLEANUP, "the doctor's channel is deleted")
+        kept = f"{self._site.channel} holds some 50 small messages until it expires (GAPLESS_RETENTION)"
+        return note(CLEANUP, f"{kept}; a token of an administrator deletes it")
+
+    def _add(self, findings: Iterable[Finding]) -> list[Finding]:
+        new = [*findings]
+        self.findings += new
+        for finding in new:
+            self._tell(finding)
+        return new

@@ -95,6 +95,7 @@ async def test_each_state_is_a_picture_in_which_axe_finds_nothing(
         for words in ("Written on the train", "and this, too"):
             await write(me, words)
         await me.locator("#banner").wait_for()
+        await me.locator("#state[data-state=offline]").wait_for()  # although the stream that is open stands
         await look(me, "offline")
         await me.context.set_offline(False)
         await me.locator("#banner").wait_for(state="hidden")

@@ -12,6 +12,7 @@ NAMES = [
     "reads",
     "crowd",
     "deletion",
+    "page",
     "attacks",
     "lambda_turns",
     "lambda_start",

@@ -12,6 +12,7 @@ import { Status } from "./status.js";
 const PAGE = 100; // messages of one step into the past
 
 let me, client, room; // who, and where
+let opened = []; // the names of the rooms that are listed
 let leave = []; // ends what the room before had asked for
 const ready = new WeakSet(); // rooms that have caught up, so that what is unread is known
 let unread = null; // the key of the message above which a line says that it is new
@@ -33,6 +34,7 @@ function enter(name, user = me) {
   // Relative: the service may be served below a path. By a way that can be cut, to see what happens then.
   client = gapless(".", { user: me, fetch: inspector.way(me).fetch });
   room = client.channel(name);
+  opened = memory.rooms(name);
   [unread, counted, top, older] = [null, null, "", null];
   list.clear();
   composer.enter(name);
@@ -42,9 +44,10 @@ function enter(name, user = me) {
   leave = [
     room.subscribe(changed),
     room.on("message", (row) => row.user !== me && speak(row)),
-    ...memory.rooms(name).flatMap((other) => follow(client.channel(other))),
+    ...opened.flatMap((other) => follow(client.channel(other))),
   ];
   showRooms();
+  the("rooms").querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
   changed();
 }
 
@@ -115,17 +118,20 @@ function moved() {
 
 let shownRooms = "";
 
-/** Drawn only where something has changed, so that a link that has the focus keeps it. */
+/**
+ * Also in a hidden tab, which has no frames but a title. Drawn only where something has changed, so that a link that has
+ * the focus keeps it.
+ */
 function showRooms() {
-  const rooms = memory.rooms(room.name).map((name) => ({ name, count: client.channel(name).unread }));
+  const rooms = opened.map((name) => ({ name, count: client.channel(name).unread }));
   const all = rooms.reduce((sum, { count }) => sum + count, 0);
-  document.title = `${all ? `(${all}) ` : ""}${room.name} · Gapless`;
-  const now = JSON.stringify([room.name, rooms]);
+  const title = `${all ? `(${all}) ` : ""}${room.name} · Gapless`;
+  if (document.title !== title) document.title = title;
+  const now = JSON.stringify([room.name, rooms.filter(({ name }) => name !== room.name)]);
   if (now === shownRooms) return;
   shownRooms = now;
   const focused = document.activeElement.getAttribute("href");
   the("rooms").replaceChildren(...rooms.map(roomLink));
-  the("rooms").querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
   if (focused) the("rooms").querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
 }
 

@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE =
 bin := $(VENV)/bin
 pytest = "$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal
 # What needs a browser or Node.
-browsers := browser client
+browsers := browser chat client
 # Servers, stores and platforms of others, which take as long as all the rest.
 platforms := lambda vercel real/cluster real/servers real/upstash
 
@@ -31,7 +31,7 @@ run: setup ## Start the service on 127.0.0.1:8000. HOST=… and PORT=… move it
 test: dev ## Run the product's tests. ARGS="-k cursor" is handed to pytest.
 	$(pytest) $(foreach part,docs faults model scale testkit $(browsers) $(platforms),--ignore=tests/$(part)) $(ARGS)
 
-browsers: dev ## Run the browser client: in Chromium against the service, and its pure parts in Node.
+browsers: dev ## Run the browser client and the chat: in Chromium against the service, and its pure parts in Node.
 	$(pytest) $(foreach part,$(browsers),tests/$(part)) $(ARGS)
 
 platforms: dev ## Run the service as Lambda and Vercel build it, under other servers, on Upstash's API, on a cluster that fails over.

@@ -13,7 +13,8 @@ from gapless.log.entries import Entry, format_entry
 from gapless.log.errors import CorruptLog
 from gapless.log.publication import Accepted, KeyConflict, Limited, Rate, Repeated
 from gapless.log.store import Slice
-from gapless.stores.scripts import Layout, load, read_entries, read_outcome, read_slice
+from gapless.stores.replies import read_entries, read_outcome, read_slice
+from gapless.stores.scripts import Layout, load
 from tests.stores.contract.publications import message, publication
 from tests.testkit import strategies as some
 

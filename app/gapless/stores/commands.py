@@ -16,7 +16,8 @@ from gapless.log.signals import Signal
 from gapless.log.store import MOST_BYTES, ChannelInfo, Slice
 from gapless.stores import keyspace
 from gapless.stores.attempts import persist
-from gapless.stores.scripts import Command, Keyed, Layout, NoScript, Script, load, read_entries, read_slice, text
+from gapless.stores.replies import read_entries, read_slice, text
+from gapless.stores.scripts import Command, Keyed, Layout, NoScript, Script, load
 
 
 class CommandStore(ABC):

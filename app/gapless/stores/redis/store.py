@@ -25,7 +25,8 @@ from gapless.stores.redis.lines import Line, Standalone, said
 from gapless.stores.redis.pubsub import Subscriptions
 from gapless.stores.redis.url import read_url
 from gapless.stores.refusals import Elsewhere, read_refusal
-from gapless.stores.scripts import Layout, NoScript, load, read_outcome
+from gapless.stores.replies import read_outcome
+from gapless.stores.scripts import Layout, NoScript, load
 from gapless.stores.topic import CLOSED
 
 T = TypeVar("T")

@@ -18,7 +18,8 @@ from gapless.log.store import NOTICE_LIMIT, Listener, Subscription
 from gapless.stores import keyspace
 from gapless.stores.attempts import Attempts
 from gapless.stores.commands import CommandStore
-from gapless.stores.scripts import Command, Keyed, Layout, Script, load, locking, read_entries, read_outcome
+from gapless.stores.replies import read_entries, read_outcome
+from gapless.stores.scripts import Command, Keyed, Layout, Script, load, locking
 from gapless.stores.upstash.rest import FlagRefused, KeysRefused, Rest
 from gapless.stores.upstash.subscriptions import Subscriptions
 

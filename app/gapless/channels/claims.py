@@ -56,3 +56,23 @@ class Claims:
     def unasked(self, reads: int) -> bool:
         """True where a claim came in since read number `reads` began, so that it may not have seen it."""
         return any(heard >= reads for _, heard, _ in self._waiting)
+
+
+class Doubts:
+    """Whether the tail may lack something, and the last position that was named and that it does not hold."""
+
+    def __init__(self) -> None:
+        self._any = False
+        self._told: Position | None = None
+
+    def add(self, told: Position | None = None) -> None:
+        """Until the next read."""
+        if told is not None and (self._told is None or told[:2] > self._told[:2]):
+            self._told = told
+        self._any = True
+
+    def take(self) -> tuple[Position | None, bool]:
+        """A read begins, which answers them: that position, and whether there was any doubt."""
+        taken = self._told, self._any
+        self._told, self._any = None, False
+        return taken

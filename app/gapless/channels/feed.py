@@ -19,8 +19,9 @@ from gapless.channels.audience import Audience
 from gapless.channels.bounded import BoundedStore
 from gapless.channels.claims import CONFIRM
 from gapless.channels.feed_settings import FeedSettings
-from gapless.channels.follower import DEEP, Follower
+from gapless.channels.follower import Follower
 from gapless.channels.frames import Frame
+from gapless.channels.log_end import DEEP
 from gapless.channels.schedule import REREAD
 from gapless.channels.tail import ReadResult, Tail, reset, resolve_position
 from gapless.channels.turns import Turn

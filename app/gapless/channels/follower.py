@@ -19,24 +19,20 @@ from gapless.channels.around import Around
 from gapless.channels.arrivals import Arrivals, Notice
 from gapless.channels.audience import Audience
 from gapless.channels.bounded import BoundedStore
-from gapless.channels.claims import CONFIRM, Claims
+from gapless.channels.claims import CONFIRM, Claims, Doubts
 from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.fork import ReplicaLag, follow_rewritten
-from gapless.channels.read_size import expected, lacking
+from gapless.channels.log_end import DEEP, read_end
+from gapless.channels.patience import RETRY, Patience, Settling
+from gapless.channels.read_size import expected
 from gapless.channels.read_timer import ReadTimer
-from gapless.channels.schedule import NEVER
 from gapless.channels.tail import Relation, Tail
 from gapless.channels.turns import Turn
 from gapless.log.cursor import Position, no_log
 from gapless.log.entries import Entry
-from gapless.log.errors import CorruptLog, StoreUnavailable
+from gapless.log.errors import StoreUnavailable
 from gapless.log.store import Subscription
 from gapless.runtime.tasks import end
-
-RETRY = 0.5
-"""Seconds before a read that failed is tried again."""
-DEEP = 65_536
-"""Bytes that are read so that a tail reaches further back, where a reader needs that."""
 
 _log = logging.getLogger("gapless.feed")
 
@@ -56,7 +52,7 @@ class Follower:
     ) -> None:
         self._tail = Tail(channel, no_log(clock()))
         self._arrivals = Arrivals(settings.pause, self._hear)
-        self._claims = Claims()
+        self._claims, self._doubts = Claims(), Doubts()
         self.failure: StoreUnavailable | None = None
         self.fresh = asyncio.Event()
         self.timer = ReadTimer(settings.recheck)
@@ -67,10 +63,8 @@ class Follower:
         self._audience = audience
         self._loop = asyncio.get_running_loop()
         self._reads = self._wanted = 0
-        self._told: Position | None = None
-        self._reading = self._suspects = self._closed = False
-        self._lost_since = self._failing_since = self._settles_at = NEVER
-        self._lag = ReplicaLag()
+        self._reading = self._closed = False
+        self._patience, self._settling, self._lag = Patience(), Settling(settings.lag), ReplicaLag()
         self._around = around
         self._subscription: Subscription | None = None
         # Not in the context of the request that happens to be first: its deadline and its log are its own.
@@ -116,8 +110,7 @@ class Follower:
 
     def _hear(self, entries: Sequence[Entry], ends: Sequence[Position]) -> None:
         """Take what was told of. Read the log for what is late, or rewritten, and for ends that are not known here."""
-        base = self._tail.base
-        late = any(self._tail.is_older(entry.position) and entry.position != base for entry in entries)
+        late = any(map(self._tail.is_late, entries))
         self.take(entries)
         if late:
             self._look(None)
@@ -132,20 +125,18 @@ class Follower:
 
     def _look(self, told: Position | None) -> None:
         """Read the log for what is not known here, up to the last position that a notice or a reader named."""
-        if told is not None and (self._told is None or told[:2] > self._told[:2]):
-            self._told = told
-        self._suspects = True
+        self._doubts.add(told)
         self.timer.ask()
 
     def lost(self) -> None:
         """The subscription is lost. It has some seconds to come back."""
-        self._lost_since = self._loop.time()
+        self._patience.lost(self._loop.time())
         self.fresh.clear()
         self.timer.ask(CONFIRM)
 
     def heard(self) -> None:
         """The subscription hears again; what was missed is in the log."""
-        self._lost_since = NEVER
+        self._patience.heard()
         self.timer.ask()
         self._around.look()
 
@@ -167,7 +158,7 @@ class Follower:
         try:
             async with turn():
                 self._subscription = await self._store.subscribe(self._channel, self)
-                self._suspects = True
+                self._doubts.add()
                 await self._read()
             while True:
                 await self.timer.due()
@@ -195,79 +186,52 @@ class Follower:
         """Read the log's end and let it decide. A passing failure is tried again; a lasting one ends the feed."""
         began = self.timer.began()
         self._arrivals.settle()
-        if began - self._lost_since >= CONFIRM:
-            raise StoreUnavailable("the subscription was lost and did not come back")
-        anew, settles = not self.fresh.is_set(), began >= self._settles_at
-        suspects, self._suspects = self._suspects or settles or anew or len(self.claims) > 0, False
-        count, self._told = expected(self.tail, self.claims, self._told, self._settings.page), None
+        self._patience.check(began)
+        anew, settles = not self.fresh.is_set(), self._settling.due(began)
+        told, doubted = self._doubts.take()
+        suspects = doubted or settles or anew or len(self.claims) > 0
         self._reads += 1
         self._reading = True
         try:
-            newest = await self._sync(count, suspects)
+            newest = await self._sync(expected(self.tail, self.claims, told, self._settings.page), suspects)
         except StoreUnavailable as error:
-            self._tolerate(error)
+            self._patience.failed(self._loop.time(), error, self.fresh.is_set())
+            self._doubts.add()
+            self.timer.ask(RETRY)
             return
         finally:
             self._reading = False
-        self._failing_since = NEVER
+        self._patience.succeeded()
         self.take(self.claims.settle(self._loop.time(), self._reads, newest, self.tail))
         if self.claims:
             self.timer.ask(0 if self.claims.unasked(self._reads) else RETRY)
-        self._settle(anew, settles)
-        if self._lost_since == NEVER:
+        if (left := self._settling.left(self._loop.time(), anew, settles)) is not None:
+            self.timer.ask(left)
+        if (left := self._patience.left(self._loop.time())) is None:
             self.fresh.set()
         else:  # still lost: not for longer than it may be
-            self.timer.ask(self._lost_since + CONFIRM - self._loop.time())
+            self.timer.ask(left)
         self.timer.ended()
-
-    def _tolerate(self, error: StoreUnavailable) -> None:
-        """Try again for a while, unless nothing was ever read or there is nothing to hope for."""
-        now = self._loop.time()
-        self._failing_since = min(self._failing_since, now)
-        if isinstance(error, CorruptLog) or not self.fresh.is_set() or now - self._failing_since >= CONFIRM:
-            raise error
-        self._suspects = True
-        self.timer.ask(RETRY)
-
-    def _settle(self, anew: bool, settles: bool) -> None:
-        """What was written before this feed heard, and read from a replica that lags, is in no notice: look again."""
-        if anew and self._settings.lag:
-            self._settles_at = self._loop.time() + self._settings.lag
-        elif settles:
-            self._settles_at = NEVER
-        if self._settles_at != NEVER:
-            self.timer.ask(self._settles_at - self._loop.time())
 
     async def _sync(self, count: int, suspects: bool) -> Position | None:
         """Read `count` entries, compare with what is held, follow the log. Returns the log's newest position."""
-        entries = await self._newest(count)
-        relation = self.tail.relate(entries)
+        # At the beginning as much of it as a reader waits for, or a glance.
+        deep = not self.fresh.is_set() and self.tail.base.nowhere and self._wanted > count
+        entries, relation = await read_end(self._store, lambda: self.tail, count, self._settings.page, deep)
         if not suspects and relation in (Relation.GREW, Relation.HOLE) and self._subscription is not None:
             self._subscription.suspect()  # nothing was suspected, and yet there is more than any notice has told
-        if (more := lacking(self.tail, relation, entries, self._settings.page)) > count:
-            entries = await self._store.tail(self._channel, more)
-            relation = self.tail.relate(entries)
         newest = entries[-1].position if entries else None
-        if relation is Relation.BEHIND:
-            if self._lag.note(self._loop.time(), newest, self.tail.head):
-                await self._rewrite(entries)
-            else:
-                self.timer.ask(RETRY)
+        if relation is Relation.BEHIND and not self._lag.note(self._loop.time(), newest, self.tail.head):
+            self.timer.ask(RETRY)
             return newest
         self._lag.forget()
         if relation is Relation.GREW:
             self.take(entries)
         elif relation is Relation.HOLE:
             self._replace(Tail(self._channel, entries[0].before, entries))
-        elif relation is Relation.FORKED:
+        elif relation in (Relation.BEHIND, Relation.FORKED):
             await self._rewrite(entries)
         return newest
-
-    async def _newest(self, count: int) -> list[Entry]:
-        """The log's end. At the beginning as much of it as a reader waits for, or a glance."""
-        if not self.fresh.is_set() and self.tail.base.nowhere and self._wanted > count:
-            return await self._store.tail(self._channel, self._settings.page, DEEP)
-        return await self._store.tail(self._channel, count)
 
     def _replace(self, tail: Tail) -> None:
         """Go on with another tail; every reader finds its own way from its position."""
@@ -276,12 +240,11 @@ class Follower:
 
     async def _rewrite(self, entries: Sequence[Entry]) -> None:
         """The log holds another history: go on with it, and tell those who went past the place where it parts."""
-        self._lag.forget()
         old, nowhere = self.tail, no_log(self._clock())
         found = await follow_rewritten(self._store, old, entries, nowhere)
         _log.warning("the log of %s was rewritten after %s", self._channel, found.shared)
-        past = [reader for reader, at in self._audience.positions() if found.is_past(old, at)]
+        for reader, at in self._audience.positions():
+            if found.is_past(old, at):
+                reader.rewind(found.gap)
         self._replace(found.tail)
         self._around.look()
-        for reader in past:
-            reader.rewind(found.gap)

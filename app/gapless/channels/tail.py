@@ -81,6 +81,10 @@ class Tail:
             return True
         return (position.epoch, position.seq) > (self.base.epoch, self.head.seq)
 
+    def is_late(self, entry: Entry) -> bool:
+        """True where it belongs before what is held, and is not the very last before it."""
+        return self.is_older(entry.position) and entry.position != self.base
+
     def is_older(self, position: Position) -> bool:
         """True where `position` lies before all that is held here: this tail can't tell whether it was ever there."""
         return position.epoch == self.base.epoch and position.seq <= self.base.seq

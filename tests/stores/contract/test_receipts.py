@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 
 from gapless.log.cursor import Position
 from gapless.log.receipts import MOST_BYTES, MOST_USERS, Marks, Receipt, parse_receipt
@@ -50,22 +51,31 @@ async def test_users_are_told_apart_whatever_they_are_called(store: Store) -> No
     assert await store.marks("c") == {name: Marks(at(seq), None) for seq, name in enumerate(names, 1)}
 
 
-async def test_fifty_users_at_once_never_go_down_and_all_who_listen_converge(open_store: Open) -> None:
+async def test_fifty_users_at_once_never_go_down_and_all_who_listen_converge(
+    servers: Backend, open_store: Open
+) -> None:
+    """And each update costs four commands, two where nothing rises; a new user one more."""
     stores, dice, heards = [open_store() for _ in range(3)], random.Random(7), [Heard() for _ in range(3)]
     for store, heard in zip(stores, heards, strict=True):
         await store.subscribe("c", heard)
-    users = [f"user {number}" for number in range(50)]
+    users, rises = [f"user {number}" for number in range(50)], Counter[bool]()
+    await stores[0].raise_marks(receipt(users[0], at(1)))  # so that the server knows the script
 
     async def climb(user: str) -> None:
         held = Marks()
         steps = [dice.randint(1, 200) for _ in range(4)]
         for step in steps:
-            told, _ = await dice.choice(stores).raise_marks(receipt(user, at(step), at(dice.randint(1, step))))
+            told, rose = await dice.choice(stores).raise_marks(receipt(user, at(step), at(dice.randint(1, step))))
             assert told.raised(held) == told, "never down"
             held = told
+            rises[rose] += 1
         assert held.delivered == at(max(steps))
 
-    await asyncio.gather(*map(climb, users))
+    async def all_climb() -> None:
+        await asyncio.gather(*map(climb, users))
+
+    spent = await cost(servers, all_climb())
+    assert spent.total() == 4 * rises[True] + 2 * rises[False] + len(users[1:]), spent
     truth = await stores[0].marks("c")
     assert set(truth) == set(users)
     for heard in heards:

@@ -101,6 +101,7 @@ async def test_each_state_is_a_picture_in_which_axe_finds_nothing(
         await me.locator("#banner").wait_for(state="hidden")
         await me.get_by_role("button", name="Pull the plug").click()
         await me.get_by_label("Cut my network").check()
+        await me.locator("#state[data-state=reconnecting]").wait_for()
         await me.get_by_role("button", name="Let a robot write 20").click()
         await me.locator("#counted[data-missing=true]").wait_for()
         await look(me, "plug")

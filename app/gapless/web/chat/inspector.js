@@ -13,7 +13,8 @@ export class Inspector {
   #room = null;
   #tally = null;
   #timer;
-  #answered = true;
+  #begun; // the first look: what is written after it is counted
+  #answered = false;
 
   constructor() {
     the("plug").addEventListener("click", () => this.#toggle());
@@ -32,9 +33,7 @@ export class Inspector {
 
   watch(user, room) {
     [this.#user, this.#room] = [user, room];
-    this.#tally = new Tally(room);
-    this.#look();
-    this.show();
+    this.#begin();
   }
 
   show() {
@@ -44,7 +43,7 @@ export class Inspector {
     const { sent, missing } = this.#tally;
     [the("cut").checked, the("slow").checked] = [way.cut, way.slow];
     put("sent", this.#answered ? sent : "?");
-    put("seen", sent - missing);
+    put("seen", this.#answered ? sent - missing : "?");
     put("missing", this.#answered ? missing : "?");
     the("counted").dataset.missing = missing > 0;
     put("cursor", messages.findLast(({ id }) => id)?.id ?? "none");
@@ -59,16 +58,23 @@ export class Inspector {
     the("plug").ariaExpanded = String(!hidden);
     clearInterval(this.#timer);
     if (hidden) return;
-    this.#tally = new Tally(this.#room); // counted from now on
     this.#timer = setInterval(() => this.#look(), LOOK);
-    this.#look();
+    this.#begin();
+  }
+
+  /** Counts from now on. */
+  #begin() {
+    this.#tally = new Tally(this.#room);
+    this.#answered = false;
+    this.#begun = this.#look();
     this.show();
   }
 
   async #look() {
     if (the("inspector").hidden || document.visibilityState !== "visible") return;
     const tally = this.#tally;
-    this.#answered = await tally.look().then(() => true, () => false);
+    const answered = await tally.look().then(() => true, () => false);
+    if (tally === this.#tally) this.#answered = answered;
     this.show();
   }
 
@@ -88,10 +94,10 @@ export class Inspector {
 
   /** Somebody else writes, whatever is cut here. */
   async #write() {
-    const body = Array.from({ length: ROBOT }, (_, n) => ({ user: "robot", data: { text: `${n + 1} of ${ROBOT}` } }));
-    const headers = { "Content-Type": "application/json" };
-    await fetch(`channels/${encodeURIComponent(this.#room.name)}/messages`, { method: "POST", headers, body: JSON.stringify(body) })
-      .catch(() => {}); // what is not sent is not counted
+    const all = Array.from({ length: ROBOT }, (_, n) => ({ user: "robot", data: { text: `${n + 1} of ${ROBOT}` } }));
+    const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(all) };
+    await this.#begun;
+    await fetch(this.#tally.path, request).catch(() => {}); // what does not arrive is not counted
     this.#look();
   }
 }

@@ -5,7 +5,8 @@
 const MOST = 5000; // messages that are counted; then it begins anew
 
 export class Tally {
-  #path;
+  /** Of the room's messages, relative to the page. */
+  path;
   #room;
   #cursor = null;
   #sent = new Set();
@@ -14,7 +15,7 @@ export class Tally {
   /** @param {{name: string, messages: readonly object[]}} room counted from the first `look` on */
   constructor(room) {
     this.#room = room;
-    this.#path = `channels/${encodeURIComponent(room.name)}/messages`;
+    this.path = `channels/${encodeURIComponent(room.name)}/messages`;
   }
 
   get sent() {
@@ -45,7 +46,7 @@ export class Tally {
   }
 
   async #page(query) {
-    const reply = await fetch(`${this.#path}?${query}`, { cache: "no-store" });
+    const reply = await fetch(`${this.path}?${query}`, { cache: "no-store" });
     if (!reply.ok) throw new TypeError(`status ${reply.status}`);
     return reply.json();
   }

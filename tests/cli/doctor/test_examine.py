@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.real(seconds=10)]
 
-CHECKS = {"reachable", "store", "idle cost", "access", "cors", "stream", "compression", "lifetime"} | {
+CHECKS = {"reachable", "http", "store", "idle cost", "access", "cors", "stream", "compression", "lifetime"} | {
     "heartbeat",
     "resume",
     "delivery",

@@ -74,8 +74,9 @@ def package() -> Package:
 
 
 def app_files() -> set[str]:
-    """The files of the service, relative to the tree."""
-    files = (file for file in (TREE / "app").rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    """The files of the service, relative to the tree; the command line is none of them."""
+    left_out = {"__pycache__", "cli"}
+    files = (file for file in (TREE / "app").rglob("*") if file.is_file() and not left_out & {*file.parts})
     return {file.relative_to(TREE).as_posix() for file in files}
 
 

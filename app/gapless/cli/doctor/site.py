@@ -28,7 +28,6 @@ class Reply:
     seconds: float = 0.0
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    version: str = ""
     at: float = 0.0
 
     def member(self, name: str) -> Any:
@@ -66,7 +65,7 @@ class Site:
             body = reply.json()
         except ValueError:
             body = None
-        return Reply(reply.status_code, explain(reply), took, body, reply.headers, reply.http_version, at + took / 2)
+        return Reply(reply.status_code, explain(reply), took, body, reply.headers, at + took / 2)
 
     async def post(self, data: Any, local_id: str | None) -> Reply:
         """Publish on the own channel."""

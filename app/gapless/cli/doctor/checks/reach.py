@@ -1,25 +1,49 @@
-"""Is there a Gapless service at this URL, and which version?"""
+"""Is there a Gapless service at this URL, which version, and by which HTTP do browsers reach it?"""
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
-from gapless.cli.doctor.finding import Finding, fail, ok
+import httpx
+
+from gapless.cli.doctor.finding import Finding, fail, note, ok
 from gapless.cli.doctor.site import Reply, Site
 
-NAME = "reachable"
+NAME, HTTP = "reachable", "http"
+WITHIN = 5.0
+"""Seconds for a handshake."""
 
 
 class Seen(NamedTuple):
-    """The answers of `/healthz` and `/openapi.json`."""
+    """The answers of `/healthz` and `/openapi.json`; whether HTTP/2 is offered, None where nobody could be asked."""
 
     health: Reply
     description: Reply
+    http2: bool | None
 
 
 async def probe(site: Site) -> Seen:
-    """Ask for both."""
-    return Seen(await site.ask("GET", "/healthz"), await site.ask("GET", "/openapi.json"))
+    """Ask for all of them."""
+    asked = site.ask("GET", "/healthz"), site.ask("GET", "/openapi.json")
+    return Seen(*await asyncio.gather(*asked, _offers_http2(site)))
+
+
+async def _offers_http2(site: Site) -> bool | None:
+    """Browsers speak it over TLS only, where the handshake agrees on it."""
+    url = site.http.base_url
+    if url.scheme != "https":
+        return False
+    context = httpx.create_ssl_context()  # whom all other requests trust
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    try:
+        async with asyncio.timeout(WITHIN):
+            _, writer = await asyncio.open_connection(url.host, url.port or 443, ssl=context)
+    except (OSError, TimeoutError):
+        return None
+    agreed = writer.get_extra_info("ssl_object").selected_alpn_protocol()
+    writer.close()
+    return bool(agreed == "h2")
 
 
 def judge(seen: Seen) -> list[Finding]:
@@ -37,13 +61,21 @@ def judge(seen: Seen) -> list[Finding]:
     if health.member("status") != "ok":
         said = f"Something answers {health.status}, and it is not Gapless: {health.said}"
         return [fail(NAME, said, "Give the address of the service, with the path at which it is mounted.")]
-    return [_there(health, _version(seen.description))]
+    return [_there(health, _version(seen.description)), _spoken(seen.http2)]
 
 
 def _there(health: Reply, version: str) -> Finding:
     milliseconds = round(health.seconds * 1000)
-    said = f"Gapless {version}, by {health.version}, in {milliseconds} ms"
-    return ok(NAME, said, version=version, http=health.version, milliseconds=milliseconds)
+    return ok(NAME, f"Gapless {version}, in {milliseconds} ms", version=version, milliseconds=milliseconds)
+
+
+def _spoken(http2: bool | None) -> Finding:
+    if http2 is None:
+        return note(HTTP, "not seen: the handshake for it failed")
+    if http2:
+        return ok(HTTP, "HTTP/2 is offered: all streams of a browser share one connection")
+    said = "HTTP/1.1: a browser opens six connections to a host; gapless.js needs one for all its tabs"
+    return ok(HTTP, said)
 
 
 def _version(description: Reply) -> str:

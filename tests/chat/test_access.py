@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, ViewportSize
 
-from tests.chat.person import person, publish, text, until_count, write
+from tests.chat.person import PATIENCE, person, publish, text, until_count, write
+from tests.testkit.alarm import auntil
 from tests.testkit.service import Service
 
 pytestmark = pytest.mark.real(seconds=5)
@@ -69,8 +70,8 @@ STOPS = ["Send", "user", "plain", "plug", "API", "the browser", "#keys", "#other
 async def test_at_two_hundred_percent_nothing_is_lost(browser: Browser, service: Service) -> None:
     """A window of 1280 by 720 pixels is one of 640 by 360 then."""
     publish(service, "zoomed", *(f"number {n}" for n in range(30)))
-    zoom = {"viewport": {"width": 640, "height": 360}, "device_scale_factor": 2}
-    async with person(browser, service.url, "ann", "zoomed", **zoom) as ann:
+    size: ViewportSize = {"width": 640, "height": 360}
+    async with person(browser, service.url, "ann", "zoomed", viewport=size, device_scale_factor=2) as ann:
         await text(ann, "number 29").wait_for()
         around = "header a, header input, #state, #text, .field button, footer label, footer a"
         for one in await ann.locator(around).all():
@@ -100,3 +101,25 @@ async def test_only_new_messages_of_others_are_said(browser: Browser, service: S
         publish(service, "said", *(f"{n} of many" for n in range(20)))
         await spoken.get_by_text(re.compile(r"^\d+ new messages$")).wait_for(state="attached")
         assert await spoken.evaluate("(one) => one === window.region"), "it is the element that was there at first"
+
+
+async def test_a_plain_list_has_every_line_and_names_every_author(browser: Browser, service: Service) -> None:
+    """For those whose reader would lose its place where lines come and go. It is kept over a reload."""
+    publish(service, "plain", *(f"number {n}." for n in range(300)))
+    async with person(browser, service.url, "ann", "plain") as ann:
+        await text(ann, "number 299.").wait_for()
+        for _ in range(2):  # pages of history, until there are more lines than otherwise stay in the page
+            first = await ann.locator("#messages .text").first.inner_text()
+            await ann.evaluate("messages.scrollTop = 0")
+            await ann.locator("#messages .text").first.filter(has_not_text=first).wait_for()
+        await ann.get_by_label("Plain list").check()
+        await auntil(lambda: _all_named(ann), "each line names its author", alarm=PATIENCE / 1000)
+        assert await ann.locator(".message").count() > 200
+        await ann.reload()
+        await text(ann, "number 299.").wait_for()
+        assert await ann.get_by_label("Plain list").is_checked()
+        assert await _all_named(ann)
+
+
+async def _all_named(page: Page) -> bool:
+    return await page.locator(".message").count() == await page.locator(".message .author").count()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from playwright.async_api import Browser, Route
 
@@ -93,7 +95,7 @@ async def test_ten_thousand_messages_are_two_hundred_lines(browser: Browser, ser
         for above, words in [(0, "the last"), (40, "the very last")]:
             await ann.evaluate(_ABOVE, above)
             publish(service, "many", words)
-            await auntil(lambda words=words: ann.evaluate(_AT_END, words), "the end is followed", alarm=60)
+            await auntil(partial(ann.evaluate, _AT_END, words), "the end is followed", alarm=60)
         await ann.evaluate(_ABOVE, 60)
         place = await text(ann, "the last").bounding_box()
         publish(service, "many", "unseen")

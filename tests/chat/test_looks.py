@@ -43,7 +43,7 @@ TALK = [
 async def look(page: Page, what: str, *, judge: bool = True) -> None:
     """Take a picture in light and in dark; axe finds nothing in either, and nothing is wider than the window."""
     for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await page.emulate_media(color_scheme=scheme)
         width = await page.evaluate("innerWidth")
         await page.screenshot(path=SCREENS / f"{what}-{scheme}-{width}.png")
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from playwright.async_api import Browser, Page
 
@@ -39,7 +41,7 @@ async def test_the_plug_is_pulled_in_one_window_while_the_other_writes(browser: 
         await ann.context.set_offline(False)
         await ann.locator("#state[data-state=live]").wait_for()
         for page in (ann, bob):
-            await auntil(lambda page=page: _all(page), "all of it is in both windows", alarm=PATIENCE / 1000, look=0.05)
+            await auntil(partial(_all, page), "all of it is in both windows", alarm=PATIENCE / 1000, look=0.05)
         assert await shown(ann) == await shown(bob) == [*WROTE, "from the dark"]
         await ann.locator(".delivered .text", has_text="from the dark").wait_for()
         await ann.locator("#banner").wait_for(state="hidden")

@@ -44,7 +44,9 @@ test("the first unread message is counted from the end, over those that do not c
 
 test("what a message says: its text, other data as JSON, an own change at once", () => {
   assert.equal(textOf({ data: { text: "hi" } }), "hi");
+  assert.equal(textOf({ data: "hi" }), "hi");
   assert.equal(textOf({ data: [1] }), "[1]");
+  assert.equal(textOf({ data: { text: 1 } }), '{"text":1}');
   assert.equal(textOf({ data: null, deleted: true }), null);
   assert.equal(textOf({ data: { text: "hi" }, change: { kind: "edit", data: { text: "ho" } } }), "ho");
   assert.equal(textOf({ data: { text: "hi" }, change: { kind: "delete", data: null } }), null);

@@ -57,5 +57,6 @@ export function firstUnread(messages, unread, me) {
 export function textOf({ data, deleted, change }) {
   if (change?.kind === "delete" || (deleted && !change)) return null;
   const shown = change ? change.data : data;
-  return typeof shown?.text === "string" ? shown.text : JSON.stringify(shown);
+  const text = shown?.text ?? shown; // what others publish may be a bare string, or anything
+  return typeof text === "string" ? text : JSON.stringify(shown);
 }

@@ -150,6 +150,24 @@ async def test_an_hour_of_quiet_costs_the_rechecks_and_none_where_nobody_watches
     assert store.calls["marks"] == 0
 
 
+async def test_where_channels_are_polled_receipts_are_read_once_a_minute(store: ModelStore) -> None:
+    """Rechecks are rare there."""
+    store.polled = True
+    feed = Feed("c", store, FeedSettings(240, 10, 86_400, 64, features=(Feature.RECEIPTS,)), store.clock.now)
+    await feed.ready()
+    board = feed.around.receipts
+    assert board is not None
+    board.join(Watcher())
+    await advance(5)
+    store.calls.clear()
+    for seq in range(1, 6):
+        await read(store, "ann", seq)
+        await advance(60.1)
+        assert whole(board) == {"ann": seq}
+    assert store.calls["marks"] <= 6
+    await feed.close()
+
+
 async def test_a_store_that_fails_is_asked_again_and_nobody_is_told(store: ModelStore, board: ReceiptBoard) -> None:
     await read(store, "ann", 1)
     store.down = True

@@ -66,6 +66,8 @@ class ModelStore:
     lag: float = 0.0
     marks_trouble: str = ""
     """`down` or `stuck`, of receipts and presence alone."""
+    polled: bool = False
+    """Channels are polled, so that nothing is told around messages."""
     logs: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     ears: dict[str, list[_Ear]] = field(default_factory=lambda: defaultdict(list))
     receipts: dict[str, dict[str, Marks]] = field(default_factory=lambda: defaultdict(dict))
@@ -144,7 +146,7 @@ class ModelStore:
 
     @property
     def tells_asides(self) -> bool:
-        return True
+        return not self.polled
 
     async def raise_marks(self, receipt: Receipt) -> tuple[Marks, bool]:
         await self._reach("raise_marks")
@@ -248,6 +250,8 @@ class ModelStore:
 
     def tell_aside(self, channel: str, notice: bytes) -> None:
         """A notice of no messages, true or not."""
+        if self.polled:
+            return
         self.each_ear(channel, lambda listener: listener.aside(notice))
 
     def each_ear(self, channel: str, do: Callable[[Listener], None]) -> None:

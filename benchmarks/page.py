@@ -1,4 +1,5 @@
-"""The first page with ten thousand messages: what scrolling, typing and a busy room cost its main thread."""
+"""The first page with ten thousand messages: what scrolling, typing and a busy room cost its main thread, and how soon
+it has what was written while its plug was pulled."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from benchmarks.server import serving, valkey
 from tests.testkit.browser import chromium
 
 MESSAGES, STEPS, KEYS, RATE = 10_000, 40, 200, 20
+DARK, MISSED = 5, 20  # seconds without a network, and messages meanwhile
 # `tasks`: milliseconds of each task of more than 50; `frames`: from a key to the frame after it.
 _WATCH = """
 window.tasks = [];
@@ -28,6 +30,12 @@ _SCROLL = """async (steps) => {
     messages.scrollTop = Math.max(300, messages.scrollTop - 1500);
     await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
   }
+}"""
+_PLUG_IN = """async (last) => {
+  const began = performance.now();
+  document.getElementById("cut").click();
+  while (!messages.textContent.includes(last)) await new Promise((resolve) => requestAnimationFrame(resolve));
+  return performance.now() - began;
 }"""
 
 
@@ -57,6 +65,19 @@ async def measure(server: str) -> None:
         await tell(page, f"{KEYS} keys, {RATE} messages a second")
         frames = sorted(await page.evaluate("frames"))
         print(f"from a key to its frame: p50 {frames[len(frames) // 2]:.1f} ms, longest {frames[-1]:.1f} ms")
+        late = await plug(page, http)
+        print(f"from plugging in to the last of {MISSED} messages: {late:.0f} ms, after {DARK} s in the dark")
+
+
+async def plug(page: Page, http: httpx.AsyncClient) -> float:
+    """Milliseconds from plugging in until all that was missed is there."""
+    await page.locator("#newest").click()
+    await page.get_by_role("button", name="Pull the plug").click()
+    await page.get_by_label("Cut my network").check()
+    await publish(http, [f"missed {n + 1} of {MISSED}" for n in range(MISSED)])
+    await asyncio.sleep(DARK)
+    late: float = await page.evaluate(_PLUG_IN, f"missed {MISSED} of {MISSED}")
+    return late
 
 
 async def publish(http: httpx.AsyncClient, texts: list[str]) -> None:

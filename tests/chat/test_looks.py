@@ -38,6 +38,18 @@ TALK = [
     ("me", "<b>not bold</b> <img src=x onerror=alert(1)>"),
     ("bob", "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 2),
 ]
+# Where fingers point: what is smaller than 44 by 44 pixels, or is written into in letters of less than 16.
+_SMALL = """() => {
+  if (!matchMedia("(pointer: coarse)").matches) return [];
+  const targets = [...document.querySelectorAll("a, button, textarea, label, input:not(label input)")];
+  const small = targets.filter((one) => {
+    const { width, height } = one.getBoundingClientRect();
+    return height && Math.min(width, height) < 44;
+  });
+  const fields = [...document.querySelectorAll("textarea, input:not([type=checkbox])")];
+  const tiny = fields.filter((one) => parseFloat(getComputedStyle(one).fontSize) < 16);
+  return [...small, ...tiny].map((one) => one.outerHTML);
+}"""
 
 
 async def look(page: Page, what: str, *, judge: bool = True) -> None:
@@ -47,6 +59,7 @@ async def look(page: Page, what: str, *, judge: bool = True) -> None:
         width = await page.evaluate("innerWidth")
         await page.screenshot(path=SCREENS / f"{what}-{scheme}-{width}.png")
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off"
+        assert await page.evaluate(_SMALL) == [], "a finger finds everything, and no phone zooms in on what it types"
         if judge:
             found = await page.evaluate("axe.run().then(({violations}) => violations)")
             assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], (what, scheme)

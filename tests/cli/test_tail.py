@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +74,18 @@ def test_through_twenty_restarts_nothing_is_missing_doubled_or_out_of_order(serv
     assert process.returncode == 0
 
 
+def test_turns_are_read_as_streams_are(service: Service) -> None:
+    """Each has a hundred messages at most; their ends are no news to people."""
+    for start in (0, 60):
+        post(service.url, "turns", *range(start, start + 60))
+    ask = ("tail", "turns", "--buffered", "--from", "start", "--count", "120", "--url", service.url)
+    told = [json.loads(line) for line in run(*ask, "--json").stdout.splitlines()]
+    assert [one["data"] for one in told if "data" in one] == [*range(120)]
+    assert [one for one in told if "data" not in one] == [{"event": "end", "reason": "deadline"}]
+    plain = run(*ask)
+    assert (plain.stdout.count(" turns -: "), plain.stderr) == (120, "")
+
+
 def test_a_gap_is_told_before_what_comes_after_it(service: Service) -> None:
     post(service.url, "gap", 1)
     ask = ("tail", "gap", "--from", "t00000aa-7-aaaa", "--count", "1", "--url", service.url)
@@ -105,3 +119,28 @@ def test_what_is_refused_says_why(keyed: Service) -> None:
     done = run("tail", "general", "--url", keyed.url)
     assert done.returncode == 1 and "answered 401" in done.stderr
     assert run("tail", "general", "--url", "localhost").returncode == 2
+
+
+def test_what_is_no_event_of_gapless_is_said() -> None:
+    """At the URL of another service that streams."""
+    evil = b'event: message\ndata: "\x1b[2J\n\n'
+    with one_reply(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" + evil) as url:
+        done = run("tail", "general", "--url", url)
+    assert done.returncode == 1 and done.stderr.startswith("gapless: this is no event of Gapless: message: ")
+    assert "\x1b" not in done.stderr
+
+
+@contextmanager
+def one_reply(reply: bytes) -> Iterator[str]:
+    """The URL of a server that says this to whoever comes first."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            with listening.accept()[0] as client:
+                client.recv(65_536)
+                client.sendall(reply)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        answering.join(20)

@@ -125,6 +125,7 @@ def publish(
     "--from", "start", metavar="start|CURSOR", help="Begin with the oldest message, or after an id or cursor."
 )
 @click.option("--count", type=click.IntRange(0), help="End after so many messages.")
+@click.option("--buffered", is_flag=True, help="Ask for whole replies: behind a proxy that holds streams back.")
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON for each message, gap and end.")
 @_remote
 def tail(
@@ -132,6 +133,7 @@ def tail(
     history: int | None,
     start: str | None,
     count: int | None,
+    buffered: bool,
     as_json: bool,
     url: str,
     token: str | None,
@@ -143,7 +145,7 @@ def tail(
 
     if history is not None and start is not None:
         raise click.UsageError("--history and --from exclude each other.")
-    return run(Remote(url, token), where(channels, history, start), json=as_json, count=count)
+    return run(Remote(url, token), where(channels, history, start, buffered=buffered), json=as_json, count=count)
 
 
 @gapless.command()

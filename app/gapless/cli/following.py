@@ -29,9 +29,12 @@ class Event:
     data: str
     id: str = ""
 
-    def read(self) -> Any:
-        """The data, whose numbers may have changed their spelling."""
-        return json.loads(self.data)
+    def read(self) -> dict[str, Any]:
+        """The data, an object, whose numbers may have changed their spelling. Raises ValueError where it is none."""
+        told = json.loads(self.data)
+        if not isinstance(told, dict):
+            raise ValueError("it is no JSON object")
+        return told
 
 
 class Following:
@@ -100,7 +103,7 @@ class Following:
         self._retry = self._retry if retry is None else retry / 1000
         if event.kind == "hello":
             self._failures = 0
-            self._quiet = max(QUIET, MISSED_HEARTBEATS * float(event.read().get("heartbeat") or 0))
+            self._quiet = max(QUIET, MISSED_HEARTBEATS * _heartbeat(event))
 
     def _refused(self, reply: httpx.Response) -> float:
         if reply.status_code not in _PASSING:
@@ -114,3 +117,10 @@ class Following:
         if self._failures == 1:
             self._tell(f"{why} Going on as soon as it is there again.")
         return pause(self._failures, self._random())
+
+
+def _heartbeat(hello: Event) -> float:
+    try:
+        return float(hello.read().get("heartbeat") or 0)
+    except (ValueError, TypeError):
+        raise Failed("this is no stream of Gapless: its hello says nothing.") from None

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from gapless.cli.doctor.checks import access, clock, cors, lifetime, reach, resume, store, streaming
-from gapless.cli.doctor.finding import Finding, failing, note, ok, skip
+from gapless.cli.doctor.finding import Finding, fail, failing, note, ok, skip
 from gapless.cli.doctor.site import Reply, Site
 
+MOST = 58.0
+"""Seconds for everything together."""
 CLEANUP = "cleanup"
 NEEDS_ACCESS = (streaming.NAME, lifetime.NAME, resume.NAME)
 
@@ -24,7 +26,16 @@ class Examination:
         self._tell = tell
 
     async def run(self) -> list[Finding]:
-        """Everything, at most some seconds longer than a stream is watched."""
+        """Everything, for a minute at most."""
+        try:
+            async with asyncio.timeout(MOST):
+                return await self._run()
+        except TimeoutError:
+            said = f"Some answers took so long that not all was tried within {MOST:g} s."
+            self._add([fail("time", said, "See what is slow: the service, its store, or the way to them.")])
+        return self.findings
+
+    async def _run(self) -> list[Finding]:
         site = self._site
         reached = await reach.probe(site)
         if failing(self._add(reach.judge(reached))):

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from gapless.cli.doctor.blocks import Blocks
+from gapless.cli.doctor.blocks import COMMENT, Blocks
 from gapless.cli.following import Event
 from gapless.cli.remote import explain, unreachable
 
@@ -93,7 +93,17 @@ async def _events(reply: httpx.Response) -> AsyncIterator[Event]:
     async for line in reply.aiter_lines():
         event = blocks.feed(line)
         if event is not None:
+            _must_be_ours(event)
             yield event
+
+
+def _must_be_ours(event: Event) -> None:
+    """Something on the way may have changed it."""
+    try:
+        if event is not COMMENT:
+            event.read()
+    except ValueError as error:
+        raise httpx.RemoteProtocolError(f"an event {event.kind!r} is none of Gapless: {error}") from None
 
 
 def number_of(event: Event) -> int | None:

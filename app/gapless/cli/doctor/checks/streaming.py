@@ -81,12 +81,15 @@ async def _read(site: Site, seen: Seen) -> None:
             elif number_of(event) == -1:
                 seen.message_after = loop.time() - posted
                 return
+    if not seen.ended and seen.status == 200:
+        seen.said = "it is closed at once, without a word of the service"
 
 
 def judge(seen: Seen) -> list[Finding]:
     """What a client sees of a stream's beginning."""
-    if not seen.held and (seen.status != 200 or not seen.kind.startswith("text/event-stream")):
-        said = f"A stream is answered with {seen.status or 'nothing'} {seen.kind} {seen.said}".rstrip()
+    if seen.said or (not seen.held and (seen.status != 200 or not seen.kind.startswith("text/event-stream"))):
+        answer = f"{seen.status} {seen.kind}".rstrip() if seen.status else "nothing"
+        said = f"A stream is answered with {answer}{f': {seen.said}' if seen.said else ''}."
         return [fail(NAME, said, "See what answers there; the service itself answers streams with 200.")]
     if seen.encoding:
         said = f"Something compresses the stream ({seen.encoding}), and holds messages back to do so."

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
+from weakref import ref
 
 import pytest
 import uvicorn
@@ -53,7 +55,7 @@ class Asked:
             self._app, interface="asgi3", http=BoundedHttp, ws="none", lifespan="off", log_config=None
         )
         config.load()
-        self.protocol = BoundedHttp(config, ServerState(), {})
+        self.protocol: Any = BoundedHttp(config, ServerState(), {})
         self.protocol.connection_made(self.wire)
         self.protocol.data_received(head)
 
@@ -90,6 +92,31 @@ async def test_a_part_is_a_chunk_between_those_that_are_sent() -> None:
     await one.send(END)
     assert one.wire.body == b"5\r\nfirst\r\n11\r\nsecond, of 17 b.s\r\n5\r\nthird\r\n0\r\n\r\n"
     await one.over()
+
+
+async def test_a_response_that_is_over_leaves_nothing_to_the_collector() -> None:
+    one = await asked()
+    await one.send(START)
+    await one.send(END)
+    over = ref(one.protocol.cycle)
+    gc.disable()
+    try:
+        await one.over()
+        one.scope = one.send = one.protocol = None
+        assert over() is None
+    finally:
+        gc.enable()
+
+
+async def test_what_is_written_after_the_end_goes_nowhere() -> None:
+    one = await asked()
+    write = one.scope["extensions"][EXTENSION]["write"]
+    await one.over()
+    one.scope = one.send = one.protocol = None
+    left: list[bool] = []
+    assert not write(b"late")
+    write.on_disconnect(lambda: left.append(True))
+    assert left == [True]
 
 
 async def test_nothing_is_written_while_the_client_does_not_keep_up() -> None:

@@ -37,7 +37,7 @@ KINDS = ["model", *sorted(kinds().keys() - {"tls"})]
 # What real time is too slow for. Everything else is as it is in production: so is CONFIRM where it says for how long a
 # subscription may be lost, and reads may fail. Nobody waits for that here, and to subscribe again takes its own time.
 FAST = {"CONFIRM": 0.15, "REREAD": 0.05, "QUIET_AFTER": 0.1, "QUIET_EVERY": 0.5, "RETRY": 0.03, "SETTLED": 1.0}
-PATIENT = {"gapless.channels.patience": "CONFIRM"}
+PATIENT = {"gapless.channels.follower": "CONFIRM", "gapless.channels.patience": "CONFIRM"}
 SETTINGS: dict[str, Any] = {"cap": CAP, "retention": KEEP.retention, "rate": 0, "stream_rate": 0, "read_rate": 0}
 SETTINGS |= {"lifetime": 80_000, "namespaces": {"": {"signals": True, "receipts": True, "presence": True}}}
 

@@ -8,6 +8,7 @@ The same extension tells by a call that the client is gone, where `receive` woul
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import ref
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -37,13 +38,15 @@ class DirectWrite:
     __slots__ = ("_cycle", "_leave")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
+        # Its scope holds this. By a strong reference each request would leave a ring to the collector of garbage.
+        self._cycle = ref(cycle)
         self._leave: Callable[[], None] | None = None
 
     def on_disconnect(self, leave: Callable[[], None]) -> None:
         """Have `leave` called once, when the client is gone; at once if it is."""
         self._leave = leave
-        if self._cycle.disconnected:
+        cycle = self._cycle()
+        if cycle is None or cycle.disconnected:
             self.gone()
 
     def gone(self) -> None:
@@ -53,8 +56,10 @@ class DirectWrite:
 
     def __call__(self, part: bytes) -> bool:
         """Write this part of the body, which is not empty, now. False, and nothing is written, where `send` has to."""
-        cycle = self._cycle
-        if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete or not cycle.chunked_encoding:
+        cycle = self._cycle()
+        if cycle is None or cycle.disconnected or cycle.response_complete:
+            return False
+        if cycle.flow.write_paused or not cycle.chunked_encoding:
             return False
         cycle.transport.write(_Newest.chunk_of(part))
         return True

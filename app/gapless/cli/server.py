@@ -31,7 +31,7 @@ GRACE = 10
 KEEP_ALIVE = 65
 """Seconds for which an idle connection is kept: longer than usual proxies (60 s), so that they close it and not we."""
 
-COLLECTED = (5_000, 5, 200)
+COLLECTED = (5_000, 5, 50)
 """Objects that are made before the collector looks through the youngest; so many such looks before it looks through
 what survived one; so many of those before it looks through everything. At Python's (700, 10, 10) it walks through all
 that is open again and again while thousands of streams open: a quarter of what that costs. At 50,000 one look held the

@@ -163,6 +163,7 @@ class StreamSession:
             cursor.feed.audience.leave(cursor)
         for watch in self._watches:
             watch.close()
+        self._cursors = []  # they hold this reader: a ring that only the collector of garbage would find
 
     # --- what comes next
 

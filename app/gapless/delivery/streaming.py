@@ -158,6 +158,7 @@ class Stream(StreamSession):
             self._live = False
             self._limit = None
             self._leave(gone=reason is None)
+            self._watches = []  # as the cursors do, they hold this reader
         await self._say_goodbye(reason)
         return reason
 

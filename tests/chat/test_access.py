@@ -52,6 +52,9 @@ async def test_everything_can_be_done_by_keyboard_alone(browser: Browser, servic
         assert "first" in await focused(ann, "ArrowUp")
         assert await focused(ann, "Tab") == "Edit"
         assert await focused(ann, "Enter") == "text"
+        assert await focused(ann, "Escape") == "text", "what was begun as a change is given up"
+        assert await ann.locator("#text").input_value() == ""
+        assert await focused(ann, "Shift+Tab", "ArrowUp", "ArrowUp", "Tab", "Enter") == "text"
         await ann.keyboard.type(", better")
         assert await focused(ann, "Enter") == "text"
         await text(ann, "first, better").wait_for()

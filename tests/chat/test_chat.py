@@ -64,17 +64,21 @@ async def test_what_came_elsewhere_is_counted_and_divided_from_what_was_read(
 ) -> None:
     publish(service, "elsewhere", "old")
     async with person(browser, service.url, "ann", "elsewhere") as ann:
+        box = ann.get_by_label("Message", exact=True)
+        await box.fill("begun")
         await ann.get_by_label("Open another room").fill("#here")
         await ann.keyboard.press("Enter")
         await ann.get_by_text("Nothing here yet").wait_for()
         publish(service, "elsewhere", "new", "newer")
         await ann.get_by_role("link", name="#elsewhere 2 unread").click()
         await text(ann, "newer").wait_for()
+        assert await box.input_value() == "begun", "what was begun in a room waits there"
         lines = await ann.locator("#messages .text, #messages .unread").all_inner_texts()
         assert lines == ["old", "New", "new", "newer"]
         await ann.go_back()
         await ann.get_by_text("Nothing here yet").wait_for()
         assert await ann.get_by_role("link", name="unread").count() == 0
+        assert await box.input_value() == ""
 
 
 async def test_ten_thousand_messages_are_two_hundred_lines(browser: Browser, service: Service) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.testkit.history import History, Present
+from tests.testkit.asides import Present
+from tests.testkit.history import History
 from tests.testkit.reader import EventSourceReader
 from tests.testkit.service import Service
 
@@ -61,7 +62,7 @@ async def test_who_dies_or_sleeps_takes_only_his_own_along(valkey: Valkey, clien
         stay = {"eve", "on the dead, too", "on the sleeper, too"}
 
         async def until(watcher: EventSourceReader, users: set[str]) -> None:
-            await watcher.until(lambda one: one.users.get(ROOM) == users, f"{sorted(users)}", alarm=5 * LEASE)
+            await watcher.until(lambda one: one.around.users.get(ROOM) == users, f"{sorted(users)}", alarm=5 * LEASE)
 
         for watcher in (there, slept):
             await until(watcher, stay | {"ann", "bob"})

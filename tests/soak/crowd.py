@@ -18,8 +18,8 @@ from tests.testkit.roaming_client import RoamingClient
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from tests.testkit.asides import Marks
     from tests.testkit.chaos.stage import Scene
-    from tests.testkit.history import Marks
     from tests.testkit.pace import Pace
 
 Reader = EventSourceReader | LongPoller | RoamingClient
@@ -181,7 +181,7 @@ class Crowd:
             for reader in self.readers
             if isinstance(reader, EventSourceReader) and reader.log.around
             for name in reader.log.channels
-            if reader.marks.get(name) != marks[name] or reader.users.get(name) != users[name]
+            if reader.around.marks.get(name) != marks[name] or reader.around.users.get(name) != users[name]
         ]
 
     def late(self, heads: Mapping[str, str]) -> list[str]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.testkit.history import Marks
+    from tests.testkit.asides import Marks
     from tests.testkit.pace import Pace
 
 CAP = 400

@@ -10,12 +10,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.testkit.asides import Present, Receipts, Signalled
 from tests.testkit.checker_asides import judge_asides
 from tests.testkit.checker_contents import judge_contents, judge_keys, judge_logs
 from tests.testkit.checker_findings import KINDS, Finding, Kind, Verdict
 from tests.testkit.checker_track import Track
 from tests.testkit.checker_truth import Truth
-from tests.testkit.history import Cut, End, Gap, History, Message, Present, Receipts, Reconnected, Signalled
+from tests.testkit.history import Cut, End, Gap, History, Message, Reconnected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

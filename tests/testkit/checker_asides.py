@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.testkit.asides import Present, Receipts, Signalled
 from tests.testkit.checker_findings import Finding
-from tests.testkit.history import Present, Receipts, Reconnected, Restarted, Rewritten, Signalled, Wiped
+from tests.testkit.history import Reconnected, Restarted, Rewritten, Wiped
 from tests.testkit.positions import parse_message_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tests.testkit.asides import Marks
     from tests.testkit.checker_findings import Kind
-    from tests.testkit.history import History, Marks, ReaderLog, Seen
+    from tests.testkit.history import History, ReaderLog, Seen
 
 
 def judge_asides(history: History) -> Iterator[Finding]:

@@ -5,19 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.testkit.history import (
-    Cut,
-    End,
-    Gap,
-    Hello,
-    Message,
-    Present,
-    Published,
-    Receipts,
-    Reconnected,
-    Restarted,
-    Signalled,
-)
+from tests.testkit.asides import Present, Receipts, Signalled
+from tests.testkit.history import Cut, End, Gap, Hello, Message, Published, Reconnected, Restarted
 
 if TYPE_CHECKING:
     from tests.testkit.history import History, ReaderLog, Seen

@@ -10,6 +10,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.testkit.asides import Aside, Marks, Present, Receipts, Signalled
+
 Outcome = Literal["acked", "duplicate", "unknown", "refused"]
 
 
@@ -96,38 +98,6 @@ class End:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signalled:
-    """A `signal` event."""
-
-    channel: str
-    nonce: str
-
-
-Marks = tuple[str | None, str | None]
-"""Ids: the furthest message that a user has, and the furthest that he has read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipts:
-    """A `receipt` event. `whole`: nobody else has marks."""
-
-    channel: str
-    marks: Mapping[str, Marks]
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """A `presence` event: everybody in `joined` where it is `whole`; None where only the number is told."""
-
-    channel: str
-    joined: tuple[str, ...] | None
-    left: tuple[str, ...] = ()
-    whole: bool = False
-
-
-Aside = Signalled | Receipts | Present
 Seen = Message | Gap | Reconnected | Restarted | Cut | Hello | End | Aside
 
 

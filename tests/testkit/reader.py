@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import httpx
 
 from tests.testkit.alarm import Alarm
+from tests.testkit.asides import Known, read_aside
 from tests.testkit.event_stream import Event, EventStreamParser
-from tests.testkit.history import Marks, ReaderLog, content_key
+from tests.testkit.history import ReaderLog, content_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
@@ -75,10 +76,8 @@ class EventSourceReader:
         """Attempts that were not answered at all."""
         self.cuts = 0
         self.comments = 0
-        self.marks: dict[str, dict[str, Marks]] = {}
-        """Of each channel, what receipts the present connection has told."""
-        self.users: dict[str, set[str]] = {}
-        """Of each channel, who is there by what the present connection has told."""
+        self.around = Known()
+        """What the present connection has told around the messages."""
         self.stopped: str | None = None
         """Why it will never come back; None while it goes on."""
         self._urls = [urls] if isinstance(urls, str) else list(urls)
@@ -240,39 +239,21 @@ class EventSourceReader:
         self._changed.set()
 
     def _note(self, event: Event, cursor: str | None, data: dict[str, Any]) -> None:
+        if (aside := read_aside(event.type, data)) is not None:
+            self.log.events.append(aside)
+            self.around.take(aside)
+            return
         match event.type:
             case "hello":
                 self.log.hello(cursor)
-                self.marks, self.users = {}, {}
+                self.around = Known()
             case "end":
                 self.log.end(data["reason"])
             case "gap":
                 span = data["missed"], data["oldest"], data["latest"]
                 self.log.gap(data["channel"], data["reason"], *span, cursor)
-            case "signal":
-                self.log.signalled(data["channel"], data["nonce"])
-            case "receipt":
-                self._note_receipts(data["channel"], data)
-            case "presence":
-                self._note_presence(data["channel"], data)
             case _:
                 self._note_message(event, cursor, data)
-
-    def _note_receipts(self, channel: str, data: dict[str, Any]) -> None:
-        marks = {user: (one["delivered"], one["read"]) for user, one in data["receipts"].items()}
-        self.log.receipts(channel, marks, whole=data["whole"])
-        self.marks[channel] = marks if data["whole"] else self.marks.get(channel, {}) | marks
-
-    def _note_presence(self, channel: str, data: dict[str, Any]) -> None:
-        if "joined" in data:
-            self.log.came_and_went(channel, data["joined"], data["left"])
-            if channel in self.users:
-                self.users[channel] = (self.users[channel] | set(data["joined"])) - set(data["left"])
-            return
-        self.log.present(channel, data.get("users"))
-        self.users.pop(channel, None)
-        if "users" in data:
-            self.users[channel] = set(data["users"])
 
     def _note_message(self, event: Event, cursor: str | None, data: dict[str, Any]) -> None:
         if data["event"] != event.type:

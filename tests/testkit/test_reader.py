@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.testkit.alarm import Alarm
+from tests.testkit.asides import Present, Receipts, Signalled
 from tests.testkit.checker import Minimum, check
 from tests.testkit.history import (
     Cut,
@@ -22,11 +23,8 @@ from tests.testkit.history import (
     Hello,
     History,
     Message,
-    Present,
     ReaderLog,
-    Receipts,
     Reconnected,
-    Signalled,
     content_key,
 )
 from tests.testkit.listener import Listener
@@ -237,7 +235,7 @@ async def test_gaps_other_events_and_comments() -> None:
         Present("c", ("ann", "eve"), whole=True),
         Present("c", ("bob",), ("ann",)),
     ]
-    assert (reader.marks, reader.users) == ({"c": ann | bob}, {"c": {"bob", "eve"}})
+    assert (reader.around.marks, reader.around.users) == ({"c": ann | bob}, {"c": {"bob", "eve"}})
     assert reader.comments == 1
     assert script.sent_ids()[1] == "9"
 

@@ -40,7 +40,8 @@ def test_what_idling_costs_depends_on_the_store() -> None:
 
 
 def test_what_works_less_well_is_a_note() -> None:
-    assert ready(store="Redis", missing="SCAN")[0][1] is State.NOTE
+    lacks = ready(store="Redis", missing="SCAN (GET /channels), HSET (receipts)")[0]
+    assert lacks[1] is State.NOTE and "may not run SCAN (GET /channels), HSET (receipts); docs/security.md" in lacks[2]
     polled = ready(store="Upstash", notices="poll")[0]
     assert polled[1] is State.NOTE and "no signals" in polled[2]
     (hidden,) = ready()

@@ -43,7 +43,9 @@ def _described(ready: Reply) -> Finding:
     latency, missing = ready.member("latencyMs"), ready.member("missing")
     said = f"{ready.member('store')}, checked in {latency} ms"
     if missing:
-        return note(NAME, f"{said}; its user may not run {missing}, which only GET /channels needs", latencyMs=latency)
+        return note(
+            NAME, f"{said}; its user may not run {missing}; docs/security.md lists the rights", latencyMs=latency
+        )
     if ready.member("notices") == "poll":
         polled = "it refuses subscriptions and is polled: messages come later, and there are no signals"
         return note(NAME, f"{said}; {polled}", latencyMs=latency)

@@ -101,7 +101,7 @@ function watching() {
 
 function topWords() {
   if (room.messages.length || !ready.has(room)) return top;
-  return "Nothing here yet\nSay something, then open this page in a second window under another name.";
+  return "Nothing here yet\nSay something, then pull the plug.\nOr open this page in a second window, under another name.";
 }
 
 function typingWords(users) {

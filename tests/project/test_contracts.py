@@ -18,6 +18,7 @@ BREACHES = {
     "rooms": ("log/cursor.py", "gapless.delivery.mode"),
     "root": ("log/errors.py", "gapless"),
     "cli": ("cli/lines.py", "gapless.cli.sending"),
+    "cost": ("cli/cost/usage.py", "gapless.cli.cost.bill"),
     "doctor": ("cli/doctor/finding.py", "gapless.cli.doctor.site"),
     "checks": ("cli/doctor/checks/cors.py", "gapless.cli.doctor.checks.clock"),
     "api": ("api/schemas.py", "gapless.api.factory"),

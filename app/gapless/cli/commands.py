@@ -176,3 +176,39 @@ def doctor(url: str, origin: str | None, seconds: float, token: str | None, as_j
     from gapless.cli.remote import Remote  # noqa: PLC0415
 
     return run(Remote(url, token), origin, seconds, as_json=as_json)
+
+
+@gapless.command()
+@click.option("--users", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="Who read.")
+@click.option("--hours", type=click.FloatRange(0.1, 24), default=8, show_default=True, help="Each is online a day.")
+@click.option(
+    "--messages", type=click.IntRange(0, 1_000_000_000), default=10_000, show_default=True, help="A day, in all."
+)
+@click.option(
+    "--channels",
+    type=click.IntRange(1, 1_000_000),
+    default=1,
+    show_default=True,
+    help="Each user reads one of them.",
+)
+@click.option(
+    "--platform",
+    type=click.Choice(["server", "vercel", "lambda", "lambda-stream"]),
+    default="server",
+    show_default=True,
+    help="lambda answers in turns; lambda-stream has the Web Adapter.",
+)
+@click.option("--store", type=click.Choice(["redis", "upstash"]), default="redis", show_default=True)
+@click.option("--lifetime", type=click.FloatRange(1, 86_400), default=240, show_default=True, help="GAPLESS_LIFETIME.")
+@click.option("--memory", type=click.FloatRange(0.125, 10), help="GB of a function (Lambda 0.5, Vercel 2).")
+@click.option("--processes", type=click.IntRange(1, 1000), default=1, show_default=True, help="Or Vercel's instances.")
+@click.option("--machine", type=click.FloatRange(0), default=0, help="Dollars a month for your own server and Redis.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def cost(platform: str, store: str, memory: float | None, machine: float, as_json: bool, **shape: Any) -> int:
+    """Say what a deployment of this shape costs a month, by item."""
+    from gapless.cli.cost.report import cost as run  # noqa: PLC0415
+    from gapless.cli.cost.shape import Platform, Shape, Store  # noqa: PLC0415
+
+    memory = memory or (2.0 if platform == "vercel" else 0.5)
+    wanted = Shape(platform=Platform(platform), store=Store(store), memory=memory, **shape)
+    return run(wanted, machine, as_json=as_json)

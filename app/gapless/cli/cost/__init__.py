@@ -1,0 +1,1 @@
+"""`gapless cost`: what a deployment costs a month, from counted commands and dated prices."""

@@ -45,11 +45,21 @@ export class Around {
 
   // --- what the stream says
 
-  hello({ features }) {
+  /** One event. @returns {boolean} whether it is of those that are about what goes on around */
+  take(event, data) {
+    if (event === "hello") this.#hello(data);
+    else if (event === "receipt") this.#receipts(data);
+    else if (event === "presence") this.#presence(data);
+    else if (event === "signal") this.#signal(data);
+    else return false;
+    return true;
+  }
+
+  #hello({ features }) {
     this.#features = features?.[this.#channel] ?? [];
   }
 
-  receipts({ receipts, whole }) {
+  #receipts({ receipts, whole }) {
     if (whole) this.#others.clear();
     for (const [user, { delivered, read }] of Object.entries(receipts)) {
       if (user === this.#core.user) this.mark(read);
@@ -60,14 +70,14 @@ export class Around {
     this.#on.changed();
   }
 
-  presence({ users, joined = [], left = [] }) {
+  #presence({ users, joined = [], left = [] }) {
     if (users) this.#here = new Set(users.map((one) => one.user ?? one));
     for (const one of joined) this.#here.add(one.user ?? one);
     for (const one of left) this.#here.delete(one.user ?? one);
     this.#show();
   }
 
-  signal({ event, user }) {
+  #signal({ event, user }) {
     if (event !== "typing" || !user || user === this.#core.user) return;
     clearTimeout(this.#typing.get(user));
     this.#typing.set(user, setTimeout(() => this.#silent(user), TYPING_ENDS));

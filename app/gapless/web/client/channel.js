@@ -17,7 +17,6 @@ export class Channel {
   #listeners = new Listeners();
   #drafts;
   #around;
-  #told = false; // subscribers are told in this microtask
   #wanted = false;
   #begun = null;
   #caughtUp = false;
@@ -141,24 +140,14 @@ export class Channel {
 
   #take(event, data, position) {
     if (event === "problem") return this.#setProblem(data);
-    if (event === "signal") return this.#signal(data);
-    if (event === "receipt") return this.#around.receipts(data);
-    if (event === "presence") return this.#around.presence(data);
-    if (event === "hello") return this.#hello(data);
+    const around = this.#around.take(event, data);
+    if (event === "hello") this.#setProblem(null);
+    if (event === "signal") this.#listeners.tell("signal", data);
+    if (around) return undefined;
     if (this.#list.position === null) return undefined; // the first page will have it
     if (event === "live") return this.#catchUp();
     if (event === "gap") return this.#break(data, position);
     return event === "beat" ? undefined : this.#message(data);
-  }
-
-  #hello(hello) {
-    this.#around.hello(hello);
-    this.#setProblem(null);
-  }
-
-  #signal(signal) {
-    this.#around.signal(signal);
-    this.#listeners.tell("signal", signal);
   }
 
   #message(message) {
@@ -251,12 +240,6 @@ export class Channel {
   #changed(fresh = []) {
     this.#list.trim();
     for (const row of fresh) if (row) this.#listeners.tell("message", row);
-    if (this.#told) return;
-    this.#told = true;
-    queueMicrotask(() => {
-      this.#told = false;
-      this.#around.count();
-      this.#listeners.tell("change");
-    });
+    this.#listeners.tellSoon("change", () => this.#around.count());
   }
 }

@@ -2,11 +2,12 @@
  * The messages of one channel as a page shows them. Pure: what the wire and the outbox say goes in, frozen rows come out.
  *
  * An entry is what is known of one message; its row is made of it anew whenever something changed. Loaded entries are in
- * the order of the log: by generation (a `reset` begins one), epoch and seq. Unsent ones follow, as written.
+ * the order of the log; unsent ones follow, as written.
  */
 import { follows, parse, reaches } from "./position.js";
 import { Edits } from "./edits.js";
-import { fields, inOrder, makeRow } from "./row.js";
+import { Loaded } from "./loaded.js";
+import { fields, makeRow } from "./row.js";
 
 export const BOUND = 500;
 
@@ -17,9 +18,8 @@ export class List {
   gap = null;
   bound = BOUND;
   #user;
-  #loaded = [];
+  #loaded = new Loaded();
   #unsent = [];
-  #byId = new Map();
   #byLocalId = new Map(); // own messages only
   #edits = new Edits();
   #generation = 0;
@@ -45,11 +45,11 @@ export class List {
 
   /** The id of the oldest message that was read, edits too: what is before it is not. */
   get oldest() {
-    return this.#oldest ?? this.#loaded[0]?.id ?? null;
+    return this.#oldest ?? this.#loaded.oldest?.id ?? null;
   }
 
   get newest() {
-    return this.#loaded.at(-1)?.id ?? null;
+    return this.#loaded.newest?.id ?? null;
   }
 
   // --- what the log says
@@ -62,7 +62,7 @@ export class List {
   take(message) {
     const { id } = message;
     const next = this.position === null || follows(this.position, id);
-    if (!next) return this.#byId.has(id) && reaches(this.position, id) ? "known" : "hole";
+    if (!next) return this.#loaded.get(id) && reaches(this.position, id) ? "known" : "hole";
     this.position = id;
     return this.#add(message, this.#generation);
   }
@@ -73,7 +73,7 @@ export class List {
     const fresh = page.messages.filter((message) => this.#add(message, this.#generation) === "new");
     this.position = page.cursor ?? this.position;
     this.#oldest ??= page.oldest;
-    return fresh.map(({ id }) => this.#byId.get(id)).filter(Boolean);
+    return fresh.map(({ id }) => this.#loaded.get(id)).filter(Boolean);
   }
 
   /** The service says that something is missing before what comes next. */
@@ -83,14 +83,12 @@ export class List {
     this.#changed = true;
     if (gap.reason === "trimmed") return;
     this.#generation += 1;
-    // What only a reply told of belongs to the log that is there now.
-    for (const entry of this.#loaded) if (entry.loose) entry.generation = this.#generation;
-    this.#loaded.sort(inOrder);
+    this.#loaded.begin(this.#generation);
   }
 
   /** A page of what is before the oldest; the bound grows with it. @returns {number} how many rows that added */
   before(page) {
-    const generation = this.#loaded[0]?.generation ?? this.#generation;
+    const generation = this.#loaded.oldest?.generation ?? this.#generation;
     const gap = this.gap;
     this.gap = null; // it stands before what comes next, not before this
     const fresh = page.messages.filter((message) => this.#add(message, generation) === "new");
@@ -106,7 +104,7 @@ export class List {
       this.#amend(message, { generation, ...place });
       return "known";
     }
-    const known = this.#byId.get(message.id);
+    const known = this.#loaded.get(message.id);
     if (known) {
       known.loose = false;
       return "known";
@@ -123,18 +121,13 @@ export class List {
     return "new";
   }
 
-  /** The loaded entries stay in order; nearly always it goes to the end. */
   #insert(entry) {
-    this.#byId.set(entry.id, entry);
     if (this.gap && !entry.loose) {
       entry.gapBefore = this.gap;
       this.gap = null;
     }
-    const edit = this.#edits.of(entry);
-    if (edit) entry.edit = edit;
-    let at = this.#loaded.length;
-    while (at > 0 && inOrder(this.#loaded[at - 1], entry) > 0) at -= 1;
-    this.#loaded.splice(at, 0, entry);
+    entry.edit = this.#edits.of(entry);
+    this.#loaded.add(entry);
     this.#touch(entry);
   }
 
@@ -146,12 +139,9 @@ export class List {
 
   /** Drop the oldest above the bound. @returns {boolean} whether there were any */
   trim() {
-    const over = Math.max(0, this.#loaded.length - this.bound);
-    for (const { id, localId } of this.#loaded.splice(0, over)) {
-      this.#byId.delete(id);
-      if (localId) this.#byLocalId.delete(localId);
-    }
-    if (!over) return false;
+    const dropped = this.#loaded.trim(this.bound);
+    if (!dropped.length) return false;
+    for (const { localId } of dropped) if (localId) this.#byLocalId.delete(localId);
     this.#oldest = null;
     return (this.#changed = true);
   }
@@ -182,7 +172,7 @@ export class List {
   accept(localId, id, timestamp) {
     const entry = this.#byLocalId.get(localId);
     if (!entry || entry.id) return;
-    if (this.#byId.has(id)) return this.discard(localId); // it stands in the list as somebody's who loaded it
+    if (this.#loaded.get(id)) return this.discard(localId); // it stands in the list as somebody's who loaded it
     this.#settle(entry, id, timestamp, this.#generation, true);
   }
 
@@ -215,7 +205,7 @@ export class List {
 
   #amend(message, place) {
     const edit = this.#edits.keep(message, place);
-    const entry = this.#byId.get(message.ref);
+    const entry = this.#loaded.get(message.ref);
     if (!entry) return;
     const mine = entry.change && message.user === this.#user && entry.change.localId === message.localId;
     if (mine) entry.change = undefined;
@@ -226,7 +216,7 @@ export class List {
 
   /** An own edit or deletion on its way; `state` sent: it was accepted, and its echo was first or will come. */
   #change({ ref, event, data, localId, state, error }) {
-    const entry = this.#byId.get(ref);
+    const entry = this.#loaded.get(ref);
     if (!entry) return null;
     entry.change = Object.freeze({ kind: event, data, localId, state, ...(error && { error }) });
     this.#touch(entry);
@@ -235,7 +225,7 @@ export class List {
 
   /** The change is given up. */
   settle(ref, localId) {
-    const entry = this.#byId.get(ref);
+    const entry = this.#loaded.get(ref);
     if (entry?.change?.localId !== localId) return;
     entry.change = undefined;
     this.#touch(entry);
@@ -243,7 +233,7 @@ export class List {
 
   /** The row of an id or a localId that is in the list; undefined if none is. */
   find(either) {
-    const entry = this.#byId.get(either) ?? this.#byLocalId.get(either);
+    const entry = this.#loaded.get(either) ?? this.#byLocalId.get(either);
     return entry && this.#rowOf(entry);
   }
 

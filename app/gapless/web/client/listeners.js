@@ -2,6 +2,7 @@
 
 export class Listeners {
   #all = new Map(); // kind -> those who listen
+  #soon = new Set(); // kinds that are told in this microtask
 
   get size() {
     let size = 0;
@@ -26,5 +27,16 @@ export class Listeners {
         reportError(error);
       }
     }
+  }
+
+  /** Once per microtask, however often it is called. `prepare` runs before. */
+  tellSoon(kind, prepare) {
+    if (this.#soon.has(kind)) return;
+    this.#soon.add(kind);
+    queueMicrotask(() => {
+      this.#soon.delete(kind);
+      prepare();
+      this.tell(kind);
+    });
   }
 }

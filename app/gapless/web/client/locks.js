@@ -23,3 +23,38 @@ export async function alone(locks, name, work, patience) {
     clearTimeout(timer);
   }
 }
+
+/** Locks that a tab keeps until it lets go of one, or of all. */
+export class Kept {
+  #ends = new Set();
+
+  /**
+   * Asks for a lock and keeps it.
+   * @param {() => void} granted @param {() => void} [lost] another tab stole it
+   * @returns {() => void} lets go of it, or of the wish for it
+   */
+  keep(locks, name, granted, lost = () => {}, options = {}) {
+    const abort = new AbortController();
+    let release;
+    const until = new Promise((resolve) => (release = resolve));
+    const signal = options.steal ? {} : { signal: abort.signal };
+    const end = () => {
+      this.#ends.delete(end);
+      abort.abort();
+      release();
+    };
+    this.#ends.add(end);
+    locks
+      .request(name, { ...options, ...signal }, () => {
+        if (!this.#ends.has(end)) return undefined;
+        granted();
+        return until;
+      })
+      .catch(() => this.#ends.has(end) && (end(), lost()));
+    return end;
+  }
+
+  end() {
+    for (const end of this.#ends) end();
+  }
+}

@@ -1,5 +1,5 @@
 /** What a page sees of one message: a frozen row, made anew of its entry whenever something changed. Pure. */
-import { compare, reaches } from "./position.js";
+import { reaches } from "./position.js";
 
 /**
  * @param {object} entry what is known of the message
@@ -29,9 +29,4 @@ export function makeRow(entry, me, delivered) {
 /** What an entry takes from a message of the log. */
 export function fields({ localId, data, user, event, timestamp }) {
   return { localId, data, user, event, at: new Date(timestamp) };
-}
-
-/** Negative where entry `a` stands before `b`. */
-export function inOrder(a, b) {
-  return a.generation - b.generation || compare(a.place, b.place);
 }

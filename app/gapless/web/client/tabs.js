@@ -10,7 +10,7 @@
  * followers ask the leader for a sign of life, since timed ones of hidden tabs come too late; it answers in `onmessage`.
  * Without Web Locks each tab leads itself.
  */
-import { alone } from "./locks.js";
+import { Kept, alone } from "./locks.js";
 import { Whole } from "./whole.js";
 
 const SILENT = 3500;
@@ -30,7 +30,8 @@ export class Tabs {
   #wants = new Map();
   #others = new Map(); // tab -> what it wants
   #heard = { state: "opening", at: 0 };
-  #letGo = []; // releases locks and ends what waits for them
+  #kept = new Kept();
+  #open = false;
   #seat; // lets go of the lead
   #ping;
   #asked = 0;
@@ -52,16 +53,16 @@ export class Tabs {
   }
 
   open() {
-    if (this.#letGo.length) return;
+    if (this.#open) return;
+    this.#open = true;
     this.#locks = this.#shared && globalThis.BroadcastChannel ? navigator.locks : undefined;
     if (!this.#locks) {
-      this.#letGo.push(() => {});
       this.#lead();
       return;
     }
     this.#bus = new BroadcastChannel(this.#name);
     this.#bus.onmessage = ({ data }) => data.from !== this.#id && this.#take(data);
-    this.#hold(`tab ${this.#id}`, () => {});
+    this.#keep(`tab ${this.#id}`, () => {});
     this.#heard.at = Date.now();
     this.#apply();
     this.#ping = setInterval(() => this.#look(), PING);
@@ -71,7 +72,8 @@ export class Tabs {
   shut() {
     clearInterval(this.#ping);
     this.#say("bye");
-    for (const act of this.#letGo.splice(0)) act();
+    this.#open = false;
+    this.#kept.end();
     this.#bus?.close();
     this.#bus = null;
     this.#others.clear();
@@ -147,30 +149,12 @@ export class Tabs {
   /** Waits in line for the lead, or takes it. */
   #apply(options) {
     this.#seat?.();
-    this.#seat = this.#hold("lead", () => this.#lead(), () => this.#deposed(), options);
+    this.#seat = this.#keep("lead", () => this.#lead(), () => this.#deposed(), options);
     this.#say("want", [...this.#wants]);
   }
 
-  /** Asks for a lock and keeps it. @returns {() => void} lets go of it, or of the wish for it */
-  #hold(name, granted, lost = () => {}, options = {}) {
-    const abort = new AbortController();
-    let release;
-    const until = new Promise((resolve) => (release = resolve));
-    const signal = options.steal ? {} : { signal: abort.signal };
-    const act = () => {
-      this.#letGo = this.#letGo.filter((other) => other !== act);
-      abort.abort();
-      release();
-    };
-    this.#letGo.push(act);
-    this.#locks
-      .request(`${this.#name} ${name}`, { ...options, ...signal }, () => {
-        if (!this.#letGo.includes(act)) return undefined;
-        granted();
-        return until;
-      })
-      .catch(() => this.#letGo.includes(act) && (act(), lost()));
-    return act;
+  #keep(name, ...rest) {
+    return this.#kept.keep(this.#locks, `${this.#name} ${name}`, ...rest);
   }
 
   #lead() {
@@ -232,7 +216,7 @@ export class Tabs {
     if (kind !== "want") return undefined;
     // The tab holds this lock for as long as it lives.
     if (!this.#others.has(from)) {
-      const wait = this.#hold(`tab ${from}`, () => (this.#forget(from), wait()));
+      const wait = this.#keep(`tab ${from}`, () => (this.#forget(from), wait()));
     }
     this.#others.set(from, new Map(content));
     this.#merge();

@@ -14,7 +14,7 @@ from tests.stores.contract.backend import Backend, Keep, Kind, kinds
 Open = Callable[..., Store]
 """Opens a store; `Keep`'s fields by name. All are closed at the end of the test."""
 
-OF_CONNECTIONS = {"test_hearing", "test_left_open", "test_reading", "test_trouble"}
+OF_CONNECTIONS = {"test_hearing", "test_left_open", "test_reading", "test_receipts", "test_trouble"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

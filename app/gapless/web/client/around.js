@@ -1,8 +1,8 @@
 /**
  * What goes on around a channel's messages: who is here and who types, what was received and read, and what is unread.
  *
- * Nothing is asked of a service that does not offer it (`hello.features`), and one that refuses is left alone until the
- * client reconnects. Receipts go out at most once a second; delivered ones by the leading tab alone.
+ * Nothing is asked of a service that does not offer it (`hello.features`). A kind that it refuses is not asked for again
+ * until the client reconnects. Receipts go out at most once a second; delivered ones by the leading tab alone.
  */
 import { compare, parse, reaches } from "./position.js";
 
@@ -28,7 +28,7 @@ export class Around {
   #told = { delivered: null, read: null };
   #timer;
   #sent = 0;
-  #refused = false;
+  #refused = new Set(); // of signals and receipts
 
   /** @param {{changed(): void, people(people: readonly object[]): void}} on */
   constructor(channel, core, list, on) {
@@ -108,7 +108,7 @@ export class Around {
   /** At most every 10 s; the others let go of it after 12. */
   typing() {
     const now = Date.now();
-    if (this.#refused || !this.#features.includes("signals") || now - this.#typed < TYPING_AGAIN) return;
+    if (!this.#may("signals") || now - this.#typed < TYPING_AGAIN) return;
     this.#typed = now;
     this.#ask("POST", "signals", { event: "typing", ...this.#asUser() });
   }
@@ -153,7 +153,7 @@ export class Around {
   }
 
   #tell(marks) {
-    if (this.#refused || !this.#features.includes("receipts")) return;
+    if (!this.#may("receipts")) return;
     Object.assign(this.#told, marks);
     this.#timer ??= setTimeout(() => this.#put(), Math.max(0, this.#sent + SECOND - Date.now()));
   }
@@ -166,17 +166,21 @@ export class Around {
     this.#ask("PUT", "receipts", { ...(delivered && { delivered }), ...(read && { read }), ...this.#asUser() });
   }
 
+  #may(what) {
+    return this.#features.includes(what) && !this.#refused.has(what);
+  }
+
   #asUser() {
     return this.#core.user !== null && !this.#core.http.authorized ? { user: this.#core.user } : {};
   }
 
   async #ask(method, what, body) {
     const answer = await this.#core.http.send(method, this.#path + what, JSON.stringify(body)).catch(() => null);
-    if ([403, 404, 501].includes(answer?.status)) this.#refused = true;
+    if ([403, 404, 501].includes(answer?.status)) this.#refused.add(what);
   }
 
   forgive() {
-    this.#refused = false;
+    this.#refused.clear();
   }
 
   /** Nobody looks: no timer stays. */

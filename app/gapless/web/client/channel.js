@@ -119,12 +119,12 @@ export class Channel {
     if (this.#begun === null && this.#wanted) this.#begin();
   }
 
-  /** A page of history, then the stream from its cursor. */
+  /** A page of history, then the stream from its cursor. The read mark comes before: `live` says that `unread` is right. */
   #begin() {
-    const begun = (this.#begun = this.#history.first(this.#core.pageSize).then(
-      () => {
+    const begun = (this.#begun = this.#first().then(
+      (read) => {
         if (this.#begun !== begun || !this.#list.position) return;
-        this.#core.unsent.marked(this.#name, this.#list.position).then((id) => this.#around.mark(id));
+        this.#around.mark(read);
         this.#core.want(this.#name, this.#list.position);
       },
       (error) => {
@@ -136,6 +136,12 @@ export class Channel {
     ));
   }
 
+  /** @returns {Promise<string | undefined>} the read mark */
+  async #first() {
+    await this.#history.first(this.#core.pageSize);
+    return this.#list.position && this.#core.unsent.marked(this.#name, this.#list.position);
+  }
+
   // --- what the stream says
 
   #take(event, data, position) {
@@ -143,8 +149,7 @@ export class Channel {
     const around = this.#around.take(event, data);
     if (event === "hello") this.#setProblem(null);
     if (event === "signal") this.#listeners.tell("signal", data);
-    if (around) return undefined;
-    if (this.#list.position === null) return undefined; // the first page will have it
+    if (around || this.#list.position === null) return undefined; // the first page will have the message
     if (event === "live") return this.#catchUp();
     if (event === "gap") return this.#break(data, position);
     return event === "beat" ? undefined : this.#message(data);

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import re
+import signal
 import tempfile
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -52,6 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ours(os.environ):
         del os.environ[name]
     trust_nobody()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by `&`: what tests start would not hear a Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # --- the event loop

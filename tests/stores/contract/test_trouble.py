@@ -112,10 +112,7 @@ async def test_a_server_that_is_gone_is_said_to_be_and_found_when_it_is_back(
     assert [call for call in heard.calls if call != "notice"] == ["lost", "heard"]
 
 
-async def test_a_store_can_be_opened_before_its_server(
-    fragile: Backend, open_store: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fragile.hurry(monkeypatch, HURRY)
+async def test_a_store_can_be_opened_before_its_server(fragile: Backend, open_store: Open) -> None:
     store = open_store()
     for valkey in fragile.valkeys:
         valkey.kill()

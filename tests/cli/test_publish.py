@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -65,6 +67,19 @@ def test_a_line_is_published_before_the_next_is_written(service: Service) -> Non
             until(lambda count=count: len(data(service.url, "slow")) == count, "it is there")
         process.stdin.close()
         assert process.wait(30) == 0
+
+
+def test_ctrl_c_says_what_is_published(service: Service) -> None:
+    with begin("publish", "ctrl-c", "--url", service.url) as process:
+        assert process.stdin and process.stderr
+        process.stdin.write(b"1\n2\n")
+        process.stdin.flush()
+        until(lambda: data(service.url, "ctrl-c") == ["1", "2"], "both are there")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        said = process.stderr.read().decode()
+    # Those that are there may not have been answered yet.
+    assert re.search("stopped: the first [0-2] are published", said) and "Traceback" not in said
 
 
 def test_what_is_refused_says_why(keyed: Service) -> None:

@@ -1,4 +1,4 @@
-"""How long a client waits before it tries again. Pure."""
+"""When a client tries again, and how long it waits before that. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ FIRST, LONGEST = 0.2, 5.0
 """Seconds of the first pause and of the longest."""
 MOST_ASKED = 60.0
 """Seconds that a service may ask a client to wait."""
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that another attempt may not meet again."""
 
 
 def pause(failures: int, random: float, *, first: float = FIRST) -> float:

@@ -10,15 +10,13 @@ from typing import Any, NoReturn
 import httpx
 from httpx_sse import EventSource, SSEError
 
-from gapless.cli.backoff import asked_for, pause
+from gapless.cli.backoff import PASSING, asked_for, pause
 from gapless.cli.failure import Failed
 from gapless.cli.remote import explain, member, refusal, unreachable
 
 QUIET = 45.0
 """Seconds without a byte after which a connection is given up: a turn is held for 20 s, a platform may take 30."""
 MISSED_HEARTBEATS = 2.5
-
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ class Following:
             self._quiet = max(QUIET, MISSED_HEARTBEATS * _heartbeat(event))
 
     def _refused(self, reply: httpx.Response) -> float:
-        if reply.status_code not in _PASSING:
+        if reply.status_code not in PASSING:
             raise refusal(reply)
         asked = asked_for(member(reply, "retryAfterMs"), reply.headers.get("retry-after"))
         return max(asked, self._broken(f"{reply.status_code}: {explain(reply)}"))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from gapless.cli.backoff import asked_for, pause
+from gapless.cli.backoff import PASSING, asked_for, pause
 from gapless.cli.failure import Failed
 from gapless.cli.remote import explain, member, refusal, unreachable
 
@@ -19,7 +19,6 @@ PATIENCE = 300.0
 MOST_PATIENCE = 540.0
 """At most: a reply that comes within a minute after it must still find the `localId` remembered."""
 
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _APART = frozenset({409, 413, 422})
 """What a batch may be refused for as a whole (it is too large here, or a part of it is known), and not one by one."""
 
@@ -64,7 +63,7 @@ class Sending:
             except httpx.TransportError as error:
                 why = unreachable(error)
             else:
-                if reply.status_code not in _PASSING:
+                if reply.status_code not in PASSING:
                     return reply
                 wait = asked_for(member(reply, "retryAfterMs"), reply.headers.get("retry-after"))
                 why, counts = explain(reply), reply.status_code != 429 or since is not None

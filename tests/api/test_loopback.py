@@ -47,7 +47,12 @@ CLIENTS = {
         "Sec-Fetch-Mode": "cors",
         "Origin": "http://[::1]:3000",
     },
-    "a link that was followed": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+    "a link that was followed": {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+    },
+    "a link in an old browser": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
     "an allowed page": {"Origin": "https://app.example.com"},
     "a traced client": {"Traceparent": "00-1-2-01", "X-Request-ID": "1", "X-B3-TraceId": "1", "Baggage": "a=1"},
     "Upstash's QStash, by hand": {"User-Agent": "curl/8", "Accept": "*/*", "Connection": "close"},
@@ -59,6 +64,11 @@ FOREIGN = {
     "an origin that nobody knows": {"Origin": "null"},
     "no URL": {"Origin": "http://[::1"},
     "an image on another site's page": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    "a frame in another site's page": {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "iframe",
+    },
 }
 
 

@@ -77,8 +77,9 @@ tried_elsewhere(
 )
 tried_elsewhere(
     "updates of receipts, per channel and user",
-    {"5": PER_SECOND},
+    {"5": PER_SECOND, "four": NETWORK_TIMES},
     test_receipts.test_a_user_says_so_five_times_a_second_at_most,
+    test_receipts.test_other_names_do_not_help_an_address_that_has_no_token,
 )
 tried_elsewhere(
     "who is told by name to be on a channel",

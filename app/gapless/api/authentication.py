@@ -59,6 +59,19 @@ async def reader(request: Request) -> Grant:
     return await service.verifier.verify(token)
 
 
+def must_be_there_himself(request: Request, service: Service) -> None:
+    """Raises Forbidden where another site's page would say by a visitor's cookie that he is there: that is written.
+
+    The service's own page names no origin when it reads, but then browsers tell of whose site a page is.
+    """
+    query = request.query_params
+    by_cookie = not (_bearer(request) or query.get("ticket") or query.get("access_token"))
+    if service.verifier is not None and by_cookie:
+        another = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        if another or "origin" in request.headers:
+            _must_be_our_page(request, service)
+
+
 async def leaver(request: Request) -> Grant:
     """The grant of a client that says it leaves: as a writer's, or by a ticket, which a page's beacon can carry."""
     service = service_of(request)

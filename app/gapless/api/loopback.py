@@ -62,8 +62,14 @@ def _by_foreign_page(scope: Scope, origins: Origins) -> bool:
     """Browsers name a page's origin when it writes or may read the answer; else they say that it is another site's."""
     if named := [origin.decode("latin-1") for origin in _values(scope, b"origin")]:
         return not all(origins.every or origins.names(origin) or _is_ours(origin) for origin in named)
-    across = b"cross-site" in _values(scope, b"sec-fetch-site")
-    return across and b"navigate" not in _values(scope, b"sec-fetch-mode")  # following a link to us is no harm
+    return b"cross-site" in _values(scope, b"sec-fetch-site") and not _follows_link(scope)
+
+
+def _follows_link(scope: Scope) -> bool:
+    """Which is no harm, because it is seen. A frame goes somewhere as well, and nobody sees it."""
+    if b"navigate" not in _values(scope, b"sec-fetch-mode"):
+        return False
+    return all(goal == b"document" for goal in _values(scope, b"sec-fetch-dest"))
 
 
 def _is_ours(origin: str) -> bool:

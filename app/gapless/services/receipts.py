@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from gapless.auth.rates import Buckets
+from gapless.auth.rates import NETWORK_TIMES, Buckets
 from gapless.channels.feeds import Feeds, Visitor
 from gapless.log.errors import TooMany, Unprocessable
 from gapless.log.receipts import AHEAD, Marks, Receipt, format_receipt
@@ -14,7 +14,8 @@ from gapless.log.store import Store
 from gapless.services.publishing import Sender
 
 PER_SECOND = 5
-"""Updates of one user on one channel, a minute's worth at once; counted in the process."""
+"""Updates of one user on one channel, a minute's worth at once; of an address without a token four times that. Counted
+in the process."""
 
 
 class Receipts:
@@ -25,6 +26,7 @@ class Receipts:
         self._feeds = feeds
         self._clock = clock
         self._updates = Buckets(PER_SECOND * 60)
+        self._addresses = Buckets(PER_SECOND * 60 * NETWORK_TIMES)
 
     async def put(self, channel: str, user: str, marks: Marks, sender: Sender) -> Marks:
         """Raise a user's marks; returns those that hold now.
@@ -35,16 +37,23 @@ class Receipts:
         for mark in marks:
             if mark is not None and mark.began > now + AHEAD:
                 raise Unprocessable(f"{mark} is of a log that has not begun: it is no id of this channel.")
-        name = f"{channel} {user}"
-        if wait := self._updates.take(name, 1, asyncio.get_running_loop().time()):
-            what = "Too many receipts of this user; send the newest alone."
-            raise TooMany(what, wait, retryAfterMs=math.ceil(wait * 1000))
+        self._count(channel, user, sender)
         held, rose = await self._store.raise_marks(Receipt(channel, user, marks, int(now * 1000)))
         if rose:
             self._feeds.aside(channel, format_receipt(user, held))
         else:
             sender.pay(1)
         return held
+
+    def _count(self, channel: str, user: str, sender: Sender) -> None:
+        """Raises TooMany. Without tokens anybody takes as many names as he likes: then his address counts, too."""
+        now = asyncio.get_running_loop().time()
+        counted = ((self._updates, f"{channel} {user}"), (self._addresses, f"{channel} {sender.subject}"))
+        if wait := max(buckets.wait(name, 1, now) for buckets, name in counted):
+            what = "Too many receipts of this user or address; send the newest alone."
+            raise TooMany(what, wait, retryAfterMs=math.ceil(wait * 1000))
+        for buckets, name in counted:
+            buckets.add(name, 1, now)
 
     async def all(self, channel: str, visitor: Visitor) -> dict[str, Marks]:
         """Every mark of a channel. One command, which the visitor pays."""

@@ -119,3 +119,30 @@ async def test_a_user_is_whom_his_token_names_and_a_beacon_brings_a_ticket(valke
         assert (await served.client.post(f"{PATH}/leave", headers=foreign)).status_code == 403
         own = {**cookie, "Origin": "http://localhost"}
         assert (await served.client.post(f"{PATH}/leave", headers=own)).status_code == 204
+
+
+WITH_COOKIE: dict[str, tuple[dict[str, str], int]] = {
+    "its own page, which names no origin": ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}, 200),
+    "a program": ({}, 200),
+    "an allowed page": ({"Origin": "https://app.example.com", "Sec-Fetch-Site": "cross-site"}, 200),
+    "another page": ({"Origin": "https://elsewhere.example"}, 403),
+    "an image on another page": ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+    "a link on a neighbour's page": ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"}, 403),
+}
+
+
+async def test_no_other_page_says_by_a_visitors_cookie_that_he_is_there(valkey: Valkey) -> None:
+    """To be there is written, though the request is a GET."""
+    origins = "https://app.example.com"
+    async with running_app(valkey.url, namespaces=KINDS, jwt_secret=SECRET, public=True, origins=origins) as served:
+        token = Secret().sign(claims_of(time.time(), sub="ann"))
+        for page, (said, status) in WITH_COOKIE.items():
+            headers = {**said, "Cookie": f"gapless_token={token}"}
+            assert await _opened(served, headers, "1") == status, page
+            assert await _opened(served, headers, "watch") == 200, page
+        assert await _opened(served, {**WITH_COOKIE["another page"][0], **bearer(token)}, "1") == 200, "no cookie"
+
+
+async def _opened(served: RunningApp, headers: dict[str, str], presence: str) -> int:
+    path = f"{STREAM}?mode=buffered&presence={presence}"
+    return (await served.client.get(path, headers=headers)).status_code

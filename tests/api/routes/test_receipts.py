@@ -107,6 +107,21 @@ async def test_a_user_says_so_five_times_a_second_at_most(valkey: Valkey, monkey
         assert (await put(served, "bob", read=FIRST)).status_code == 200, "others are not kept waiting"
 
 
+async def test_other_names_do_not_help_an_address_that_has_no_token(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has what four users have: there may be an office behind it. A user of a token has his own, wherever he is."""
+    monkeypatch.setattr(receipts, "PER_SECOND", 3 / 60)
+    async with running_app(valkey.url, namespaces=KINDS) as served:
+        codes = [(await put(served, f"user-{number}", read=FIRST)).status_code for number in range(13)]
+        assert codes == [200] * 12 + [429]
+        assert (await put(served, path="/channels/room:2/receipts", read=FIRST)).status_code == 200
+    async with running_app(valkey.url, namespaces=KINDS, jwt_secret=SECRET, public=True) as served:
+        for number in range(13):
+            headers = bearer(Secret().sign(claims_of(time.time(), sub=f"user-{number}")))
+            assert (await served.client.put(PATH, json={"read": SECOND}, headers=headers)).status_code == 200
+
+
 async def test_who_may_read_may_say_so_and_in_no_name_but_his(valkey: Valkey) -> None:
     async with running_app(valkey.url, namespaces=KINDS, jwt_secret=SECRET, public=True) as served:
         for claim, status in (("subscribe", 200), ("publish", 403)):

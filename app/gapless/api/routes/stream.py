@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from gapless.api.authentication import accepted, address_of, reader
+from gapless.api.authentication import accepted, address_of, must_be_there_himself, reader
 from gapless.api.by_hand import IN_PATH, channel_of
 from gapless.api.dependencies import channels_of, start
 from gapless.api.dependencies import service as service_of
@@ -105,6 +105,8 @@ async def _open(request: Request, grant: Grant, channels: Sequence[str]) -> Resp
     """A stream that lives as long as platform and token let it; where bodies are handed over whole, one turn."""
     service, query = service_of(request), read_query(request)
     grant.must_subscribe(channels)
+    if query.presence == "1":
+        must_be_there_himself(request, service)
     begin = start(channels, request.headers.get("last-event-id"), [query.lastEventId, query.after], query.history)
     extras = _extras(query, grant)
     whole = service.policy.mode is Mode.BUFFERED or query.mode is not None

@@ -50,6 +50,13 @@ test("a reply never moves the position: what stands before is still to come, and
   assert.deepEqual(show(list), ["1:sent", "2:sent", "3:sent", "x:sent"]);
 });
 
+test("a page that fills a hole tells of its new rows, as the list shows them", () => {
+  const list = begun(message(1));
+  const fresh = list.follow(page(message(2), message(3, { event: "edit", ref: id(2), data: "edited" })));
+  assert.deepEqual(fresh, list.rows.slice(1));
+  assert.ok(Object.isFrozen(fresh[0]));
+});
+
 test("unsent ones are last, as written", () => {
   const list = begun();
   for (const name of ["x", "y", "z"]) list.write(item(name));

@@ -27,6 +27,8 @@ _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _SWAGGER = ("fastapi_swagger", "resources")
 """The package, and its folder, that holds Swagger UI; never imported. Where it is not installed, /docs is a list."""
 _COMMENT = re.compile(rb"^[ \t]*(?:/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*|//[^\n]*)$", re.MULTILINE)
+_COMMENT_AFTER_CODE = re.compile(rb"(?<=[;,{(\[])[ \t]+// [^\"'`\n]*$", re.MULTILINE)
+"""With a quote in it, it might be the rest of a text, and stays."""
 _TEXTS = {".js", ".css", ".html", ".svg", ".ts", ".json"}
 
 
@@ -83,5 +85,6 @@ def _gzip(path: str, changed: int) -> bytes:
 
 
 def without_comments(code: bytes) -> bytes:
-    """JavaScript without the comments that have lines of their own, a third of what travels. Lines keep numbers."""
-    return _COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), code)
+    """JavaScript without its comments, a third of what travels. Lines keep their numbers."""
+    code = _COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), code)
+    return _COMMENT_AFTER_CODE.sub(b"", code)

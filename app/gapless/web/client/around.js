@@ -4,6 +4,7 @@
  * Nothing is asked of a service that does not offer it (`hello.features`). A kind that it refuses is not asked for again
  * until the client reconnects. Receipts go out at most once a second; delivered ones by the leading tab alone.
  */
+import { pathOf } from "./http.js";
 import { compare, parse, reaches } from "./position.js";
 
 const SECOND = 1000;
@@ -25,7 +26,7 @@ export class Around {
   #read = null; // my mark
   #seenHidden = null; // seen while the tab was hidden: counts once it is visible
   #others = new Map(); // user -> how far their messages were delivered
-  #told = { delivered: null, read: null };
+  #told = {}; // marks that are to go out
   #timer;
   #sent = 0;
   #refused = new Set(); // of signals and receipts
@@ -33,7 +34,7 @@ export class Around {
   /** @param {{changed(): void, people(people: readonly object[]): void}} on */
   constructor(channel, core, list, on) {
     this.#channel = channel;
-    this.#path = `/channels/${encodeURIComponent(channel)}/`;
+    this.#path = pathOf(channel);
     this.#core = core;
     this.#list = list;
     this.#on = on;
@@ -161,9 +162,8 @@ export class Around {
   #put() {
     this.#timer = undefined;
     this.#sent = Date.now();
-    const { delivered, read } = this.#told;
-    this.#told = { delivered: null, read: null };
-    this.#ask("PUT", "receipts", { ...(delivered && { delivered }), ...(read && { read }), ...this.#asUser() });
+    this.#ask("PUT", "receipts", { ...this.#told, ...this.#asUser() });
+    this.#told = {};
   }
 
   #may(what) {

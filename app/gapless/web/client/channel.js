@@ -245,6 +245,6 @@ export class Channel {
   #changed(fresh = []) {
     this.#list.trim();
     for (const row of fresh) if (row) this.#listeners.tell("message", row);
-    this.#listeners.tellSoon("change", () => this.#around.count());
+    this.#listeners.changed(() => this.#around.count());
   }
 }

@@ -46,7 +46,7 @@ export class Core {
     const told = { problem: () => this.#authorized(), token: () => this.#tabs.ask("forgive") }; // it may have other rights
     this.#tokens = new Tokens(token, user, shared, told);
     this.http = new Http(base, this.#tokens, options.fetch ?? ((...request) => fetch(...request)), onChange);
-    this.#streams = new Streams(this.http, this.#streamed(), { user, transport });
+    this.#streams = new Streams(this.http, { user, transport });
     this.#tabs = new Tabs(identity, this.#streams, this.#heard(), tabs);
     this.unsent = new Unsent({ identity, storage, user }, this.http, this.#tabs, this.#sent());
     this.#echo = new Echo((channel) => this.#live(channel), (channel) => this.#tabs.ask("restart", channel));
@@ -193,14 +193,6 @@ export class Core {
   }
 
   // --- what the parts say
-
-  #streamed() {
-    return {
-      event: (...event) => this.#tabs.event(...event),
-      state: () => this.#tabs.stateChanged(),
-      problem: (...problem) => this.#tabs.problem(...problem),
-    };
-  }
 
   #heard() {
     return {

@@ -1,5 +1,6 @@
 /** Reads a channel's past into its list: the first page, what a hole lacked, and what is older. */
 import { backoff } from "./backoff.js";
+import { pathOf } from "./http.js";
 
 const PAGE = 200;
 const PATIENCE = 15_000; // for older messages: somebody looks at a spinner
@@ -21,10 +22,10 @@ export class History {
    * @param {string} channel
    * @param {import("./http.js").Http} http
    * @param {import("./list.js").List} list
-   * @param {(fresh: object[]) => void} changed the list has changed; with the rows that a hole lacked
+   * @param {(fresh?: object[]) => void} changed the list has changed; with the rows that a hole lacked
    */
   constructor(channel, http, list, changed) {
-    this.#path = `/channels/${encodeURIComponent(channel)}/messages?limit=`;
+    this.#path = `${pathOf(channel)}messages?limit=`;
     this.#http = http;
     this.#list = list;
     this.#changed = changed;
@@ -41,7 +42,7 @@ export class History {
     const page = await this.#page(`${Math.max(1, Math.min(count, PAGE))}`, this.#stop.signal);
     if (!page) return;
     this.#list.follow(count ? page : { ...page, messages: [] });
-    this.#changed([]);
+    this.#changed();
   }
 
   /** What comes after the list's position, until there is no more. One run at a time; a call meanwhile makes it look again. */
@@ -82,7 +83,7 @@ export class History {
       const page = await this.#page(`${Math.min(PAGE, left)}&before=${oldest}`, this.#stop.signal, PATIENCE);
       if (!page?.messages.length) return false;
       left -= this.#list.before(page);
-      this.#changed([]);
+      this.#changed();
       if (page.oldest.split("-")[1] === "1") return false;
     }
     return true;

@@ -135,6 +135,11 @@ export class Http {
   }
 }
 
+/** Where a channel's resources are. */
+export function pathOf(channel) {
+  return `/channels/${encodeURIComponent(channel)}/`;
+}
+
 /** Whether it is the service that refuses, and not a proxy on the way. */
 export function isProblem(reply) {
   return (reply.headers.get("Content-Type") ?? "").startsWith("application/problem+json");

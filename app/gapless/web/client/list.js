@@ -37,8 +37,7 @@ export class List {
   get rows() {
     if (this.#changed) {
       this.#changed = false;
-      const entries = [...this.#loaded, ...this.#unsent];
-      this.#rows = Object.freeze(entries.map((entry) => this.#rowOf(entry)));
+      this.#rows = Object.freeze([...this.#loaded, ...this.#unsent].map((entry) => this.#rowOf(entry)));
     }
     return this.#rows;
   }
@@ -73,7 +72,7 @@ export class List {
     const fresh = page.messages.filter((message) => this.#add(message, this.#generation) === "new");
     this.position = page.cursor ?? this.position;
     this.#oldest ??= page.oldest;
-    return fresh.map(({ id }) => this.#loaded.get(id)).filter(Boolean);
+    return fresh.map(({ id }) => this.find(id)).filter(Boolean);
   }
 
   /** The service says that something is missing before what comes next. */
@@ -109,14 +108,15 @@ export class List {
       known.loose = false;
       return "known";
     }
-    const own = message.localId !== null && message.user === this.#user ? this.#byLocalId.get(message.localId) : undefined;
+    const mine = message.localId !== null && message.user === this.#user;
+    const own = mine && this.#byLocalId.get(message.localId);
     if (own && !own.id) {
       this.#settle(own, message.id, message.timestamp, generation);
       return "known";
     }
     const entry = { key: message.id, ...fields(message), id: message.id, state: "sent", generation, place, loose: false };
     // An outbox that is read later than the log may still hold it.
-    if (message.localId !== null && message.user === this.#user) this.#byLocalId.set(message.localId, entry);
+    if (mine) this.#byLocalId.set(message.localId, entry);
     this.#insert(entry);
     return "new";
   }

@@ -2,7 +2,7 @@
 
 export class Listeners {
   #all = new Map(); // kind -> those who listen
-  #soon = new Set(); // kinds that are told in this microtask
+  #soon = false; // a change is told in this microtask
 
   get size() {
     let size = 0;
@@ -29,14 +29,14 @@ export class Listeners {
     }
   }
 
-  /** Once per microtask, however often it is called. `prepare` runs before. */
-  tellSoon(kind, prepare) {
-    if (this.#soon.has(kind)) return;
-    this.#soon.add(kind);
+  /** Tells of a change once per microtask, however often it is called. `prepare` runs before. */
+  changed(prepare) {
+    if (this.#soon) return;
+    this.#soon = true;
     queueMicrotask(() => {
-      this.#soon.delete(kind);
+      this.#soon = false;
       prepare();
-      this.tell(kind);
+      this.tell("change");
     });
   }
 }

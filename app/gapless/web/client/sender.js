@@ -6,7 +6,7 @@
  * once, or its row says that nobody knows.
  */
 import { backoff } from "./backoff.js";
-import { Unauthorized } from "./http.js";
+import { Unauthorized, pathOf } from "./http.js";
 import { asBody } from "./item.js";
 
 const REMEMBERED = 540_000;
@@ -144,7 +144,7 @@ export class Sender {
     if (first) item = { ...item, tried: Date.now(), from: this.#on.position(item.channel) };
     if (first) await this.#outbox.put(item);
     if (!held()) return 0;
-    const answer = await this.#http.send("POST", `/channels/${encodeURIComponent(item.channel)}/messages`, asBody(item, this.#on.user));
+    const answer = await this.#http.send("POST", `${pathOf(item.channel)}messages`, asBody(item, this.#on.user));
     if (answer.kind === "yes") return this.#accepted(item, answer.body);
     if (answer.kind === "unknown") return answer.after;
     // Nothing was written by this try; what an earlier one did stays unknown.
@@ -170,7 +170,7 @@ export class Sender {
   /** The service has forgotten the localId: is the message in the channel, somewhere after where it was first sent? */
   async #look(item, held) {
     for (let after = item.from ?? "start"; ; ) {
-      const answer = await this.#http.ask(`/channels/${encodeURIComponent(item.channel)}/messages?limit=${PAGE}&after=${after}`);
+      const answer = await this.#http.ask(`${pathOf(item.channel)}messages?limit=${PAGE}&after=${after}`);
       if (answer.kind === "no") return this.#fail(item, { kind: "unknown", detail: answer.detail }, true);
       if (answer.kind !== "yes") return answer.after;
       const { messages, gap, cursor } = answer.body;

@@ -4,6 +4,7 @@
  * A stream has up to 16 channels, and there are at most two: browsers allow six connections a host on HTTP/1.1.
  */
 import { Connection } from "./connection.js";
+import { pathOf } from "./http.js";
 
 const CHANNELS = 16;
 const STREAMS = 2;
@@ -22,14 +23,19 @@ export class Streams {
 
   /**
    * @param {import("./http.js").Http} http
-   * @param {{event(channel: string, event: string, data: any, position: string | null): void, state(): void,
-   *   problem(channel: string, problem: object | null): void}} on
    * @param {{user: string | null, transport?: string}} options
    */
-  constructor(http, on, options) {
+  constructor(http, options) {
     this.#http = http;
-    this.#on = on;
     this.#options = options;
+  }
+
+  /**
+   * @param {{event(channel: string, event: string, data: any, position: string | null): void, stateChanged(): void}} on
+   *   who hears of what comes; a channel that is refused is an event `problem`
+   */
+  tell(on) {
+    this.#on = on;
   }
 
   /** @param {Map<string, string>} channels all that are wanted from now on, with the position to begin at */
@@ -103,7 +109,7 @@ export class Streams {
     }
     this.#lines = this.#lines.filter((line) => line.channels.length);
     this.#adopted = false;
-    this.#on.state();
+    this.#on.stateChanged();
   }
 
   /** Takes off what is not wanted any more; whether that was anything. */
@@ -135,7 +141,7 @@ export class Streams {
     const live = this.#adopted || this.state === "live";
     const on = {
       event: (event, data, id) => this.#take(line, event, data, id),
-      state: () => this.#on.state(),
+      state: () => this.#on.stateChanged(),
       refused: (status, detail) => this.#doubt(line, detail),
       expired: () => this.#http.expired(),
     };
@@ -173,7 +179,7 @@ export class Streams {
     if (channels.length === 1) return this.#refuse(channels[0], { kind: "refused", detail });
     await Promise.all(
       channels.map(async (name) => {
-        const answer = await this.#http.ask(`/channels/${encodeURIComponent(name)}/messages?limit=1`).catch(() => null);
+        const answer = await this.#http.ask(`${pathOf(name)}messages?limit=1`).catch(() => null);
         if (answer?.kind === "no") this.#refuse(name, { kind: "refused", detail: answer.detail });
       }),
     );
@@ -181,7 +187,7 @@ export class Streams {
 
   #refuse(channel, problem) {
     this.#refused.set(channel, problem);
-    this.#on.problem(channel, problem);
+    this.#on.event(channel, "problem", problem, null);
     this.want(this.#wanted);
   }
 }

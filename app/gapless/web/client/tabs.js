@@ -48,6 +48,7 @@ export class Tabs {
   constructor(name, streams, on, shared = true) {
     this.#name = name;
     this.#streams = streams;
+    streams.tell(this);
     this.#on = on;
     this.#shared = shared;
   }
@@ -116,11 +117,6 @@ export class Tabs {
   stateChanged() {
     if (this.leading) this.#say("state", this.#streams.state);
     this.#on.state();
-  }
-
-  problem(channel, problem) {
-    this.#say("event", { channel, event: "problem", data: problem, position: null });
-    this.#on.event(channel, "problem", problem, null);
   }
 
   // --- locks for others

@@ -39,14 +39,14 @@ export class Tokens {
 
   /** The newest function wins: a page may have made a new one, for a new login. */
   replace(ask) {
-    if (ask && ask !== this.#ask) this.#ask = ask;
+    this.#ask = ask ?? this.#ask;
   }
 
   /** @returns {Promise<string | null>} null: there are none here. @throws {Unauthorized} */
   async get() {
     if (!this.#ask) return null;
     if (this.problem) throw new Unauthorized(this.problem.detail);
-    if (this.#token && Date.now() < this.#renewAt) return this.#token;
+    if (this.current) return this.#token;
     this.#asking ??= this.#renewed().finally(() => (this.#asking = null));
     return this.#asking;
   }

@@ -9,6 +9,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 
 from gapless.runtime.version import __version__
 from tests.testkit.alarm import auntil
+from tests.testkit.service import Service
 
 _OPEN = """async ([from, base, options, channel, history]) => {
   const { gapless } = await import(`${from}/static/VERSION/gapless.js`);
@@ -104,3 +105,9 @@ async def room(
     if wait:
         await shown.until_state(wait)
     return shown
+
+
+def preflights(service: Service, since: int = 0) -> list[str]:
+    """What pages asked leave for, by path, from this line of the service's log on; no browser tells of these itself."""
+    lines = (line.partition(": OPTIONS ")[2] for line in service.process.lines(since))
+    return [line.split()[0] for line in lines if line]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from playwright.async_api import BrowserContext, Route
 
 from tests.browser.conftest import Held
-from tests.browser.room import Row, room
+from tests.browser.room import Row, preflights, room
 from tests.testkit.browser import empty_origin
 from tests.testkit.fault_proxy import Blackhole, FaultProxy
 from tests.testkit.nginx import nginx
@@ -49,22 +51,29 @@ def publish(service: Service, channel: str, *data: Any) -> None:
     httpx.post(f"{service.url}/channels/{channel}/messages", json=body, trust_env=False).raise_for_status()
 
 
-async def test_rotations_are_not_seen(context: BrowserContext, origin: str, service: Service) -> None:
-    """Twenty streams and more, each of a fifth of a second."""
-    asked: list[str] = []
-    context.on("request", lambda request: asked.append(request.url) if "/stream?" in request.url else None)
-    ann = await room(context, origin, service.url, "rotates")
-    for number in range(20):
+async def test_a_hundred_rotations_are_not_seen(context: BrowserContext, origin: str, service: Service) -> None:
+    """Streams of a fifth of a second, 25 and more for each of four users; and none needs a preflight."""
+    asked: Counter[str] = Counter()
+    context.on("request", lambda request: asked.update(parse_qs(urlsplit(request.url).query).get("user", [])))
+    tabs = {
+        user: await room(context, origin, service.url, "rotates", user=user) for user in ("ann", "bob", "cid", "dan")
+    }
+    began = len(service.process.lines())
+    for number in range(25):
         publish(service, "rotates", number)
-        rotated = len(asked)
-        await ann.until(lambda: _count(asked), lambda count: count > rotated, "another stream")  # noqa: B023
-    await ann.until_shown(list(range(20)))
-    assert await ann.states() == ["idle", "connecting", "live"]
-    assert [kind for kind, _ in await ann.page.evaluate("heard")] == ["live"] + ["message"] * 20
+        before = asked.copy()
+        for user, tab in tabs.items():
+            await tab.until(lambda: _same(asked[user]), lambda count: count > before[user], "another stream")  # noqa: B023
+    for tab in tabs.values():
+        await tab.until_shown(list(range(25)))
+        assert await tab.states() == ["idle", "connecting", "live"]
+        assert [kind for kind, _ in await tab.page.evaluate("heard")] == ["live"] + ["message"] * 25
+    assert sum(asked.values()) >= 100
+    assert preflights(service, began) == []
 
 
-async def _count(asked: list[str]) -> int:
-    return len(asked)
+async def _same(value: Any) -> Any:
+    return value
 
 
 async def test_the_service_is_killed_and_restarted_behind_a_proxy_that_says_502(

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext
 
-from tests.browser.room import room
+from tests.browser.room import Row, preflights, room
 from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.service import Service
 from tests.testkit.valkey import Valkey
@@ -78,6 +78,18 @@ async def test_one_token_for_all_tabs_and_one_more_after_a_sleep(
         await tab.until_shown(["before", "after"])
         assert await tab.states() == ["idle", "connecting", "live"]
     assert signer.asked == 2
+
+
+async def test_one_preflight_for_each_address(context: BrowserContext, origin: str, service: Service) -> None:
+    """With tokens: for the first page, the stream and the messages, however many streams and messages follow."""
+    await Signer(made).into(context)
+    began = len(service.process.lines())
+    ann = await room(context, origin, service.url, "asks", user="ann", token=True)
+    for number in range(3):
+        await ann.send(number)
+        await ann.until(ann.shown, lambda rows: rows[-1:] == [Row(number, "sent")], "sent")  # noqa: B023
+        await ann.page.wait_for_event("request", lambda request: "/stream?" in request.url)
+    assert preflights(service, began) == ["/channels/asks/messages", "/stream", "/channels/asks/messages"]
 
 
 async def test_a_token_that_is_refused_twice(context: BrowserContext, origin: str, service: Service) -> None:

@@ -107,7 +107,8 @@ export class Http {
   #with(token, options) {
     const headers = { ...options.headers };
     if (token) headers.Authorization = `Bearer ${token}`;
-    return { cache: "no-store", credentials: token ? "omit" : "same-origin", ...options, headers };
+    // No `cache`: replies say `no-store` themselves, and for a request that says it Chromium keeps no preflight.
+    return { credentials: token ? "omit" : "same-origin", ...options, headers };
   }
 
   /**

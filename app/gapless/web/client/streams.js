@@ -9,6 +9,10 @@ import { pathOf } from "./http.js";
 const CHANNELS = 16;
 const STREAMS = 2;
 const SETTLE = 50; // milliseconds in which changes are one reopening
+const FULL = Object.freeze({
+  kind: "limit",
+  detail: `At most ${STREAMS * CHANNELS} channels are read at once: unsubscribe from another one.`,
+});
 
 export class Streams {
   #http;
@@ -16,7 +20,7 @@ export class Streams {
   #options;
   #wanted = new Map(); // channel -> the position to begin at
   #positions = new Map(); // channel -> the position that its stream has reached
-  #refused = new Map(); // channel -> why
+  #refused = new Set();
   #lines = []; // {channels, connection}
   #adopted = false;
   #timer;
@@ -41,7 +45,7 @@ export class Streams {
   /** @param {Map<string, string>} channels all that are wanted from now on, with the position to begin at */
   want(channels) {
     this.#wanted = channels;
-    for (const name of this.#refused.keys()) if (!channels.has(name)) this.#refused.delete(name);
+    for (const name of this.#refused) if (!channels.has(name)) this.#refused.delete(name);
     this.#timer ??= setTimeout(() => this.#arrange(), SETTLE);
   }
 
@@ -125,7 +129,7 @@ export class Streams {
     let line = this.#lines.find(({ channels }) => channels.length < CHANNELS);
     if (!line) {
       if (this.#lines.length === STREAMS) {
-        this.#refuse(name, { kind: "limit", detail: `At most ${STREAMS * CHANNELS} channels are read at once.` });
+        this.#on.event(name, "problem", FULL, null);
         return;
       }
       line = this.#line();
@@ -176,18 +180,18 @@ export class Streams {
   /** The channels of a stream were refused: each is asked for alone, so that one does not stop the others. */
   async #doubt(line, detail) {
     const { channels } = line;
-    if (channels.length === 1) return this.#refuse(channels[0], { kind: "refused", detail });
+    if (channels.length === 1) return this.#refuse(channels[0], detail);
     await Promise.all(
       channels.map(async (name) => {
         const answer = await this.#http.ask(`${pathOf(name)}messages?limit=1`).catch(() => null);
-        if (answer?.kind === "no") this.#refuse(name, { kind: "refused", detail: answer.detail });
+        if (answer?.kind === "no") this.#refuse(name, answer.detail);
       }),
     );
   }
 
-  #refuse(channel, problem) {
-    this.#refused.set(channel, problem);
-    this.#on.event(channel, "problem", problem, null);
+  #refuse(channel, detail) {
+    this.#refused.add(channel);
+    this.#on.event(channel, "problem", { kind: "refused", detail }, null);
     this.want(this.#wanted);
   }
 }

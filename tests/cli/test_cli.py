@@ -149,6 +149,7 @@ def test_it_serves_says_where_and_leaves_nothing_behind(folder: Path) -> None:
         ]
         has_one_line_for_a_request(serving, url)
         post(url, "kept")
+        offers_everything(url)
         assert serving.terminate() == 0
     assert servers(folder) == []
     with Serving(folder) as serving:
@@ -157,6 +158,13 @@ def test_it_serves_says_where_and_leaves_nothing_behind(folder: Path) -> None:
         says_goodbye_at_sigterm(serving, url)
         assert serving.wait() == 0
     assert servers(folder) == []
+
+
+def offers_everything(url: str) -> None:
+    """Nobody has to set anything to see who is there. (docs/protocol.md, 8.1)"""
+    with httpx.stream("GET", f"{url}/channels/any:1/stream", trust_env=False, timeout=10) as stream:
+        hello = next(line for line in stream.iter_lines() if line.startswith("data: "))
+    assert '"features":{"any:1":["signals","receipts","presence"]}' in hello
 
 
 def has_one_line_for_a_request(serving: Serving, url: str) -> None:

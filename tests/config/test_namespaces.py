@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gapless.api import parts
-from gapless.config.settings import Settings
+from gapless.config.settings import EMBEDDED, Settings
 from gapless.config.startup import BadSetting, read_settings
 from gapless.log.namespaces import Feature, Namespace
 
@@ -54,6 +54,10 @@ def test_without_it_only_the_embedded_local_run_offers_everything(monkeypatch: p
     assert parts.namespaces(Settings()).of("general").features == tuple(Feature)
     monkeypatch.setenv("REDIS_URL", "redis://localhost")
     assert parts.namespaces(Settings()).of("general").features == ()
-    monkeypatch.delenv("REDIS_URL")
+    for own, offered in (("redis://elsewhere", ()), ("redis://localhost", tuple(Feature))):
+        monkeypatch.setenv(EMBEDDED, own)  # as `gapless serve` tells the app of the Valkey that it has started
+        assert parts.namespaces(Settings()).of("general").features == offered
     monkeypatch.setenv("GAPLESS_NAMESPACES", "{}")
+    assert parts.namespaces(Settings()).of("general").features == ()
+    monkeypatch.delenv("REDIS_URL")
     assert parts.namespaces(Settings()).of("general").features == (), "what is set holds for local runs, too"

@@ -82,8 +82,7 @@ def namespaces(settings: Settings) -> Namespaces:
     """The kinds of channels. Where none are set, the embedded local run offers everything on every channel."""
     other = Namespace(settings.cap, settings.retention, settings.rate, settings.burst)
     if settings.namespaces is None:
-        local = settings.upstash_url is None and settings.redis_url is None
-        return Namespaces(replace(other, features=tuple(Feature)) if local else other, {})
+        return Namespaces(replace(other, features=tuple(Feature)) if settings.embedded else other, {})
     return Namespaces(other, {name: _namespace(found, other) for name, found in settings.namespaces.items()})
 
 

@@ -15,7 +15,7 @@ from types import FrameType
 from gapless.cli.address import Address, listen, resolve
 from gapless.cli.dotenv import EnvFile
 from gapless.cli.place import place_of, where_to_listen
-from gapless.config.settings import Settings
+from gapless.config.settings import EMBEDDED, Settings
 from gapless.config.startup import must_work, read_settings
 from gapless.log.errors import StartupRefused
 from gapless.stores.redis.url import read_url
@@ -98,7 +98,7 @@ def _embedded(folder: Path) -> Iterator[str]:
     use = EmbeddedValkey.start(folder)
     keeper = Keeper(use)
     try:
-        os.environ["REDIS_URL"] = use.url  # the app and its workers find it as they find any other
+        os.environ["REDIS_URL"] = os.environ[EMBEDDED] = use.url  # the app and its workers find it as any other
         keeper.start()
         how = "joined" if use.joined else "started"
         yield f"embedded Valkey ({how}, pid {use.pid}); its data are in {use.folder}"

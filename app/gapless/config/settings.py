@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -16,6 +17,10 @@ from gapless.log.entries import ENVELOPE
 
 SHORTEST_SECRET = 32
 """Characters of a secret that signs."""
+
+EMBEDDED = "_GAPLESS_EMBEDDED"
+"""The variable in which `gapless serve` tells the app and its workers that REDIS_URL leads to its own Valkey: the same
+URL once more. No setting."""
 
 
 class Settings(BaseSettings):
@@ -144,6 +149,13 @@ class Settings(BaseSettings):
         if url is not None and not _is_http(url.get_secret_value()):
             raise ValueError("it is no address; it looks like https://issuer.example.com/.well-known/jwks.json")
         return url
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the store is the embedded Valkey of a local run: none is named, or that one by who started it."""
+        if self.redis_url is None:
+            return self.upstash_url is None
+        return self.upstash_url is None and self.redis_url.get_secret_value() == os.environ.get(EMBEDDED)
 
     @property
     def keyed(self) -> bool:

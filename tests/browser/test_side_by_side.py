@@ -26,6 +26,7 @@ from tests.testkit.seen import Seen, Sight
 from tests.testkit.service import Service
 from tests.testkit.upstash.place import upstash
 from tests.testkit.valkey import start_valkey
+from tests.testkit.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -36,6 +37,13 @@ pytestmark = [pytest.mark.real(seconds=30), pytest.mark.timeout(180)]
 MESSAGES = 1000
 CHANNEL = "general"
 SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_RETRY_MS": "40", "GAPLESS_ORIGINS": "*"}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """Of the publisher."""
+    async with httpx.AsyncClient(transport=Wire(), timeout=30) as client:
+        yield client
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from playwright.async_api import Browser, Route
 
-from tests.chat.person import person, publish, refuse, text, until_count, write
+from tests.chat.person import PATIENCE, person, publish, refuse, text, until_count, write
 from tests.testkit.alarm import auntil
 from tests.testkit.service import Service
 
@@ -40,6 +40,22 @@ async def test_two_people_write_change_and_delete(browser: Browser, service: Ser
         await ann.get_by_role("button", name="Delete").click()
         await ann.get_by_role("button", name="Really delete?").click()
         await bob.get_by_text("Message deleted").wait_for()
+
+
+async def test_what_is_written_before_the_script_is_there_is_not_lost(browser: Browser, service: Service) -> None:
+    page = await browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    held: list[Route] = []
+    await page.route("**/chat.js", lambda route: held.append(route))  # noqa: PLW0108 - Playwright wants a function
+    await page.goto(f"{service.url}/?channel=early", wait_until="commit")
+    await page.get_by_label("Message", exact=True).fill("early")
+    send = page.get_by_role("button", name="Send")
+    assert await send.is_disabled(), "a form that no script holds would be sent to nobody, and its text be gone"
+    await auntil(lambda: held, "the script is asked for", alarm=60)
+    await held[0].continue_()
+    await send.click()
+    await page.locator(".sent .text", has_text="early").wait_for()
+    await page.close()
 
 
 async def test_what_is_refused_keeps_its_text_and_can_be_sent_again_or_dropped(

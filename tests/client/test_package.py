@@ -13,6 +13,9 @@ import pytest
 from gapless.runtime.version import __version__
 from tests.testkit.need import need
 
+# tsc alone takes seconds of the processor.
+pytestmark = pytest.mark.real(seconds=5)
+
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
 CLIENT = HERE.parents[1] / "app" / "gapless" / "web" / "client"

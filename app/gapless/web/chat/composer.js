@@ -23,11 +23,12 @@ export class Composer {
     });
   }
 
-  /** What was begun in one room waits there. */
+  /** What was begun in one room waits there; what was written before the script was here is the first room's. */
   enter(room) {
     this.cancel();
-    this.#drafts.set(this.#room, this.#text.value);
+    this.#drafts.set(this.#room || room, this.#text.value);
     this.#room = room;
+    the("send").querySelector(".field button").disabled = false;
     this.#text.placeholder = `Message #${room}`;
     this.#set(this.#drafts.get(room) ?? "");
   }

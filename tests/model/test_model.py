@@ -44,7 +44,7 @@ async def _run(seed: int, rewrites: bool) -> Counter[str]:
     return world.failovers.seen
 
 
-@pytest.mark.timeout(1200 if HISTORIES > 1000 else 60)
+@pytest.mark.timeout(1200 if HISTORIES > 1000 else 180)
 @pytest.mark.parametrize("part", range(2))
 def test_random_histories(part: int) -> None:
     seeds = range(part, HISTORIES, 2)

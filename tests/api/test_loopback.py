@@ -114,6 +114,16 @@ def test_nginx_without_any_header() -> None:
     assert why({}, http_version="1.0") is None
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8000", "[::1]:8000", "[::1]", "A.localhost.:1", "127.0.0.1:"])
+def test_hosts_of_this_machine(host: str) -> None:
+    assert why({"Host": host}) is None
+
+
+@pytest.mark.parametrize("host", ["", "localhost:80@evil.example", "localhost:a", "[::1]evil.example", "::1", "[::1"])
+def test_hosts_that_only_look_like_it(host: str) -> None:
+    assert why({"Host": host}) == "this request is for a host of another name"
+
+
 @pytest.mark.parametrize("path", ["/run/gapless.sock", "unix:/run/gapless.sock", "@gapless", "\0gapless"])
 def test_a_unix_socket_is_this_machine(path: str) -> None:
     for client in (None, ("", 0)):

@@ -210,6 +210,24 @@ async def test_who_is_gone_before_he_was_written_never_was(store: ModelStore, pr
     assert store.calls["attend"] == 0
 
 
+@pytest.mark.parametrize("watched", [True, False])
+async def test_whose_stream_the_service_ends_at_once_is_there(
+    store: ModelStore, process: Process, *, watched: bool
+) -> None:
+    """As turns are on a busy channel. Whoever reads sees him until his lease ends."""
+    board, other = await process(), Watcher(await process())
+    if watched:
+        Watcher(board)
+    await advance(1)
+    board.come("ann")
+    board.go("ann", gone=False)
+    assert board.lingers > 0
+    await advance(SEEN)
+    assert other.users == {"ann"} and board.lingers == 0
+    await advance(DEAD)
+    assert not other.users
+
+
 async def test_a_whole_between_two_changes_is_put_right_by_the_next(process: Process) -> None:
     """Changes wait for a second to be told. A stream that begins then is told how it is, and what comes of it."""
     board = await process()

@@ -7,6 +7,7 @@ with a bare `proxy_pass`), and a tunnel of bytes (`ssh -R`) whose user sends `Ho
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -80,10 +81,13 @@ def _is_ours(origin: str) -> bool:
         return False
 
 
+_HOST = re.compile(r"(?:\[([^]]*)\]|([^:]*))(?::\d*)?")
+
+
 def _names_loopback(host: bytes) -> bool:
-    """Whether a Host header names this machine."""
-    text = host.decode("latin-1")
-    return _is_loopback_name(text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0])
+    """Whether a Host header names this machine, with any port or none."""
+    found = _HOST.fullmatch(host.decode("latin-1"))
+    return found is not None and _is_loopback_name(found[1] or found[2] or "")
 
 
 def _is_loopback_name(name: str) -> bool:

@@ -53,8 +53,7 @@ class PresenceBoard:
         self._has_read = False
         self._renew_at = self._flush_at = 0.0
         self._renewals = 0
-        self._named = True
-        self._counted = 0
+        self._named, self._counted = True, 0
         self._whole: bytes | None = None
         self._telling: asyncio.TimerHandle | None = None
 
@@ -95,7 +94,8 @@ class PresenceBoard:
         if self._roll.here[user] > 0:
             return
         del self._roll.here[user]
-        self._coming.discard(user)
+        if gone:
+            self._coming.discard(user)  # else he is written all the same: a turn may be over at once
         if user not in self._roll.ends and user not in self._writing:
             self._changed()
         elif gone:
@@ -104,8 +104,9 @@ class PresenceBoard:
 
     @property
     def lingers(self) -> float:
-        """Seconds for which a leave has yet to be written."""
-        return max(self._going.values(), default=0.0) - self._loop.time() + 1 if self._going else 0.0
+        """Seconds for which somebody who came or left has yet to be written."""
+        due = [*self._going.values(), *([self._due()] if self._coming else [])]
+        return max(0.0, max(due) - self._loop.time()) + 1 if due else 0.0
 
     # --- what the store tells
 
@@ -145,7 +146,7 @@ class PresenceBoard:
 
     async def _run(self) -> None:
         try:
-            while self._watchers or self._roll.here or self._going:
+            while self._watchers or self._roll.here or self._going or self._coming:
                 now = self._loop.time()
                 if now >= self._due():
                     await self._act(now)
@@ -173,9 +174,8 @@ class PresenceBoard:
         renews = now >= self._renew_at
         objecting = {user for user, at in self._objecting.items() if now >= at}
         leavers = {user: self._roll.ends.get(user) for user, at in self._going.items() if now >= at}
-        own = sorted(
-            user for user in (self._roll.here if renews else self._coming | objecting) if self._roll.here[user]
-        )
+        here = self._roll.here
+        own = sorted({user for user in (here if renews else objecting) if here[user]} | self._coming)
         self._writing = frozenset(own)
         try:
             for asked in self._attendance(own, leavers, renews).parts():

@@ -10,6 +10,8 @@ from gapless.api.schemas import Message
 from gapless.log.cursor import Position, base36, new_epoch
 from gapless.log.entries import Entry
 from gapless.log.publication import Accepted, Outcome, Publication, Rate
+from tests.stores.contract.backend import Backend, Keep
+from tests.testkit.alarm import auntil
 
 NOW = 1_767_225_600_000
 """Milliseconds since 1970: what the service's clock says unless a test says otherwise."""
@@ -74,3 +76,12 @@ class Heard:
         for told in self.told:
             found += [told] if isinstance(told, Position) else [entry.position for entry in told]
         return found
+
+
+async def calm(servers: Backend, heard: Heard) -> None:
+    """What earlier tests have told on "c" has arrived and is forgotten: from node to node it may take its time."""
+    topic = Keep().layout(0).topic("c")
+    for server in servers.valkeys:
+        server.cli("PUBLISH", topic, "!calm")
+    await auntil(lambda: heard.asides.count(b"!calm") >= len(servers.valkeys), "every node has told")
+    heard.asides.clear()

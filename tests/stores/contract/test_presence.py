@@ -8,7 +8,7 @@ from gapless.log.presence import MOST_USERS, Attendance, parse_notice
 from gapless.log.store import Store
 from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
-from tests.stores.contract.publications import Heard, publication
+from tests.stores.contract.publications import Heard, calm, publication
 from tests.stores.contract.test_budget import cost
 from tests.testkit.alarm import auntil
 from tests.testkit.valkey import Counted
@@ -65,6 +65,7 @@ async def test_who_goes_is_taken_off_if_nobody_has_extended_his_lease(store: Sto
 async def test_who_listens_is_told_of_changes_alone(servers: Backend, open_store: Open) -> None:
     here, there, heard = open_store(), open_store(), Heard()
     await here.subscribe("c", heard)
+    await calm(servers, heard)
     for asked in (come("ann", "é b"), come("ann", "bob"), come("ann", below=LEASE), READ, go(ann=None, nobody=None)):
         await there.attend(asked)
     await auntil(lambda: len(heard.asides) >= 3, "three changes")
@@ -106,6 +107,7 @@ async def test_a_hundred_thousand_bytes_of_names_are_told_as_something_to_read(
 ) -> None:
     here, heard = open_store(), Heard()
     await here.subscribe("c", heard)
+    await calm(servers, heard)
     await here.attend(come(*("x" * 120 + f"{number:06}" for number in range(900))))
     await auntil(lambda: heard.asides == [b"!p"], "the hint")
 

@@ -36,7 +36,7 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.truths = [Truth(f"c{next(self.place.channels)}") for _ in range(2)]
+        self.truths = [Truth(f"c{next(self.place.channels)}", strict=self.place.virtual) for _ in range(2)]
         self.streams: list[StreamClient] = []
         self.others: list[Client] = []
         self.late: list[tuple[Truth, list[Entry]]] = []

@@ -21,6 +21,7 @@ NOT_HERE = (
     "tests/project/test_requirements.py",
     "tests/project/test_install.py",
     "tests/testkit",
+    "tests/stores/contract",  # long, and what it needs of the wheel, tests/stores/redis and upstash need, too
     "tests/client",  # the npm package, of which the wheel holds the files that are served
 )
 

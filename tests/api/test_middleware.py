@@ -67,10 +67,11 @@ HOSTS = {
     "203.0.113.7": False,
     "0.0.0.0": False,
     "[2001:db8::1]": False,
-    "[::1": True,
+    "[::1": False,
     "": False,
     ":8000": False,
     "[": False,
+    "localhost:80@evil.example": False,
 }
 
 

@@ -32,6 +32,7 @@ from tests.api.routes import test_health, test_posts_in_vain, test_presence, tes
 from tests.auth import test_key_set, test_verifier
 from tests.channels import test_feed, test_tail_changes, test_turns
 from tests.channels import test_presence as test_board
+from tests.channels import test_presence_faults as test_board_faults
 from tests.cli import test_address, test_head, test_protocol
 from tests.delivery import test_asides, test_streaming
 from tests.front import test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
@@ -85,7 +86,7 @@ tried_elsewhere(
     "who is told by name to be on a channel",
     {"1,000": MOST_PRESENT, "32 KiB": MOST_NAMES},
     test_contract_presence.test_beyond_a_thousand_only_their_number_is_told,
-    test_board.test_a_thousand_and_one_and_back,
+    test_board_faults.test_a_thousand_and_one_and_back,
 )
 tried_elsewhere(
     "scripts of presence, per process and channel",

@@ -85,6 +85,7 @@ class _Session:
         self._connection: Connection | None = None
         self._limit: asyncio.Timeout | None = None
         self._over = False
+        self._pause, self._complaint = BACKOFF[0], ""
         self._task = asyncio.create_task(self._run(), name="gapless subscriptions")
 
     async def send(self, *command: Any) -> None:
@@ -112,23 +113,27 @@ class _Session:
         await end(self._task)
 
     async def _run(self) -> None:
-        """Connect, listen, tell of the loss, and again."""
-        pause = BACKOFF[0]
+        """Connect, listen, tell of the loss, and again: later and later, until it hears."""
         while not self._over:
             try:
                 self._connection = await self._connect()
                 await send(self._connection, "SUBSCRIBE", *self._topics)
-                pause = BACKOFF[0]
                 async with asyncio.timeout(None) as self._limit:
                     await self._listen(self._connection)
             except _LOST as error:
-                _log.warning("the subscription was lost: %s", said(error))
+                self._complain(said(error))
             except Exception:  # a defect of ours must not leave all feeds without notices
                 _log.exception("the subscription broke")
             finally:
                 await self._lose()
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, BACKOFF[1])
+            await asyncio.sleep(self._pause)
+            self._pause = min(self._pause * 2, BACKOFF[1])
+
+    def _complain(self, words: str) -> None:
+        """Log why it is lost: once for as long as that stays the same, as a missing right does."""
+        if words != self._complaint:
+            self._complaint = words
+            _log.warning("the subscription was lost: %s", words)
 
     async def _lose(self) -> None:
         connection, self._connection, self._limit = self._connection, None, None
@@ -166,4 +171,5 @@ class _Session:
             case [b"unsubscribe", key, _]:
                 self._leaving[key] -= 1
             case [b"subscribe", key, _] if key in self._topics and not self._leaving[key] > 0:
+                self._pause, self._complaint = BACKOFF[0], ""
                 self._topics[key].hear()  # an acknowledgement from before an UNSUBSCRIBE promises nothing

@@ -16,7 +16,6 @@ from gapless.api import description, problems
 from gapless.api.app import GaplessApp
 from gapless.api.fairness import TurnByTurn
 from gapless.api.middleware import AccessLog, LoopbackOnly
-from gapless.api.parts import make_store
 from gapless.api.routes import admin, health, history, page, presence, publish, receipts, signals, stream, tickets
 from gapless.api.unread import Unread
 from gapless.api.wiring import Wiring
@@ -44,7 +43,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
 ) -> GaplessApp:
     """The service as an ASGI app. It opens its store at the start of the lifespan, else at the first request."""
-    wiring = Wiring(settings, policy, open_store or (lambda: make_store(settings, policy)), clock)
+    wiring = Wiring(settings, policy, open_store, clock)
     parts = (publish, stream, history, signals, receipts, presence, tickets, admin, health, page)
     routes = [route for part in parts for route in part.router.routes]
     origins = Origins(settings.origins)

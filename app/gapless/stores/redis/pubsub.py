@@ -20,6 +20,7 @@ from gapless.log.errors import StoreUnavailable
 from gapless.runtime.tasks import end
 from gapless.stores.redis.lines import said, send
 from gapless.stores.topic import Topic, TopicSubscriptions
+from gapless.stores.traffic import Traffic
 
 ACK_TIMEOUT = 3.0
 PING_EVERY = 15.0
@@ -36,9 +37,10 @@ class Subscriptions(TopicSubscriptions):
     PING watches over the connection all the time, but not over what lies behind it: that is what `expect` is for.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], traffic: Traffic | None = None) -> None:
         super().__init__()
         self._connect = connect
+        self._traffic = traffic or Traffic()
         self._session: _Session | None = None
 
     def renew(self) -> None:
@@ -52,7 +54,7 @@ class Subscriptions(TopicSubscriptions):
 
     async def _begin(self, key: bytes, topic: Topic) -> None:
         if self._session is None:
-            self._session = _Session(self._connect, self._topics)
+            self._session = _Session(self._connect, self._topics, self._traffic)
         else:
             await self._session.send("SUBSCRIBE", key)
 
@@ -78,8 +80,11 @@ class _Session:
     and it leaves the topics alone by then.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], topics: dict[bytes, Topic]) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[Connection]], topics: dict[bytes, Topic], traffic: Traffic
+    ) -> None:
         self._connect = connect
+        self._traffic = traffic
         self._topics = topics
         self._leaving: Counter[bytes] = Counter()
         self._connection: Connection | None = None
@@ -92,7 +97,7 @@ class _Session:
         """Best effort: where the connection is gone, the next one subscribes to all that is wanted then."""
         if self._connection is not None:
             with contextlib.suppress(*_LOST):
-                await send(self._connection, *command)
+                await self._send(self._connection, *command)
 
     async def leave(self, key: bytes) -> None:
         """Unsubscribe from a topic."""
@@ -117,7 +122,7 @@ class _Session:
         while not self._over:
             try:
                 self._connection = await self._connect()
-                await send(self._connection, "SUBSCRIBE", *self._topics)
+                await self._send(self._connection, "SUBSCRIBE", *self._topics)
                 async with asyncio.timeout(None) as self._limit:
                     await self._listen(self._connection)
             except _LOST as error:
@@ -134,6 +139,10 @@ class _Session:
         if words != self._complaint:
             self._complaint = words
             _log.warning("the subscription was lost: %s", words)
+
+    async def _send(self, connection: Connection, *command: Any) -> None:
+        await send(connection, *command)
+        self._traffic.sent(command)
 
     async def _lose(self) -> None:
         connection, self._connection, self._limit = self._connection, None, None

@@ -29,8 +29,11 @@ from gapless.platforms.policy import SERVER, Policy
 
 _CORS: dict[str, Any] = {
     "allow_methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
-    "allow_headers": ["Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-    "expose_headers": ["Retry-After"],
+    "allow_headers": [
+        *("Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"),
+        *("traceparent", "tracestate", "baggage", "sentry-trace"),  # a page that is traced sends them by itself
+    ],
+    "expose_headers": ["Retry-After", "Server-Timing", "X-Request-Id"],
     "max_age": 600,
 }
 _log = logging.getLogger("gapless")
@@ -87,4 +90,4 @@ def serve_or_explain(policy: Policy) -> ASGIApp:
         # To pages of every origin: those that are allowed may not be known, and what a browser may not read stops an
         # EventSource as a status does. There is nothing else to be read.
         shown = CORSMiddleware(reason, allow_origin_regex=".*", allow_credentials=True, **_CORS)
-        return AccessLog(shown, Origins((EVERY,)))
+        return AccessLog(shown, Origins((EVERY,)), platform=policy.platform)

@@ -51,6 +51,16 @@ class Wiring:
         self._service: Service | None = None
 
     @property
+    def settings(self) -> Settings:
+        """What the service is made of."""
+        return self._settings
+
+    @property
+    def platform(self) -> str:
+        """Where it runs, as `Policy` names it."""
+        return self._policy.platform
+
+    @property
     def service(self) -> Service:
         """The parts, joined."""
         if self._service is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext
+from playwright.async_api import BrowserContext, Route
 
 from tests.browser.room import Row, preflights, room
 from tests.testkit.forge import SECRET, Secret, claims_of
@@ -51,6 +51,13 @@ def publish(service: Service, channel: str, data: Any) -> None:
     headers = {"Authorization": f"Bearer {made('root')}"}
     url = f"{service.url}/channels/{channel}/messages"
     httpx.post(url, json={"data": data}, headers=headers, trust_env=False).raise_for_status()
+
+
+def head(service: Service, channel: str) -> str:
+    """The position at the channel's end."""
+    url = f"{service.url}/channels/{channel}/messages"
+    reply = httpx.get(url, headers={"Authorization": f"Bearer {made()}"}, trust_env=False)
+    return str(reply.json()["cursor"])
 
 
 CLOCK = "() => { const now = Date.now; Date.now = () => now.call(Date) + Number(localStorage.getItem('later') ?? 0); }"
@@ -149,3 +156,25 @@ async def test_the_right_to_one_of_two_channels_is_withdrawn(
     read = lambda: ann.page.evaluate("other.messages.map(({data}) => data)")  # noqa: E731
     await ann.until(read, lambda data: data == ["back"], "it is back")
     assert await problem() is None
+
+
+async def test_a_tab_that_comes_later_hears_of_a_refused_channel(
+    context: BrowserContext, origin: str, service: Service
+) -> None:
+    """The first tab's stream was refused it. What the second one reads of the past is not, as between two rights."""
+    signer = await Signer(lambda: made(subscribe=["mine"])).into(context)
+    first = await room(context, origin, service.url, "mine", user="ann", token=True)
+    page = {"messages": [], "oldest": None, "cursor": head(service, "mine"), "gap": None}
+
+    async def admit(route: Route) -> None:
+        await route.fulfill(json=page, headers={"Access-Control-Allow-Origin": "*"})
+
+    await context.route("**/channels/theirs/messages?limit=50", admit)
+    problem = "other.problem?.kind"
+    second = await room(context, origin, service.url, "mine", user="ann", token=True)
+    for tab in (first, second):
+        await tab.page.evaluate("window.other = client.channel('theirs'); other.subscribe(() => {})")
+        await tab.until(lambda: tab.page.evaluate(problem), lambda kind: kind == "refused", "it is refused")  # noqa: B023
+    for tab in (first, second):
+        await tab.until_state("live")
+    assert signer.asked == 1

@@ -214,9 +214,11 @@ export class Tabs {
     if (!this.#others.has(from)) {
       const wait = this.#keep(`tab ${from}`, () => (this.#forget(from), wait()));
     }
+    const before = this.#others.get(from);
     this.#others.set(from, new Map(content));
     this.#merge();
     for (const [channel] of content) {
+      if (!before?.has(channel)) this.#streams.forgive(channel); // a new subscriber is told anew what is refused
       for (const [event, data] of this.#whole.of(channel)) this.#say("event", { channel, event, data, position: null });
     }
     return this.#here();

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
 # Nothing that calls home, nothing that needs a display or a privilege.
-_FLAGS = (
+FLAGS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -93,7 +93,7 @@ async def chromium() -> AsyncIterator[Browser]:
     """A browser. Not on virtual time. Pages of `browser.new_page()` have cookies of their own."""
     binary = chromium_binary()
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=binary, args=list(_FLAGS))
+        browser = await playwright.chromium.launch(executable_path=binary, args=list(FLAGS))
         try:
             yield browser
         finally:

@@ -9,103 +9,53 @@ const PATIENCE = 2000; // milliseconds: an old tab may block the upgrade for eve
 const FORMAT = 1;
 const MEMORY_KEYS = 2 ** 40; // above all keys of the database, whose items may be held beside
 
-/** The same as the database, for as long as the page lives. */
-export class Memory {
-  #items = new Map();
-  #marks = new Map();
+/** An object store for as long as the page lives. Its requests have succeeded when they are made. */
+class Shelf {
+  #values = new Map();
   #next = MEMORY_KEYS;
 
-  async add(item) {
-    const order = this.#next++;
-    this.#items.set(order, { ...item, order });
-    return order;
-  }
-
-  async put(item) {
-    if (this.#items.has(item.order)) this.#items.set(item.order, item);
-  }
-
-  async get(order) {
-    return this.#items.get(order);
-  }
-
-  async remove(order) {
-    this.#items.delete(order);
-  }
-
-  async items() {
-    return [...this.#items.values()].sort((a, b) => a.order - b.order);
-  }
-
-  async mark(channel, position) {
-    if (position !== undefined) this.#marks.set(channel, position);
-    return this.#marks.get(channel);
-  }
-
-  async clear() {
-    this.#items.clear();
-    this.#marks.clear();
-  }
-
-  close() {}
-}
-
-class Database {
-  #db;
-
-  constructor(db) {
-    this.#db = db;
-  }
-
-  /** Runs one request, and waits until what it wrote is there. */
-  #run(name, mode, ask) {
-    return new Promise((resolve, reject) => {
-      const transaction = this.#db.transaction(name, mode);
-      const request = ask(transaction.objectStore(name));
-      transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = transaction.onerror = () => reject(transaction.error ?? request.error);
-    });
-  }
-
   add(item) {
-    return this.#run("outbox", "readwrite", (store) => store.add(item));
+    const order = this.#next++;
+    return this.put({ ...item, order }, order);
   }
 
-  put(item) {
-    return this.#run("outbox", "readwrite", (store) => {
-      const request = store.get(item.order);
-      request.onsuccess = () => request.result && store.put(item);
-      return request;
-    });
+  put(value, key = value.order) {
+    this.#values.set(key, value);
+    return done(key);
   }
 
-  get(order) {
-    return this.#run("outbox", "readonly", (store) => store.get(order));
+  get(key) {
+    return done(this.#values.get(key));
   }
 
-  remove(order) {
-    return this.#run("outbox", "readwrite", (store) => store.delete(order));
+  getAll() {
+    return done([...this.#values.values()]);
   }
 
-  items() {
-    return this.#run("outbox", "readonly", (store) => store.getAll());
+  delete(key) {
+    return done(this.#values.delete(key));
   }
 
-  async mark(channel, position) {
-    if (position !== undefined) await this.#run("marks", "readwrite", (store) => store.put(position, channel));
-    return this.#run("marks", "readonly", (store) => store.get(channel));
-  }
-
-  async clear() {
-    for (const name of ["outbox", "marks"]) await this.#run(name, "readwrite", (store) => store.clear());
-  }
-
-  close() {
-    this.#db.close();
+  clear() {
+    return done(this.#values.clear());
   }
 }
 
-function openDatabase(name) {
+const done = (result) => ({
+  result,
+  set onsuccess(act) {
+    act();
+  },
+});
+
+/** A function that asks an object store, and whose promise is kept when what was written is there. */
+function inMemory() {
+  const shelves = { outbox: new Shelf(), marks: new Shelf() };
+  return { run: async (name, ask) => ask(shelves[name]).result, close() {} };
+}
+
+/** The same in a database. @returns {Promise<{run(name: string, ask: (store: any) => any): Promise<any>, close(): void}>} */
+function inDatabase(name) {
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new Error("the storage does not open")), PATIENCE);
     const request = indexedDB.open(name, FORMAT);
@@ -116,9 +66,19 @@ function openDatabase(name) {
     request.onerror = () => reject(request.error);
     request.onsuccess = () => {
       clearTimeout(late);
-      request.result.onversionchange = () => request.result.close(); // a newer version's tab waits for it
-      resolve(new Database(request.result));
+      const db = request.result;
+      const close = (db.onversionchange = () => db.close()); // a newer version's tab waits for it
+      resolve({ run: (...asked) => inTransaction(db, ...asked), close });
     };
+  });
+}
+
+function inTransaction(db, name, ask) {
+  return new Promise((resolve, reject) => {
+    const transaction = db.transaction(name, "readwrite");
+    const request = ask(transaction.objectStore(name));
+    transaction.oncomplete = () => resolve(request.result);
+    transaction.onabort = transaction.onerror = () => reject(transaction.error ?? request.error);
   });
 }
 
@@ -127,7 +87,7 @@ export class Outbox {
   #name;
   #onProblem;
   #store = null;
-  #memory = new Memory();
+  #memory = inMemory();
   #last = Promise.resolve();
 
   /**
@@ -142,35 +102,43 @@ export class Outbox {
   }
 
   add(item) {
-    return this.#do("add", item);
+    return this.#run("outbox", (store) => store.add(item));
   }
 
   /** Changes an item; one that is not there any more stays away. */
   put(item) {
-    return this.#do("put", item);
+    return this.#run("outbox", (store) => {
+      const request = store.get(item.order);
+      request.onsuccess = () => request.result && store.put(item);
+      return request;
+    });
   }
 
   /** undefined: it is not there any more. */
   get(order) {
-    return this.#do("get", order);
+    return this.#run("outbox", (store) => store.get(order));
   }
 
   remove(order) {
-    return this.#do("remove", order);
+    return this.#run("outbox", (store) => store.delete(order));
   }
 
   /** All items, oldest first. */
   items() {
-    return this.#do("items");
+    return this.#run("outbox", (store) => store.getAll());
   }
 
   /** The read mark of a channel, after it was set where a position is given. */
   mark(channel, position) {
-    return this.#do("mark", channel, position);
+    return this.#run("marks", (store) => {
+      if (position !== undefined) store.put(position, channel);
+      return store.get(channel);
+    });
   }
 
   clear() {
-    return this.#do("clear");
+    this.#run("marks", (store) => store.clear());
+    return this.#run("outbox", (store) => store.clear());
   }
 
   /** Lets go of the database; the next call opens it again. */
@@ -182,21 +150,21 @@ export class Outbox {
     });
   }
 
-  #do(...call) {
-    const done = this.#last.then(() => this.#now(...call));
-    this.#last = done.catch(() => {});
-    return done;
+  #run(...asked) {
+    const result = this.#last.then(() => this.#now(...asked));
+    this.#last = result.catch(() => {});
+    return result;
   }
 
-  async #now(method, ...rest) {
+  async #now(...asked) {
     try {
-      this.#store ??= await openDatabase(this.#name);
-      return await this.#store[method](...rest);
+      this.#store ??= await inDatabase(this.#name);
+      return await this.#store.run(...asked);
     } catch (error) {
       if (this.#store === this.#memory) throw error;
       this.#store = this.#memory;
       this.#onProblem({ kind: "storage", detail: `What is not sent yet is lost with this page: ${error?.message ?? error}` });
-      return this.#memory[method](...rest);
+      return this.#memory.run(...asked);
     }
   }
 }

@@ -16,6 +16,7 @@ from playwright.async_api import BrowserContext, Error
 
 from tests.browser.room import Room, room
 from tests.testkit.alarm import auntil
+from tests.testkit.page_memory import renderers
 from tests.testkit.service import Service
 
 pytestmark = pytest.mark.real(seconds=4)
@@ -106,20 +107,11 @@ async def renderer(tab: Room) -> int:
 
 def worked() -> dict[int, int]:
     """Ticks that each renderer of this test's browser has used."""
-    found, parents = {}, {}
-    for folder in Path("/proc").glob("[0-9]*"):
+    found = {}
+    for pid in renderers():
         with suppress(OSError):
-            pid, fields = int(folder.name), (folder / "stat").read_text().rpartition(")")[2].split()
-            parents[pid] = int(fields[1])
-            if b"--type=renderer" in (folder / "cmdline").read_bytes():
-                found[pid] = int(fields[11])
-    return {pid: ticks for pid, ticks in found.items() if _descends(pid, parents)}
-
-
-def _descends(pid: int, parents: dict[int, int]) -> bool:
-    while pid > 1 and pid != os.getpid():
-        pid = parents.get(pid, 0)
-    return pid == os.getpid()
+            found[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
+    return found
 
 
 async def test_the_leader_is_frozen(context: BrowserContext, origin: str, service: Service, pids: set[int]) -> None:

@@ -15,7 +15,6 @@ from gapless.config.misspelt import blank, misspelt, misspelt_store, surrounded
 from gapless.config.settings import Settings
 from gapless.log.errors import StartupRefused
 from gapless.platforms.policy import SERVER, Policy
-from gapless.runtime.request import LINE, WithRequestId
 from gapless.stores.redis.url import read_url
 from gapless.stores.upstash.start import LARGEST_BODY, check
 
@@ -152,8 +151,7 @@ def configure_logging() -> None:
         log.setLevel(log.level or logging.INFO)
         return
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(LINE))
-    handler.addFilter(WithRequestId())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
 

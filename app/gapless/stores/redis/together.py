@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from gapless.log.errors import StoreUnavailable
-from gapless.runtime.tasks import end
 
 MOST = 64
 """Commands that travel together; what comes then takes the next connection."""
@@ -43,7 +42,7 @@ class Together:
         except asyncio.CancelledError:
             if load.is_forsaken():
                 self._shut(load)
-                await end(load.task)  # a task that outlives its request is frozen with it on a function
+                load.task.cancel()
             raise
 
     async def _run(self, load: _Load) -> None:

@@ -203,12 +203,15 @@ def doctor(url: str, origin: str | None, seconds: float, token: str | None, as_j
 @click.option("--memory", type=click.FloatRange(0.125, 10), help="GB of a function (Lambda 0.5, Vercel 2).")
 @click.option("--processes", type=click.IntRange(1, 1000), default=1, show_default=True, help="Or Vercel's instances.")
 @click.option("--machine", type=click.FloatRange(0), default=0, help="Dollars a month for your own server and Redis.")
+@click.option("--beside", "others", is_flag=True, help="Beside Ably, Pusher, AppSync Events and @upstash/realtime.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def cost(platform: str, store: str, memory: float | None, machine: float, as_json: bool, **shape: Any) -> int:
+def cost(
+    platform: str, store: str, memory: float | None, machine: float, others: bool, as_json: bool, **shape: Any
+) -> int:
     """Say what a deployment of this shape costs a month, by item."""
     from gapless.cli.cost.report import cost as run  # noqa: PLC0415
     from gapless.cli.cost.shape import Platform, Shape, Store  # noqa: PLC0415
 
     memory = memory or (2.0 if platform == "vercel" else 0.5)
     wanted = Shape(platform=Platform(platform), store=Store(store), memory=memory, **shape)
-    return run(wanted, machine, as_json=as_json)
+    return run(wanted, machine, others=others, as_json=as_json)

@@ -56,3 +56,4 @@ def test_only_many_who_wait_on_lambda_are_warned() -> None:
 def test_every_price_has_a_source_and_a_date() -> None:
     table = price_table()
     assert table["read"] and all(one["source"] for one in table["prices"].values())
+    assert table["pusher_plans_source"]

@@ -36,7 +36,8 @@ def total(shape: Shape, prices: Prices) -> float:
     return sum(item.dollars for item in bill(shape, prices))
 
 
-def _item(name: str, a_day: float, unit: str, price: float) -> Item:
+def item_of(name: str, a_day: float, unit: str, price: float) -> Item:
+    """What is used up each day, as a month of it."""
     return Item(name, a_day * DAYS, unit, a_day * DAYS * price)
 
 
@@ -46,17 +47,17 @@ def _server(used: Usage, prices: Prices) -> list[Item]:
 
 def _vercel(used: Usage, prices: Prices) -> list[Item]:
     return [
-        _item("invocations", used.requests, "requests", prices["vercel_invocation"]),
-        _item("active CPU", used.cpu_hours, "hours", prices["vercel_cpu_hour"]),
-        _item("provisioned memory", used.gb_hours, "GB-hours", prices["vercel_gb_hour"]),
+        item_of("invocations", used.requests, "requests", prices["vercel_invocation"]),
+        item_of("active CPU", used.cpu_hours, "hours", prices["vercel_cpu_hour"]),
+        item_of("provisioned memory", used.gb_hours, "GB-hours", prices["vercel_gb_hour"]),
     ]
 
 
 def _lambda(used: Usage, prices: Prices) -> list[Item]:
     return [
-        _item("HTTP API", used.requests, "requests", prices["http_api_request"]),
-        _item("invocations", used.requests, "requests", prices["lambda_request"]),
-        _item("duration", used.gb_hours, "GB-hours", prices["lambda_gb_second"] * 3600),
+        item_of("HTTP API", used.requests, "requests", prices["http_api_request"]),
+        item_of("invocations", used.requests, "requests", prices["lambda_request"]),
+        item_of("duration", used.gb_hours, "GB-hours", prices["lambda_gb_second"] * 3600),
     ]
 
 
@@ -74,7 +75,7 @@ _PLATFORMS: dict[Platform, Callable[[Usage, Prices], list[Item]]] = {
 
 def _store(shape: Shape, used: Usage, prices: Prices) -> list[Item]:
     price = prices["upstash_command"] if shape.store is Store.UPSTASH else 0.0
-    return [_item(f"commands: {name}", count, "commands", price) for name, count in used.commands.items()]
+    return [item_of(f"commands: {name}", count, "commands", price) for name, count in used.commands.items()]
 
 
 def knob(shape: Shape, prices: Prices) -> tuple[str, float]:

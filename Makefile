@@ -11,7 +11,7 @@ pytest = "$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal
 # What needs a browser or Node.
 browsers := browser chat client
 # Servers, stores and platforms of others, which take as long as all the rest.
-platforms := lambda vercel real/cluster real/servers real/upstash
+platforms := container lambda vercel real/cluster real/servers real/upstash
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev run test browsers platforms docs faults harness check lint types contracts wheel soak mutants lambda bench lock clean
@@ -34,7 +34,7 @@ test: dev ## Run the product's tests. ARGS="-k cursor" is handed to pytest.
 browsers: dev ## Run the browser client and the chat: in Chromium against the service, and its pure parts in Node.
 	$(pytest) $(foreach part,$(browsers),tests/$(part)) $(ARGS)
 
-platforms: dev ## Run the service as Lambda and Vercel build it, under other servers, on Upstash's API, on a cluster that fails over.
+platforms: dev ## Run the service as Lambda, Vercel and the Dockerfile build it, under other servers, on Upstash's API, on a cluster that fails over.
 	"$(bin)/python" -m tests.testkit.lambda_runtime.package
 	$(pytest) $(foreach part,$(platforms),tests/$(part)) $(ARGS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.docs import browsed, deployed, recipes, typed, wire
+from tests.docs import browsed, contained, deployed, recipes, typed, wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,6 +44,8 @@ RUNS: dict[str, Run] = {
     "image": deployed.image,
     "rewrite": deployed.rewrite,
     "installs": deployed.installs,
+    "compose": contained.compose,
+    "nginx": contained.nginx,
     "for-a-person": deployed.documented_options,
     "acl": wire.acl,
     "drawing": drawing,

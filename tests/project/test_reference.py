@@ -8,6 +8,7 @@ from pathlib import Path
 
 from starlette.routing import Mount, Route
 
+import gapless
 from gapless.api.factory import create_app
 from gapless.api.schemas import OWN_EVENTS
 from gapless.config.settings import Settings
@@ -66,7 +67,7 @@ def _below(kind: type[Refused]) -> set[type[Refused]]:
 def written() -> set[tuple[str, str]]:
     """Those that are made without an error of ours: `problem(503, "Service unavailable", …)`."""
     found = set()
-    for path in (TREE / "app" / "gapless" / "api").rglob("*.py"):
+    for path in (Path(gapless.__file__).parent / "api").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "problem":
                 status, title = node.args[:2]

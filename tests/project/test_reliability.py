@@ -1,4 +1,4 @@
-"""docs/reliability.md names a test for each promise, and every test that it names exists."""
+"""docs/reliability.md names a test for each promise, and every test that a page names exists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 TREE = Path(__file__).parent.parent.parent
 PAGE = (TREE / "docs" / "reliability.md").read_text()
-NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
+PAGES = "".join(page.read_text() for page in (TREE / "docs").rglob("*.md"))
+NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGES)))
 
 
 @cache

@@ -182,7 +182,7 @@ async def test_each_refusal_is_shown_as_it_is_said(schema: Json) -> None:
     shown = list(replies(schema, "application/problem+json"))
     assert len(shown) > 20
     for where, status, example in shown:
-        assert list(example) == ["type", "title", "status", "detail"], where
+        assert list(example) == ["type", "title", "status", "detail", "requestId"], where
         assert (example["type"], example["status"]) == ("about:blank", status), where
         assert example["title"] == TITLES[status], where
         assert example["detail"].endswith("."), where

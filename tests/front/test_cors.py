@@ -17,6 +17,7 @@ from tests.testkit.valkey import Valkey
 APP, EVIL = "https://app.example.com", "https://evil.example"
 PATHS = ["/channels/a/messages", "/channels/a/stream", "/stream?channel=a", "/tickets", "/channels", "/nowhere", "/"]
 ALLOW = "access-control-allow-"
+TRACED = "baggage,sentry-trace,traceparent,tracestate,x-request-id"
 
 
 @asynccontextmanager
@@ -42,7 +43,7 @@ async def test_an_allowed_origin_may_read_with_credentials_and_no_other_may(valk
             reply = await found.client.get(path, headers=headers(origin))
             assert cors(reply) == {"origin": origin, "credentials": "true"}
             assert "Origin" in reply.headers["vary"]
-            assert reply.headers["access-control-expose-headers"] == "Retry-After"
+            assert reply.headers["access-control-expose-headers"] == "Retry-After, Server-Timing, X-Request-Id"
         for origin in (EVIL, "null", f"{APP}.evil.example", APP.replace("https", "http"), f"{APP}:444"):
             assert "origin" not in cors(await found.client.get(path, headers=headers(origin)))
 
@@ -66,7 +67,9 @@ async def test_refusals_too_are_readable(valkey: Valkey) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-@pytest.mark.parametrize("wanted", ["authorization", "last-event-id", "content-type,idempotency-key", "cache-control"])
+@pytest.mark.parametrize(
+    "wanted", ["authorization", "last-event-id", "content-type,idempotency-key", "cache-control", TRACED]
+)
 async def test_a_preflight_of_an_allowed_origin(valkey: Valkey, method: str, wanted: str) -> None:
     asking = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": wanted}
     async with allowing(valkey, APP) as found:

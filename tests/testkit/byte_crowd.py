@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.testkit.service import Service
 
 
-class _Ear(asyncio.Protocol):
+class _Reader(asyncio.Protocol):
     def __init__(self, crowd: Crowd, request: bytes) -> None:
         self._crowd = crowd
         self._request = request
@@ -34,7 +34,7 @@ class Crowd:
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
-        self._ears: list[_Ear] = []
+        self._readers: list[_Reader] = []
         self._transports: list[asyncio.Transport] = []
 
     async def join(self, service: Service, channel: str, count: int, last_event_id: str = "") -> None:
@@ -43,28 +43,30 @@ class Crowd:
         request += f"Last-Event-ID: {last_event_id}\r\n\r\n" if last_event_id else "\r\n"
         loop = asyncio.get_running_loop()
         for _ in range(count):
-            made = await loop.create_connection(lambda: _Ear(self, request.encode()), "127.0.0.1", service.port)
+            made = await loop.create_connection(lambda: _Reader(self, request.encode()), "127.0.0.1", service.port)
             self._transports.append(made[0])
-            self._ears.append(made[1])
+            self._readers.append(made[1])
         await self.until_all_heard(b"event: hello", alarm=60)
 
     async def until_all_heard(self, what: bytes, times: int = 1, *, alarm: float = 30.0) -> None:
         """Wait until each was sent this, so many times."""
         try:
             async with asyncio.timeout(alarm):
-                for ear in self._ears:
-                    while ear.heard.count(what) < times:
+                for reader in self._readers:
+                    while reader.heard.count(what) < times:
                         self.changed.clear()
                         await self.changed.wait()
         except TimeoutError:
-            silent = sum(ear.heard.count(what) < times for ear in self._ears)
-            raise Alarm(f"{silent} of {len(self._ears)} did not hear {what!r} {times} times in {alarm:g} s") from None
+            silent = sum(reader.heard.count(what) < times for reader in self._readers)
+            raise Alarm(
+                f"{silent} of {len(self._readers)} did not hear {what!r} {times} times in {alarm:g} s"
+            ) from None
 
     async def leave(self) -> None:
         """All cut their connections."""
         for transport in self._transports:
             transport.abort()
-        self._ears, self._transports = [], []
+        self._readers, self._transports = [], []
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ def _holds(log: Sequence[Entry], place: Position) -> bool:
 
 
 @dataclass
-class _Ear:
+class _Subscription:
     store: ModelStore
     channel: str
     listener: Listener
@@ -43,8 +43,8 @@ class _Ear:
         self.store.calls["suspect"] += 1
 
     async def close(self) -> None:
-        if self in self.store.ears[self.channel]:
-            self.store.ears[self.channel].remove(self)
+        if self in self.store.subscriptions[self.channel]:
+            self.store.subscriptions[self.channel].remove(self)
 
 
 @dataclass
@@ -69,7 +69,7 @@ class ModelStore:
     polled: bool = False
     """Channels are polled, so that nothing is told around messages."""
     logs: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
-    ears: dict[str, list[_Ear]] = field(default_factory=lambda: defaultdict(list))
+    subscriptions: dict[str, list[_Subscription]] = field(default_factory=lambda: defaultdict(list))
     receipts: dict[str, dict[str, Marks]] = field(default_factory=lambda: defaultdict(dict))
     leases: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     ahead: float = 0.0
@@ -132,11 +132,11 @@ class ModelStore:
         found = _fitting(found[::-1], most)[::-1] if back else _fitting(found, most)
         return Slice(tuple(self._send(found)), log[0].link, log[-1].link)
 
-    async def subscribe(self, channel: str, listener: Listener) -> _Ear:
+    async def subscribe(self, channel: str, listener: Listener) -> _Subscription:
         await self._reach("subscribe")
-        ear = _Ear(self, channel, listener)
-        self.ears[channel].append(ear)
-        return ear
+        subscription = _Subscription(self, channel, listener)
+        self.subscriptions[channel].append(subscription)
+        return subscription
 
     async def signal(self, signal: Signal) -> int:
         """It knows no rates."""
@@ -201,7 +201,7 @@ class ModelStore:
         await self._reach("check")
 
     async def close(self) -> None:
-        self.ears.clear()
+        self.subscriptions.clear()
 
     def _send(self, entries: list[Entry]) -> list[Entry]:
         self.sent += sum(len(format_entry(entry)) for entry in entries)
@@ -245,8 +245,8 @@ class ModelStore:
 
     def tell(self, channel: str, told: Sequence[Entry] | Position) -> None:
         """A notice, true or not."""
-        for ear in list(self.ears[channel]):
-            ear.listener.notice(told)
+        for subscription in list(self.subscriptions[channel]):
+            subscription.listener.notice(told)
 
     def tell_aside(self, channel: str, notice: bytes) -> None:
         """A notice of no messages, true or not."""
@@ -256,8 +256,8 @@ class ModelStore:
 
     def each_ear(self, channel: str, do: Callable[[Listener], None]) -> None:
         """Lose or regain the subscription."""
-        for ear in list(self.ears[channel]):
-            do(ear.listener)
+        for subscription in list(self.subscriptions[channel]):
+            do(subscription.listener)
 
     def forget_last(self, channel: str, count: int) -> list[Entry]:
         """A failover that lost acknowledged entries. Its replicas follow the new primary: none shows what was lost."""

@@ -56,7 +56,8 @@ class GaplessApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """The log around all, so that a stream, which it writes, keeps nothing of what is below."""
-        return AccessLog(super().build_middleware_stack(), self._origins)
+        platform, timing = self._wiring.platform, self._wiring.settings.server_timing
+        return AccessLog(super().build_middleware_stack(), self._origins, platform=platform, timing=timing)
 
     async def publish(
         self,

@@ -16,7 +16,6 @@ from gapless.api import description, problems
 from gapless.api.app import GaplessApp
 from gapless.api.fairness import TurnByTurn
 from gapless.api.middleware import AccessLog, LoopbackOnly
-from gapless.api.parts import make_store
 from gapless.api.routes import admin, health, history, page, presence, publish, receipts, signals, stream, tickets
 from gapless.api.unread import Unread
 from gapless.api.wiring import Wiring
@@ -30,8 +29,11 @@ from gapless.platforms.policy import SERVER, Policy
 
 _CORS: dict[str, Any] = {
     "allow_methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
-    "allow_headers": ["Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-    "expose_headers": ["Retry-After"],
+    "allow_headers": [
+        *("Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"),
+        *("traceparent", "tracestate", "baggage", "sentry-trace"),  # a page that is traced sends them by itself
+    ],
+    "expose_headers": ["Retry-After", "Server-Timing", "X-Request-Id"],
     "max_age": 600,
 }
 _log = logging.getLogger("gapless")
@@ -44,7 +46,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
 ) -> GaplessApp:
     """The service as an ASGI app. It opens its store at the start of the lifespan, else at the first request."""
-    wiring = Wiring(settings, policy, open_store or (lambda: make_store(settings, policy)), clock)
+    wiring = Wiring(settings, policy, open_store, clock)
     parts = (publish, stream, history, signals, receipts, presence, tickets, admin, health, page)
     routes = [route for part in parts for route in part.router.routes]
     origins = Origins(settings.origins)
@@ -88,4 +90,4 @@ def serve_or_explain(policy: Policy) -> ASGIApp:
         # To pages of every origin: those that are allowed may not be known, and what a browser may not read stops an
         # EventSource as a status does. There is nothing else to be read.
         shown = CORSMiddleware(reason, allow_origin_regex=".*", allow_credentials=True, **_CORS)
-        return AccessLog(shown, Origins((EVERY,)))
+        return AccessLog(shown, Origins((EVERY,)), platform=policy.platform)

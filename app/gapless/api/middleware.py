@@ -1,8 +1,12 @@
-"""What runs before every route: a service without keys is closed to other machines, and each request is logged."""
+"""What runs before every route: a service without keys is closed to other machines, and each request is logged.
+
+Each request gets its id here, too, and each reply says how long it took. (docs/protocol.md, 5.6 and 5.7)
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from time import perf_counter
 
 from starlette.datastructures import Headers
@@ -12,7 +16,11 @@ from gapless.api.loopback import why_not_local
 from gapless.api.problems import problem
 from gapless.config.origins import Origins
 from gapless.config.settings import Settings
+from gapless.platforms.request_id import header, request_id
+from gapless.runtime.request import ACCESS, RequestInfo, current
 
+REFUSED = 400
+"""The first status of a reply that refuses."""
 MOST_LOGGED = 200
 """Characters of a path or an origin that are logged."""
 
@@ -28,7 +36,7 @@ SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
-_access = logging.getLogger("gapless.access")
+_access = logging.getLogger(ACCESS)
 
 
 class LoopbackOnly:
@@ -56,14 +64,17 @@ class AccessLog:
     """One line per request when it ends; a stream's with its reason and messages. Never a query or a header.
 
     It sees every reply begin, so it also adds what browsers and caches are told of each: `SECURITY_HEADERS`, where the
-    reply says nothing. A page whose origin is refused sees no reason in its browser; the line names it.
+    reply says nothing, the request's id, and with `timing` how long it took. A page whose origin is refused sees no
+    reason in its browser; the line names it.
 
     A stream's body is written from here, when the request was answered with its head: see `LiveResponse`.
     """
 
-    def __init__(self, app: ASGIApp, origins: Origins) -> None:
+    def __init__(self, app: ASGIApp, origins: Origins, *, platform: str = "server", timing: bool = True) -> None:
         self._app = app
         self._origins = origins
+        self._platform = platform
+        self._timing = timing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, then log."""
@@ -71,12 +82,14 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
+        before, asked = current.get(), RequestInfo(request_id(scope, self._platform))
+        current.set(asked)
         scope["gapless.root"] = scope.get("root_path", "")  # mounts move it
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 scope["gapless.status"] = message["status"]
-                message = _guarded(message)
+                message = _guarded(message, self._told(scope, asked, perf_counter() - began))
             await send(message)
 
         try:
@@ -88,7 +101,26 @@ class AccessLog:
             note, status = scope.get("gapless.note", ""), scope.get("gapless.status", 0)
             seconds = perf_counter() - began
             said = (note and f" {note}") + _refused(scope, self._origins)
-            _access.info("%s %s %d %.3fs%s", scope["method"], _path(scope), status, seconds, said)
+            _access.info("%s %s %d %.3fs id=%s%s", scope["method"], _path(scope), status, seconds, asked.id, said)
+            current.set(before)  # an app that is mounted in another may run in a task that goes on
+
+    def _told(self, scope: Scope, asked: RequestInfo, seconds: float) -> list[tuple[bytes, bytes]]:
+        """What each reply says of its own request. Refusals tell no times: those who are not let in learn nothing."""
+        told = [(b"x-request-id", asked.id.encode())]
+        if not self._timing or scope["gapless.status"] >= REFUSED:
+            return told
+        told.append((b"server-timing", _timing({**asked.spent, "total": seconds})))
+        if origin := header(scope, b"origin"):
+            if self._origins.every:
+                told.append((b"timing-allow-origin", b"*"))
+            elif self._origins.names(origin):
+                told.append((b"timing-allow-origin", origin.encode("latin-1")))
+        return told
+
+
+def _timing(spent: Mapping[str, float]) -> bytes:
+    """As the header Server-Timing has it, in milliseconds."""
+    return ", ".join([f"{what};dur={seconds * 1000:.1f}" for what, seconds in spent.items()]).encode()
 
 
 def _let_go(scope: Scope) -> None:
@@ -97,9 +129,9 @@ def _let_go(scope: Scope) -> None:
         del scope[name]
 
 
-def _guarded(start: Message) -> Message:
+def _guarded(start: Message, told: list[tuple[bytes, bytes]]) -> Message:
     said = {name for name, _ in start["headers"]}
-    return {**start, "headers": [*start["headers"], *(header for header in SECURITY_HEADERS if header[0] not in said)]}
+    return {**start, "headers": [*start["headers"], *(one for one in SECURITY_HEADERS if one[0] not in said), *told]}
 
 
 def _refused(scope: Scope, origins: Origins) -> str:

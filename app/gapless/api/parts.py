@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -18,6 +18,7 @@ from gapless.config.settings import Settings
 from gapless.log.namespaces import Feature, Namespace, Namespaces
 from gapless.log.store import Store
 from gapless.platforms.policy import Policy
+from gapless.runtime.counters import StoreCounters
 from gapless.services.publishing import PublishLimits
 from gapless.stores.scripts import Layout
 
@@ -27,22 +28,23 @@ if TYPE_CHECKING:
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def make_store(settings: Settings, policy: Policy) -> Store:
+def make_store(settings: Settings, policy: Policy, counters: StoreCounters) -> Store:
     """The store that the settings name, for a process of this policy; where they name none, the embedded Valkey."""
+    how: dict[str, Any] = {"page": settings.page, "counters": counters}
     if settings.upstash_url is not None:
         from gapless.stores.upstash.store import UpstashStore, fitting  # noqa: PLC0415 - imported only where it is used
 
         token = settings.upstash_token.get_secret_value() if settings.upstash_token else ""
-        page = fitting(settings.page)
-        return UpstashStore(settings.upstash_url, token, lambda db: layout(settings, db), page=page)
+        how["page"] = fitting(settings.page)
+        return UpstashStore(settings.upstash_url, token, lambda db: layout(settings, db), **how)
     if settings.redis_url is not None:
         from gapless.stores.redis.store import RedisStore  # noqa: PLC0415 - an extra, and slow to import
 
         url = settings.redis_url.get_secret_value()
-        return RedisStore(url, lambda db: layout(settings, db), page=settings.page, alone=policy.alone)
+        return RedisStore(url, lambda db: layout(settings, db), alone=policy.alone, **how)
     from gapless.stores.embedded.store import LocalStore  # noqa: PLC0415 - local runs only
 
-    return LocalStore(settings.data_dir, lambda db: layout(settings, db), page=settings.page)
+    return LocalStore(settings.data_dir, lambda db: layout(settings, db), **how)
 
 
 def make_verifier(settings: Settings, clock: Callable[[], float]) -> TokenVerifier | None:

@@ -22,6 +22,7 @@ from gapless.delivery.end import End
 from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
 from gapless.delivery.sse import end
 from gapless.log.errors import KeysUnavailable, Refused, StoreMisconfigured, StoreUnavailable, TooMany, Unauthorized
+from gapless.runtime.request import current_id
 
 RETRY_AFTER = 2
 """Seconds after which a client may ask again when the store does not answer."""
@@ -31,8 +32,10 @@ _log = logging.getLogger("gapless.problems")
 
 
 def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None, **extra: Any) -> Response:
-    """A problem reply. `extra` adds members."""
+    """A problem reply, with the id of its request. `extra` adds members."""
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail, **extra}
+    if found := current_id():
+        content["requestId"] = found
     return Response(json.dumps(content, ensure_ascii=False), status, headers, "application/problem+json")
 
 
@@ -66,7 +69,13 @@ def describe(*tables: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
 
 
 def _described(status: int, meaning: str) -> dict[str, Any]:
-    example = {"type": "about:blank", "title": _title(status), "status": status, "detail": meaning}
+    example = {
+        "type": "about:blank",
+        "title": _title(status),
+        "status": status,
+        "detail": meaning,
+        "requestId": "5f3a9c0d12ab34ef",
+    }
     return {"description": meaning, "content": {"application/problem+json": {"example": example}}}
 
 

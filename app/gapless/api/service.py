@@ -14,6 +14,7 @@ from gapless.log.namespaces import Namespaces
 from gapless.log.store import Store
 from gapless.platforms.policy import Policy
 from gapless.platforms.shutdown import ShutdownWatch
+from gapless.runtime.counters import Counters
 from gapless.services.admission import Admission
 from gapless.services.history import History
 from gapless.services.presence import Presence
@@ -47,6 +48,7 @@ class Service:
     history: History
     verifier: TokenVerifier | None
     tickets: Tickets | None
+    counters: Counters
     origins: Origins
     shutdown: ShutdownWatch
     clock: Callable[[], float]

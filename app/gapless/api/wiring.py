@@ -20,6 +20,7 @@ from gapless.delivery.mode import Mode
 from gapless.log.store import MOST_BYTES, Store
 from gapless.platforms.policy import Policy
 from gapless.platforms.shutdown import ShutdownWatch
+from gapless.runtime.counters import Counters
 from gapless.runtime.tasks import end
 from gapless.services.admission import Admission
 from gapless.services.history import History
@@ -36,13 +37,28 @@ class Wiring:
     """Makes the service when it is first needed, once, and closes it at the end."""
 
     def __init__(
-        self, settings: Settings, policy: Policy, open_store: Callable[[], Store], clock: Callable[[], float]
+        self,
+        settings: Settings,
+        policy: Policy,
+        open_store: Callable[[], Store] | None,
+        clock: Callable[[], float],
     ) -> None:
+        self.counters = Counters()
         self._settings = settings
         self._policy = policy
-        self._open_store = open_store
+        self._open_store = open_store or (lambda: parts.make_store(settings, policy, self.counters.store))
         self._clock = clock
         self._service: Service | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What the service is made of."""
+        return self._settings
+
+    @property
+    def platform(self) -> str:
+        """Where it runs, as `Policy` names it."""
+        return self._policy.platform
 
     @property
     def service(self) -> Service:
@@ -73,6 +89,7 @@ class Wiring:
             history=History(store, feeds, clock, page),
             verifier=parts.make_verifier(settings, clock),
             tickets=parts.make_tickets(settings),
+            counters=self.counters,
             origins=Origins(settings.origins),
             shutdown=ShutdownWatch(),
             clock=clock,

@@ -17,6 +17,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from gapless.log.errors import StartupRefused
+from gapless.runtime.request import LINE, WithRequestId
 from gapless.runtime.watchdog import Watchdog
 
 # As in `gapless/aws.py`: FastAPI loads Pydantic's old version 1, a tenth of a start, only to refuse its models. It is
@@ -57,9 +58,11 @@ _REFUSED = f"{StartupRefused.__module__}.{StartupRefused.__qualname__}: "
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"sentences": {"()": Sentences}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["sentences"]}},
+    "filters": {"sentences": {"()": Sentences}, "request": {"()": WithRequestId}},
+    "formatters": {"line": {"format": LINE}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["sentences", "request"]}
+    },
     "loggers": {"gapless": {"level": "INFO"}, "uvicorn": {"level": "WARNING"}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
 }

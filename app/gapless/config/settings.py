@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="comma list of allowed browser origins"
     )
+    server_timing: bool = Field(default=True, description="say in replies how long the store and all of it took")
     public: bool = Field(default=False, description="allow a service without keys beyond loopback")
     jwt_secret: SecretStr | None = Field(default=None, description="verifies tokens (HS256) and signs tickets")
     jwt_secret_old: SecretStr | None = Field(

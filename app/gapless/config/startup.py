@@ -15,6 +15,7 @@ from gapless.config.misspelt import blank, misspelt, misspelt_store, surrounded
 from gapless.config.settings import Settings
 from gapless.log.errors import StartupRefused
 from gapless.platforms.policy import SERVER, Policy
+from gapless.runtime.request import LINE, WithRequestId
 from gapless.stores.redis.url import read_url
 from gapless.stores.upstash.start import LARGEST_BODY, check
 
@@ -151,7 +152,8 @@ def configure_logging() -> None:
         log.setLevel(log.level or logging.INFO)
         return
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(logging.Formatter(LINE))
+    handler.addFilter(WithRequestId())
     log.addHandler(handler)
     log.setLevel(logging.INFO)
 

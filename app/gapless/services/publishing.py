@@ -13,6 +13,7 @@ from gapless.log.entries import Draft
 from gapless.log.errors import Conflict, TooMany, Unprocessable
 from gapless.log.publication import Accepted, KeyConflict, Limited, Outcome, Publication, Rate, Repeated
 from gapless.log.store import Store
+from gapless.runtime.request import STORE, timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ class Publishing:
         """
         rate = None if sender is None else self._limits(channel).rate_of(sender.subject, drafts)
         publication = self._publication(channel, drafts, key, rate)
-        outcome = await self._store.publish(publication)
+        with timed(STORE):
+            outcome = await self._store.publish(publication)
         if isinstance(outcome, Accepted):
             self._feeds.offer(channel, outcome.entries)
         elif sender is not None:

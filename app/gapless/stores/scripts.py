@@ -35,6 +35,7 @@ class NoScript(Exception):
 class Script:
     """A script and the SHA-1 by which a server knows it."""
 
+    name: str
     text: str
     sha: str
 
@@ -43,13 +44,28 @@ class Script:
 def load(name: str) -> Script:
     """The script `lua/<name>.lua`."""
     text = files("gapless.stores").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    return _script(name, text)
 
 
 def locking(script: Script) -> Script:
     """The script as Upstash runs it under a lock of its KEYS alone. Redis and Valkey refuse the flag."""
-    text = "#!lua flags=allow-key-locking\n" + script.text
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    return _script(script.name, "#!lua flags=allow-key-locking\n" + script.text)
+
+
+@cache
+def _script(name: str, text: str) -> Script:
+    made = Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    _names[made.sha] = _names[made.text] = name
+    return made
+
+
+_names: dict[str, str] = {}
+"""Of each script that was loaded, by its SHA-1 and by its text."""
+
+
+def script_name(told: str) -> str:
+    """The name of a script, by its SHA-1 or its text; '' for one that is none of ours."""
+    return _names.get(told, "")
 
 
 @dataclass(frozen=True, slots=True)

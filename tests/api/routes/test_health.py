@@ -33,6 +33,22 @@ async def test_it_can_be_written_to_and_heard(served: RunningApp, valkey: Valkey
     assert 0 < told["latencyMs"] < 5000
 
 
+async def test_it_says_how_many_commands_were_sent_to_the_store(
+    served: RunningApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By this process, since its start (docs/protocol.md, 5.1)."""
+    await served.client.post("/channels/general/messages", json={"data": 1})  # the script is known from here on
+    monkeypatch.setattr(readiness, "KEPT", 3600.0)
+
+    async def told() -> int:
+        return int((await served.client.get("/readyz")).json()["commands"])
+
+    before = await told()
+    for _ in range(3):
+        await served.client.post("/channels/general/messages", json={"data": 1})
+    assert (before > 0, await told()) == (True, before + 3)
+
+
 async def test_a_hundred_who_ask_cost_what_one_does(
     served: RunningApp, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

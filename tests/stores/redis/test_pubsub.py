@@ -1,4 +1,4 @@
-"""Ears on virtual time, with a server whose every word is chosen: what may be believed, and when patience ends."""
+"""Subscriptions on virtual time, with a server whose words are chosen: what may be believed, and when patience ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENTRY = Entry(Position("t9x2k0ab", 1, "7qd1"), "0", 1, some.body())
 
 
 class Connection:
-    """What redis-py's connection does, as far as Ears ask it to. `sent`: commands; `say`: the server's next word."""
+    """What redis-py's connection does, as far as it is asked to. `sent`: commands; `say`: the server's next word."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -68,7 +68,7 @@ class Connection:
 
 
 class Server:
-    """Answers as Redis does while `answers`; refuses connections while `down`.
+    """Answers as Redis does while `answers`; refuses connections while `down`, and every command with `refusal`.
 
     Takes bytes once `draining`, lets go of connections once `closing`; connects in spite of `swallows` cancellations.
     """
@@ -79,6 +79,7 @@ class Server:
         self.sent: list[tuple[Any, ...]] = []
         self.answers = True
         self.down = False
+        self.refusal: exceptions.RedisError | None = None
         self.swallows = 0
         self.draining, self.closing = asyncio.Event(), asyncio.Event()
         self.draining.set()
@@ -97,6 +98,9 @@ class Server:
 
     def answer(self, connection: Connection, command: tuple[Any, ...]) -> None:
         name, *topics = command
+        if self.refusal is not None:
+            connection.words.put_nowait(self.refusal)
+            return
         if name == "PING":
             connection.words.put_nowait([b"pong", b""])
         for topic in topics:
@@ -288,6 +292,25 @@ async def test_a_server_that_refuses_is_no_end(server: Server, subscriptions: Su
     server.say(exceptions.NoPermissionError("NOPERM"))
     await advance(BACKOFF[1])
     assert heard.calls == ["lost", "heard"]
+
+
+async def test_a_right_that_is_missing_is_asked_for_once_a_second_and_logged_once(
+    server: Server, subscriptions: Subscriptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    await subscriptions.subscribe("t", "c", heard := Heard())
+    server.refusal = exceptions.NoPermissionError("no permission to run SUBSCRIBE")
+    server.say(exceptions.ConnectionError("cut"))
+    await advance(60)
+    assert 60 <= len(server.attempts) <= 66
+    refused = [line for line in caplog.messages if "no permission to run SUBSCRIBE" in line]
+    assert len(refused) == 1
+    server.refusal = None
+    await advance(BACKOFF[1])
+    assert heard.calls == ["lost", "heard"]
+    server.refusal = exceptions.NoPermissionError("no permission to run SUBSCRIBE")
+    server.say(exceptions.ConnectionError("cut"))
+    await advance(1)
+    assert caplog.messages.count(refused[0]) == 2, "it heard meanwhile: so this is news"
 
 
 async def test_a_connection_that_is_long_in_closing_is_nobody_elses(

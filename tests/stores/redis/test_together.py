@@ -38,6 +38,8 @@ class Server:
             await self.answering.wait()
         except asyncio.CancelledError:
             self.broken_off += 1
+            for _ in range(5):  # what it takes to put a connection away
+                await asyncio.sleep(0)
             raise
         return [command[-1] for command in commands]
 
@@ -68,12 +70,13 @@ async def test_who_leaves_takes_nobody_along_and_the_last_one_breaks_it_off() ->
     server.answering.set()
     assert await second == 1
     server.answering.clear()
+    before = asyncio.all_tasks()
     third = asyncio.create_task(server.together.ask(("GET", 3)))
     await server.asked.wait()
     third.cancel()
     await asyncio.wait([third])
-    await asyncio.sleep(0)
     assert server.broken_off == 1
+    assert asyncio.all_tasks() <= before, "nothing is left of it once its caller has gone"
 
 
 async def test_what_is_asked_right_after_all_have_left_goes_by_itself() -> None:

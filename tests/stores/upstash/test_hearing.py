@@ -1,4 +1,4 @@
-"""Ears over REST: SUBSCRIBE while it works, polling while it does not, and nothing that stays silent for ever."""
+"""Subscriptions over REST: SUBSCRIBE while it works, else polling, and nothing that stays silent for ever."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ async def readyz(request: Request, service: ServiceDep) -> Any:
     """Whether the store can be written to and heard, as of a second ago at most.
 
     Administrators, and on a service without keys clients on its own machine, are told more: `store`, `latencyMs`
-    of the check, `scripts` and `notices` (how the store works at the moment), the names of the `namespaces`, or why it
-    does not.
+    of the check, `scripts` and `notices` (how the store works at the moment), `commands` (how many this process has
+    sent to the store since its start), the names of the `namespaces`, or why it does not.
     """
     answer, knows = await service.ready.ask(), await _may_know(request, service)
     if answer.error is None:
@@ -46,6 +46,7 @@ async def readyz(request: Request, service: ServiceDep) -> Any:
             "store": service.store.name,
             "latencyMs": round(answer.seconds * 1000, 2),
             **service.store.state(),
+            "commands": service.counters.store.sent,
         }
         if service.namespaces.named:
             told["namespaces"] = list(service.namespaces.named)

@@ -23,6 +23,7 @@ from gapless.stores.redis.lines import Standalone, Unreachable
 from gapless.stores.redis.url import Place
 from gapless.stores.refusals import Later
 from gapless.stores.topic import CLOSED
+from gapless.stores.traffic import Traffic
 
 REDIRECTIONS = 5
 """How often a command is sent elsewhere before the nodes are taken to disagree."""
@@ -55,8 +56,9 @@ class Cluster:
     `alone`: see `Pool`.
     """
 
-    def __init__(self, place: Place, *, alone: bool = False) -> None:
+    def __init__(self, place: Place, *, alone: bool = False, traffic: Traffic | None = None) -> None:
         self._place = place
+        self._traffic = traffic
         self._alone = alone
         self._seed = Address(place.host, place.port)
         self._lines: dict[Address, Standalone] = {}
@@ -193,7 +195,7 @@ class Cluster:
             raise StoreUnavailable(CLOSED)
         if address not in self._lines:
             place = self._place._replace(host=address.host, port=address.port)
-            self._lines[address] = Standalone(place, alone=self._alone)
+            self._lines[address] = Standalone(place, alone=self._alone, traffic=self._traffic)
         return self._lines[address]
 
 

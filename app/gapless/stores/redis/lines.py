@@ -23,6 +23,7 @@ from gapless.stores.redis.together import Together
 from gapless.stores.redis.url import Place
 from gapless.stores.refusals import Full, leads_elsewhere, read_refusal
 from gapless.stores.topic import CLOSED
+from gapless.stores.traffic import Traffic
 
 CONNECT_TIMEOUT = 2.0
 REPLY_TIMEOUT = 3.0
@@ -77,7 +78,8 @@ class Line(Protocol):
 class Standalone:
     """One server. `alone`: see `Pool`."""
 
-    def __init__(self, place: Place, *, alone: bool = False) -> None:
+    def __init__(self, place: Place, *, alone: bool = False, traffic: Traffic | None = None) -> None:
+        self._traffic = traffic or Traffic()
         self._connection, self._options = _recipe(place)
         self._pool = Pool(self._make, place.most or POOL, REPLY_TIMEOUT, alone=alone)
         self._together = Together(self._reach, self._exchange)
@@ -114,6 +116,8 @@ class Standalone:
         replies: list[Any] = []
         try:
             await send_all(connection, commands)
+            for command in commands:
+                self._traffic.sent(command)
             while len(replies) < len(commands):
                 replies += await self._next_replies(connection, len(commands) - len(replies))
             return replies

@@ -20,6 +20,7 @@ from gapless.log.errors import StoreUnavailable
 from gapless.runtime.tasks import end
 from gapless.stores.redis.lines import said, send
 from gapless.stores.topic import Topic, TopicSubscriptions
+from gapless.stores.traffic import Traffic
 
 ACK_TIMEOUT = 3.0
 PING_EVERY = 15.0
@@ -36,9 +37,10 @@ class Subscriptions(TopicSubscriptions):
     PING watches over the connection all the time, but not over what lies behind it: that is what `expect` is for.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], traffic: Traffic | None = None) -> None:
         super().__init__()
         self._connect = connect
+        self._traffic = traffic or Traffic()
         self._session: _Session | None = None
 
     def renew(self) -> None:
@@ -52,7 +54,7 @@ class Subscriptions(TopicSubscriptions):
 
     async def _begin(self, key: bytes, topic: Topic) -> None:
         if self._session is None:
-            self._session = _Session(self._connect, self._topics)
+            self._session = _Session(self._connect, self._topics, self._traffic)
         else:
             await self._session.send("SUBSCRIBE", key)
 
@@ -78,20 +80,24 @@ class _Session:
     and it leaves the topics alone by then.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], topics: dict[bytes, Topic]) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[Connection]], topics: dict[bytes, Topic], traffic: Traffic
+    ) -> None:
         self._connect = connect
+        self._traffic = traffic
         self._topics = topics
         self._leaving: Counter[bytes] = Counter()
         self._connection: Connection | None = None
         self._limit: asyncio.Timeout | None = None
         self._over = False
+        self._pause, self._complaint = BACKOFF[0], ""
         self._task = asyncio.create_task(self._run(), name="gapless subscriptions")
 
     async def send(self, *command: Any) -> None:
         """Best effort: where the connection is gone, the next one subscribes to all that is wanted then."""
         if self._connection is not None:
             with contextlib.suppress(*_LOST):
-                await send(self._connection, *command)
+                await self._send(self._connection, *command)
 
     async def leave(self, key: bytes) -> None:
         """Unsubscribe from a topic."""
@@ -112,23 +118,31 @@ class _Session:
         await end(self._task)
 
     async def _run(self) -> None:
-        """Connect, listen, tell of the loss, and again."""
-        pause = BACKOFF[0]
+        """Connect, listen, tell of the loss, and again: later and later, until it hears."""
         while not self._over:
             try:
                 self._connection = await self._connect()
-                await send(self._connection, "SUBSCRIBE", *self._topics)
-                pause = BACKOFF[0]
+                await self._send(self._connection, "SUBSCRIBE", *self._topics)
                 async with asyncio.timeout(None) as self._limit:
                     await self._listen(self._connection)
             except _LOST as error:
-                _log.warning("the subscription was lost: %s", said(error))
+                self._complain(said(error))
             except Exception:  # a defect of ours must not leave all feeds without notices
                 _log.exception("the subscription broke")
             finally:
                 await self._lose()
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, BACKOFF[1])
+            await asyncio.sleep(self._pause)
+            self._pause = min(self._pause * 2, BACKOFF[1])
+
+    def _complain(self, words: str) -> None:
+        """Log why it is lost: once for as long as that stays the same, as a missing right does."""
+        if words != self._complaint:
+            self._complaint = words
+            _log.warning("the subscription was lost: %s", words)
+
+    async def _send(self, connection: Connection, *command: Any) -> None:
+        await send(connection, *command)
+        self._traffic.sent(command)
 
     async def _lose(self) -> None:
         connection, self._connection, self._limit = self._connection, None, None
@@ -166,4 +180,5 @@ class _Session:
             case [b"unsubscribe", key, _]:
                 self._leaving[key] -= 1
             case [b"subscribe", key, _] if key in self._topics and not self._leaving[key] > 0:
+                self._pause, self._complaint = BACKOFF[0], ""
                 self._topics[key].hear()  # an acknowledgement from before an UNSUBSCRIBE promises nothing

@@ -16,6 +16,7 @@ from redis.asyncio import Connection
 from gapless.log.errors import StoreUnavailable
 from gapless.log.publication import Outcome, Publication
 from gapless.log.store import Listener, Subscription
+from gapless.runtime.counters import StoreCounters
 from gapless.runtime.tasks import end
 from gapless.stores.attempts import Attempts, persist
 from gapless.stores.commands import CommandStore
@@ -28,6 +29,7 @@ from gapless.stores.refusals import Elsewhere, read_refusal
 from gapless.stores.replies import read_outcome
 from gapless.stores.scripts import Layout, NoScript, load
 from gapless.stores.topic import CLOSED
+from gapless.stores.traffic import Traffic
 
 T = TypeVar("T")
 
@@ -41,15 +43,24 @@ class RedisStore(CommandStore):
     recheck = 15.0
     lag = 0.0
 
-    def __init__(self, url: str, layout: Callable[[int], Layout], *, page: int, alone: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        layout: Callable[[int], Layout],
+        *,
+        page: int,
+        alone: bool = False,
+        counters: StoreCounters | None = None,
+    ) -> None:
         self._place = read_url(url)
+        self._traffic = Traffic(counters)
         super().__init__(layout(self._place.database), page)
         self.name = self._place.name
         self._alone = alone
-        self._standalone = Standalone(self._place, alone=alone)
+        self._standalone = Standalone(self._place, alone=alone, traffic=self._traffic)
         self._line: Line | None = None
         self._finding: asyncio.Task[Line] | None = None
-        self._subscriptions = Subscriptions(self._listen)
+        self._subscriptions = Subscriptions(self._listen, self._traffic)
         self._moves = self._checked = False
         self._lacks = ""
 
@@ -142,7 +153,7 @@ class RedisStore(CommandStore):
 
     async def _ask(self) -> Line:
         cluster = self._place.path is None and await self._standalone.is_cluster()
-        return Cluster(self._place, alone=self._alone) if cluster else self._standalone
+        return Cluster(self._place, alone=self._alone, traffic=self._traffic) if cluster else self._standalone
 
     def _found(self, finding: asyncio.Task[Line]) -> None:
         self._finding = None

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from gapless.log.errors import StoreUnavailable
+from gapless.runtime.tasks import end
 
 MOST = 64
 """Commands that travel together; what comes then takes the next connection."""
@@ -42,7 +43,7 @@ class Together:
         except asyncio.CancelledError:
             if load.is_forsaken():
                 self._shut(load)
-                load.task.cancel()
+                await end(load.task)  # a task that outlives its request is frozen with it on a function
             raise
 
     async def _run(self, load: _Load) -> None:

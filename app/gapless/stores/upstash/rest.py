@@ -20,6 +20,7 @@ from gapless.log.errors import CorruptLog, StoreUnavailable
 from gapless.stores.refusals import PermanentError, read_refusal
 from gapless.stores.scripts import NoScript
 from gapless.stores.topic import CLOSED
+from gapless.stores.traffic import Traffic
 from gapless.stores.upstash.start import LOOKS, check
 
 REPLY_TIMEOUT = 4.0
@@ -41,12 +42,13 @@ class KeysRefused(StoreUnavailable):
 class Rest:
     """One database. Nothing is connected before the first call."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, traffic: Traffic | None = None) -> None:
         self.url, self.token = url.strip().rstrip("/"), token.strip()
         check(self.url, self.token)
         self.name = f"Upstash at {urlsplit(self.url).hostname}"
         self._redis = Redis(self.url, self.token, rest_retries=0, allow_telemetry=False)
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._traffic = traffic or Traffic()
         self._closed = False
 
     async def attempt(self, *command: Any) -> Any:
@@ -68,8 +70,7 @@ class Rest:
         if self._closed:
             raise StoreUnavailable(CLOSED)
         try:
-            async with asyncio.timeout(REPLY_TIMEOUT):
-                return await self._redis.execute(list(command))
+            return await self._execute(command)
         except UpstashError as error:
             raise translate(str(error)) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -81,6 +82,19 @@ class Rest:
         except (ValueError, KeyError, TypeError, AttributeError):  # HTML, or JSON that is no reply
             detail = f"{self.name} answered, but not as Upstash does; if it goes on, check the URL: {LOOKS}"
             raise StoreUnavailable(detail, outcome_unknown=True) from None
+
+    async def _execute(self, command: Sequence[Any]) -> Any:
+        """The reply. Counted unless it is known that nothing was sent."""
+        left = True
+        try:
+            async with asyncio.timeout(REPLY_TIMEOUT):
+                return await self._redis.execute(list(command))
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            left = False
+            raise
+        finally:
+            if left:
+                self._traffic.sent(command)
 
     async def close(self) -> None:
         """Close every connection, once nothing is on its way: httpx forgets a socket that is just being opened."""

@@ -15,11 +15,13 @@ from gapless.log.errors import CannotSignal, StoreUnavailable
 from gapless.log.publication import Accepted, Outcome, Publication, Repeated
 from gapless.log.signals import Signal
 from gapless.log.store import NOTICE_LIMIT, Listener, Subscription
+from gapless.runtime.counters import StoreCounters
 from gapless.stores import keyspace
 from gapless.stores.attempts import Attempts
 from gapless.stores.commands import CommandStore
 from gapless.stores.replies import read_entries, read_outcome
 from gapless.stores.scripts import Command, Keyed, Layout, Script, load, locking
+from gapless.stores.traffic import Traffic
 from gapless.stores.upstash.rest import FlagRefused, KeysRefused, Rest
 from gapless.stores.upstash.subscriptions import Subscriptions
 
@@ -44,11 +46,22 @@ class UpstashStore(CommandStore):
     recheck = 240.0
     lag = 3.0
 
-    def __init__(self, url: str, token: str, layout: Callable[[int], Layout], *, page: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        layout: Callable[[int], Layout],
+        *,
+        page: int,
+        counters: StoreCounters | None = None,
+    ) -> None:
         super().__init__(layout(0), page)
-        self._rest = Rest(url, token)
+        traffic = Traffic(counters)
+        self._rest = Rest(url, token, traffic)
         self.name = self._rest.name
-        self._subscriptions = Subscriptions(self._rest.url, self._rest.token, self._layout.pattern, self._newest)
+        self._subscriptions = Subscriptions(
+            self._rest.url, self._rest.token, self._layout.pattern, self._newest, traffic
+        )
         self._mode = ScriptMode(locked=True, notifies=True)
         self._may_lock = True
         self._may_write = False

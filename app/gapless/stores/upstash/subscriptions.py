@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from gapless.stores.topic import Topic, TopicSubscriptions
+from gapless.stores.traffic import Traffic
 from gapless.stores.upstash.gate import Gate
 from gapless.stores.upstash.poll import Newest
 from gapless.stores.upstash.upstream import ACK_TIMEOUT, Refused, Upstream
@@ -27,8 +28,9 @@ MOST_UPSTREAMS = 50
 class Subscriptions(TopicSubscriptions):
     """Subscriptions over one request for each channel, or for all of them, closed with the last."""
 
-    def __init__(self, url: str, token: str, pattern: str, newest: Newest) -> None:
+    def __init__(self, url: str, token: str, pattern: str, newest: Newest, traffic: Traffic | None = None) -> None:
         super().__init__()
+        self._traffic = traffic or Traffic()
         self._url = url
         self._token = token
         self._pattern = pattern
@@ -86,6 +88,7 @@ class Subscriptions(TopicSubscriptions):
             "Accept-Encoding": "identity",  # lines are read as they come
         }
         async with self._open().stream("POST", url, headers=headers) as response:
+            self._traffic.sent((kind.upper(), name))
             if response.status_code != 200 or "text/event-stream" not in response.headers.get("content-type", ""):
                 raise Refused(f"status {response.status_code}")
             rest = b""

@@ -15,10 +15,10 @@ import pytest
 from tests.testkit.alarm import auntil
 from tests.testkit.chaos.stage import Kind, Scene, open_stage, two
 from tests.testkit.checker import Minimum, check
-from tests.testkit.history import Gap, ReaderLog
 from tests.testkit.load_publisher import Publisher
 from tests.testkit.poller import LongPoller
 from tests.testkit.reader import EventSourceReader
+from tests.testkit.reader_log import Gap, ReaderLog
 
 if TYPE_CHECKING:
     from pathlib import Path

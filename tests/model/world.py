@@ -16,7 +16,8 @@ from tests.model.failovers import Failovers
 from tests.model.gossip import Gossip
 from tests.model.reader import Reader
 from tests.testkit.clock import advance, settle
-from tests.testkit.model_store import ModelStore, draft
+from tests.testkit.model_log import draft
+from tests.testkit.model_store import ModelStore
 
 SETTINGS = FeedSettings(recheck=15, linger=2, retention=86_400, page=8, features=tuple(Feature), lease=20.0)
 CALM_AT_LAST = 60.0

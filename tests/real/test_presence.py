@@ -15,7 +15,7 @@ from tests.testkit.service import Service
 if TYPE_CHECKING:
     import httpx
 
-    from tests.testkit.history import ReaderLog
+    from tests.testkit.reader_log import ReaderLog
     from tests.testkit.valkey import Valkey
 
 pytestmark = [pytest.mark.real(seconds=30), pytest.mark.timeout(180)]

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.testkit.checker import Minimum, check
-from tests.testkit.history import Gap, ReaderLog, content_key
+from tests.testkit.history import content_key
 from tests.testkit.raw_log import Raw, chain, start
 from tests.testkit.reader import EventSourceReader
+from tests.testkit.reader_log import Gap, ReaderLog
 from tests.testkit.room import SMALL, Room, Services, Where, many, one, open_services
 
 if TYPE_CHECKING:

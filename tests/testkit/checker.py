@@ -16,7 +16,8 @@ from tests.testkit.checker_contents import judge_contents, judge_keys, judge_log
 from tests.testkit.checker_findings import KINDS, Finding, Kind, Verdict
 from tests.testkit.checker_track import Track
 from tests.testkit.checker_truth import Truth
-from tests.testkit.history import Cut, End, Gap, History, Message, Reconnected
+from tests.testkit.history import History
+from tests.testkit.reader_log import Cut, End, Gap, Message, Reconnected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

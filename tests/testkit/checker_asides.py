@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from tests.testkit.asides import Present, Receipts, Signalled
 from tests.testkit.checker_findings import Finding
-from tests.testkit.history import Reconnected, Restarted, Rewritten, Wiped
+from tests.testkit.history import Rewritten, Wiped
 from tests.testkit.positions import parse_message_id
+from tests.testkit.reader_log import Reconnected, Restarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tests.testkit.asides import Marks
     from tests.testkit.checker_findings import Kind
-    from tests.testkit.history import History, ReaderLog, Seen
+    from tests.testkit.history import History
+    from tests.testkit.reader_log import ReaderLog, Seen
 
 
 def judge_asides(history: History) -> Iterator[Finding]:

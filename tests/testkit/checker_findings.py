@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.testkit.asides import Present, Receipts, Signalled
-from tests.testkit.history import Cut, End, Gap, Hello, Message, Published, Reconnected, Restarted
+from tests.testkit.history import Published
+from tests.testkit.reader_log import Cut, End, Gap, Hello, Message, Reconnected, Restarted
 
 if TYPE_CHECKING:
-    from tests.testkit.history import History, ReaderLog, Seen
+    from tests.testkit.history import History
+    from tests.testkit.reader_log import ReaderLog, Seen
 
 Kind = Literal[
     "lost", "doubled", "reordered", "forged", "gap", "missing", "repeated", "hole", "cursor",

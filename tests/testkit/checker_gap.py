@@ -8,8 +8,8 @@ from tests.testkit.positions import parse_message_id
 
 if TYPE_CHECKING:
     from tests.testkit.checker_truth import ChannelTruth
-    from tests.testkit.history import Gap
     from tests.testkit.positions import Position
+    from tests.testkit.reader_log import Gap
 
 
 def wrong_gap(gap: Gap, at: Position | None, on: Position | None, truth: ChannelTruth, readable: bool) -> str | None:

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.testkit.checker_findings import Finding
 from tests.testkit.checker_gap import wrong_gap
-from tests.testkit.history import Gap, Hello, Message, Reconnected, Restarted
+from tests.testkit.checker_place import Place, Skipped
 from tests.testkit.positions import Position, parse_cursor, parse_message_id, parse_position
+from tests.testkit.reader_log import Gap, Hello, Message, Reconnected, Restarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.testkit.checker_findings import Kind
     from tests.testkit.checker_truth import ChannelTruth, Truth
-    from tests.testkit.history import ReaderLog
-
-
-@dataclass
-class Skipped:
-    """Seqs `low` to `high` of an epoch, passed over between two events."""
-
-    epoch: str
-    low: int
-    high: int
-    events: tuple[int, int]
-
-
-@dataclass
-class Place:
-    """Where a reader stands in one channel, which event brought it there, what it saw since the last `reset`."""
-
-    at: Position | None = None
-    event: int = -1
-    seen: dict[str, int] = field(default_factory=dict)
-    skipped: list[Skipped] = field(default_factory=list)
-
-    def go(self, at: Position | None, event: int) -> None:
-        self.at, self.event = at, event
-
-    def fill(self, position: Position) -> bool:
-        """True if this number was passed over before: it comes late, and is not lost."""
-        for number, s in enumerate(self.skipped):
-            if s.epoch == position.epoch and s.low <= position.seq <= s.high:
-                halves = [(s.low, position.seq - 1), (position.seq + 1, s.high)]
-                self.skipped[number : number + 1] = [
-                    Skipped(s.epoch, low, high, s.events) for low, high in halves if low <= high
-                ]
-                return True
-        return False
+    from tests.testkit.reader_log import ReaderLog
 
 
 class Track:

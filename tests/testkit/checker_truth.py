@@ -7,8 +7,9 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tests.testkit.history import History, Logged, Message, Rewritten, Trimmed, Wiped
+from tests.testkit.history import History, Logged, Rewritten, Trimmed, Wiped
 from tests.testkit.positions import Position, parse_message_id
+from tests.testkit.reader_log import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from tests.testkit.positions import Position
 if TYPE_CHECKING:
     from random import Random
 
-    from tests.testkit.history import ReaderLog
+    from tests.testkit.reader_log import ReaderLog
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.testkit.checker import Minimum, check
-from tests.testkit.history import History, ReaderLog
+from tests.testkit.history import History
+from tests.testkit.reader_log import ReaderLog
 
 if TYPE_CHECKING:
     from tests.testkit.checker_findings import Kind

@@ -21,30 +21,8 @@ from gapless.log.receipts import Marks, Receipt, format_receipt
 from gapless.log.signals import Signal
 from gapless.log.store import MOST_BYTES, ChannelInfo, Listener, Slice
 from tests.testkit.clock import VirtualClock
-
-
-def draft(data: str = "1") -> Draft:
-    """A message whose data is this JSON."""
-    return Draft(b'{"event":"message","user":null,"data":' + data.encode() + b',"localId":null}', "")
-
-
-def _holds(log: Sequence[Entry], place: Position) -> bool:
-    """This log has, or had before it was trimmed, a message there."""
-    return bool(log) and log[-1].position.epoch == place.epoch and log[-1].position.seq >= place.seq
-
-
-@dataclass
-class _Subscription:
-    store: ModelStore
-    channel: str
-    listener: Listener
-
-    def suspect(self) -> None:
-        self.store.calls["suspect"] += 1
-
-    async def close(self) -> None:
-        if self in self.store.subscriptions[self.channel]:
-            self.store.subscriptions[self.channel].remove(self)
+from tests.testkit.model_log import as_of, attend, chained, draft, fitting, holds, joins
+from tests.testkit.model_subscription import ModelSubscription
 
 
 @dataclass
@@ -69,7 +47,7 @@ class ModelStore:
     polled: bool = False
     """Channels are polled, so that nothing is told around messages."""
     logs: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
-    subscriptions: dict[str, list[_Subscription]] = field(default_factory=lambda: defaultdict(list))
+    subscriptions: dict[str, list[ModelSubscription]] = field(default_factory=lambda: defaultdict(list))
     receipts: dict[str, dict[str, Marks]] = field(default_factory=lambda: defaultdict(dict))
     leases: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     ahead: float = 0.0
@@ -93,7 +71,7 @@ class ModelStore:
     async def publish(self, publication: Publication) -> Outcome:
         await self._reach("publish")
         keys, known, log = publication.keys(), self.keys[publication.channel], self.logs[publication.channel]
-        met = [(key, *known[key.name]) for key in keys if key.name in known and _holds(log, known[key.name][1][0])]
+        met = [(key, *known[key.name]) for key in keys if key.name in known and holds(log, known[key.name][1][0])]
         if met:
             same = sum(key.digest == digest for key, digest, _ in met)
             if same < len(keys) or not publication.repeatable:
@@ -110,7 +88,7 @@ class ModelStore:
         log = self._seen(channel)
         if not count:
             return []
-        return self._send(log[-min(count, self.page) :] if most is None else _fitting(log[-count:][::-1], most)[::-1])
+        return self._send(log[-min(count, self.page) :] if most is None else fitting(log[-count:][::-1], most)[::-1])
 
     async def slice(
         self,
@@ -127,14 +105,14 @@ class ModelStore:
         if not log:
             return Slice()
         found = [entry for entry in log if first <= entry.position.seq <= last]
-        if beside is not None and not _joins(log, found, back, beside):
+        if beside is not None and not joins(log, found, back, beside):
             found = []
-        found = _fitting(found[::-1], most)[::-1] if back else _fitting(found, most)
+        found = fitting(found[::-1], most)[::-1] if back else fitting(found, most)
         return Slice(tuple(self._send(found)), log[0].link, log[-1].link)
 
-    async def subscribe(self, channel: str, listener: Listener) -> _Subscription:
+    async def subscribe(self, channel: str, listener: Listener) -> ModelSubscription:
         await self._reach("subscribe")
-        subscription = _Subscription(self, channel, listener)
+        subscription = ModelSubscription(self, channel, listener)
         self.subscriptions[channel].append(subscription)
         return subscription
 
@@ -160,28 +138,20 @@ class ModelStore:
 
     async def marks(self, channel: str) -> dict[str, Marks]:
         await self._reach("marks")
-        await self._be_troubled()
+        await self._suffer(self.marks_trouble)
         return dict(self.receipts[channel])
 
     async def attend(self, asked: Attendance) -> Living:
         """Its own time is the clock's, or another one: `ahead`."""
         await self._reach("attend")
-        await self._be_troubled()
+        await self._suffer(self.marks_trouble)
         now = int((self.clock.now() + self.ahead) * 1000)
-        leases = self.leases[asked.channel]
-        living = {user: end for user, end in leases.items() if end > now}
-        joined = [user for user in asked.own if user not in living]
-        for user in asked.own:
-            if living.get(user, 0) < now + asked.below or user in joined:
-                leases[user] = living[user] = now + asked.lease
-                self.calls["zadd"] += 1
-        left = [user for user, end in asked.leavers.items() if user in living and end in (None, living[user])]
-        for user in left:
-            del leases[user], living[user]
+        living, renewed, joined, left = attend(self.leases[asked.channel], asked, now)
+        self.calls["zadd"] += renewed
         if (joined or left) and self.notify:
             self.calls["told"] += 1
             self.tell_aside(asked.channel, format_notice(joined, left))
-        return Living(now, dict(list(living.items())[:1000]), len(living))
+        return living
 
     async def forget(self, channel: str) -> None:
         self.receipts[channel].clear()
@@ -207,18 +177,15 @@ class ModelStore:
         self.sent += sum(len(format_entry(entry)) for entry in entries)
         return entries
 
-    async def _be_troubled(self) -> None:
-        if self.marks_trouble == "stuck":
-            await asyncio.Event().wait()
-        if self.marks_trouble == "down":
-            raise StoreUnavailable("down on purpose")
-
     async def _reach(self, call: str) -> None:
         self.calls[call] += 1
         await asyncio.sleep(self.latency)
-        if self.stuck:
+        await self._suffer("stuck" if self.stuck else "down" if self.down else "")
+
+    async def _suffer(self, trouble: str) -> None:
+        if trouble == "stuck":
             await asyncio.Event().wait()
-        if self.down:
+        if trouble == "down":
             raise StoreUnavailable("down on purpose")
 
     # --- what happens to a log
@@ -229,14 +196,11 @@ class ModelStore:
 
     def _append(self, channel: str, drafts: Sequence[Draft], marks: Sequence[str], epoch: str | None) -> list[Entry]:
         self._remember(channel)
-        log = self.logs[channel]
-        added = []
-        for one, mark in zip(drafts, marks, strict=True):
-            head = log[-1].position if log else Position(epoch or new_epoch(self.clock.now(), self.chance(2)), 0, "0")
-            entry = Entry(Position(head.epoch, head.seq + 1, mark), head.mark, int(self.clock.now() * 1000), one.body)
-            log.append(entry)
-            added.append(entry)
-            self.made[str(entry.position)] = entry
+        log, now = self.logs[channel], self.clock.now()
+        head = log[-1].position if log else Position(epoch or new_epoch(now, self.chance(2)), 0, "0")
+        added = chained(head, drafts, marks, int(now * 1000))
+        log += added
+        self.made.update((str(entry.position), entry) for entry in added)
         if len(log) > self.cap + self.cap // 4:
             del log[: -self.cap]
         if self.notify:
@@ -281,24 +245,4 @@ class ModelStore:
 
     def _seen(self, channel: str) -> list[Entry]:
         """The log, or what a lagging replica still shows of it."""
-        for until, log in self._past[channel]:
-            if until > self.clock.now() - self.lag:
-                return log
-        return self.logs[channel]
-
-
-def _fitting(entries: list[Entry], most: int) -> list[Entry]:
-    """As many of the first as fit, but one."""
-    size = 0
-    for number, entry in enumerate(entries):
-        size += len(format_entry(entry)) + 160
-        if size > most and number:
-            return entries[:number]
-    return entries
-
-
-def _joins(log: list[Entry], found: list[Entry], back: bool, beside: Position) -> bool:
-    if back:
-        return beside in [entry.position for entry in log]
-    before = found[0].before if found else None
-    return before == beside or (not beside.epoch and before is not None and before.mark == beside.mark)
+        return as_of(self.clock.now() - self.lag, self._past[channel], self.logs[channel])

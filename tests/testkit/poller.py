@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.testkit.history import ReaderLog, content_key
+from tests.testkit.history import content_key
+from tests.testkit.reader_log import ReaderLog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,6 @@ which of many servers it calls, and when it breaks off by itself.
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from contextlib import aclosing
 from dataclasses import dataclass
 from random import Random
@@ -18,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import httpx
 
 from tests.testkit.alarm import Alarm
-from tests.testkit.asides import Known, read_aside
-from tests.testkit.event_stream import Event, EventStreamParser
-from tests.testkit.history import ReaderLog, content_key
+from tests.testkit.event_stream import EventStreamParser
+from tests.testkit.history import content_key
+from tests.testkit.reader_notes import Notes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
+
+    from tests.testkit.reader_log import ReaderLog
 
 Span = float | tuple[float, float]
 
@@ -40,7 +40,7 @@ class Rotate:
     bytes: Span | None = None
 
 
-class EventSourceReader:
+class EventSourceReader(Notes):
     """Reads from `urls` (one drawn for each connection) into `log`, from `async with` on, until it is left.
 
     `log.start`, if any, goes out as Last-Event-ID from the first connection on, unless `send_start` is false.
@@ -64,20 +64,15 @@ class EventSourceReader:
         send_start: bool = True,
         content: Callable[[Any], Hashable] = content_key,
     ) -> None:
-        self.log = log
+        super().__init__(log, content)
         self.last_event_id = (log.start or "") if send_start else ""
         self.retry_ms = retry_ms
-        self.messages = 0
-        self.at: dict[str, str] = {}
-        """The id of the last message seen, per channel."""
         self.opened = 0
         """Connections that were answered with a stream."""
         self.failed = 0
         """Attempts that were not answered at all."""
         self.cuts = 0
         self.comments = 0
-        self.around = Known()
-        """What the present connection has told around the messages."""
         self.stopped: str | None = None
         """Why it will never come back; None while it goes on."""
         self._urls = [urls] if isinstance(urls, str) else list(urls)
@@ -87,7 +82,6 @@ class EventSourceReader:
         self._scale = retry_scale
         self._rotate = rotate or Rotate()
         self._silence = silence
-        self._content = content
         self._changed = asyncio.Event()
         self._limit: asyncio.Timeout | None = None
         self._task: asyncio.Task[None] | None = None
@@ -212,7 +206,8 @@ class EventSourceReader:
                 async for piece in pieces:
                     taken = piece if left is None else piece[: max(0, round(left))]
                     for event in parser.feed(taken):
-                        self._take(event)
+                        self.take(event)
+                        self._changed.set()
                         if most is not None and self.messages >= most:
                             return "broke off after a message"
                     left = None if left is None else left - len(taken)
@@ -226,46 +221,3 @@ class EventSourceReader:
 
     def _draw(self, span: Span | None) -> float | None:
         return self._dice.uniform(*span) if isinstance(span, tuple) else span
-
-    # Events
-
-    def _take(self, event: Event) -> None:
-        cursor = event.last_event_id if event.has_id else None
-        try:
-            self._note(event, cursor, json.loads(event.data))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            # Never swallowed: a torn or garbled block is for the checker to call forged.
-            self.log.message(self.log.channels[0], f"unreadable {event.type}", event.data, cursor=cursor)
-        self._changed.set()
-
-    def _note(self, event: Event, cursor: str | None, data: dict[str, Any]) -> None:
-        if (aside := read_aside(event.type, data)) is not None:
-            self.log.events.append(aside)
-            self.around.take(aside)
-            return
-        match event.type:
-            case "hello":
-                self.log.hello(cursor)
-                self.around = Known()
-            case "end":
-                self.log.end(data["reason"])
-            case "gap":
-                span = data["missed"], data["oldest"], data["latest"]
-                self.log.gap(data["channel"], data["reason"], *span, cursor)
-            case _:
-                self._note_message(event, cursor, data)
-
-    def _note_message(self, event: Event, cursor: str | None, data: dict[str, Any]) -> None:
-        if data["event"] != event.type:
-            raise ValueError(f"{event.type} carries a {data['event']}")
-        content = self._content(data["data"])
-        self.log.message(
-            sys.intern(data["channel"]),
-            sys.intern(data["id"]),
-            sys.intern(content) if isinstance(content, str) else content,
-            cursor=cursor if cursor is None else sys.intern(cursor),
-            publisher=data["user"] or "",
-            local_id=data["localId"],
-        )
-        self.messages += 1
-        self.at[data["channel"]] = data["id"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.testkit.history import ReaderLog
+    from tests.testkit.reader_log import ReaderLog
 
 
 class RoamingClient:

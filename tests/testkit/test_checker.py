@@ -9,7 +9,8 @@ import pytest
 
 from tests.testkit.checker import Minimum, check
 from tests.testkit.example_histories import ANY, START, B, kinds, mid, published, reader, rewritten, see, two_channels
-from tests.testkit.history import Gap, History, content_key
+from tests.testkit.history import History, content_key
+from tests.testkit.reader_log import Gap
 
 # Right
 

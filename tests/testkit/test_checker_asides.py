@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.testkit.example_histories import A, kinds, mid, published, reader
-from tests.testkit.history import History, ReaderLog
+from tests.testkit.history import History
+from tests.testkit.reader_log import ReaderLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import pytest
 
 from tests.testkit.checker import check
 from tests.testkit.example_histories import ANY, B, kinds, mid, published, reader, rewritten, see
-from tests.testkit.history import Gap
+from tests.testkit.reader_log import Gap
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.testkit.checker import check
 from tests.testkit.checker_world import World
 from tests.testkit.example_histories import ANY
-from tests.testkit.history import Gap, Message, ReaderLog
+from tests.testkit.reader_log import Gap, Message, ReaderLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable

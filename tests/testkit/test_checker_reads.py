@@ -9,7 +9,8 @@ import pytest
 
 from tests.testkit.checker import check
 from tests.testkit.example_histories import ANY, A, B, kinds, mid, published, reader, rewritten, see, two_channels
-from tests.testkit.history import History, Logged, Message
+from tests.testkit.history import History, Logged
+from tests.testkit.reader_log import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.testkit.history import End, Gap, Hello, Message, ReaderLog, Reconnected
 from tests.testkit.poller import LongPoller
+from tests.testkit.reader_log import End, Gap, Hello, Message, ReaderLog, Reconnected
 
 if TYPE_CHECKING:
-    from tests.testkit.history import Seen
+    from tests.testkit.reader_log import Seen
 
 
 def message(seq: int) -> dict[str, Any]:

@@ -16,20 +16,11 @@ import pytest
 from tests.testkit.alarm import Alarm
 from tests.testkit.asides import Present, Receipts, Signalled
 from tests.testkit.checker import Minimum, check
-from tests.testkit.history import (
-    Cut,
-    End,
-    Gap,
-    Hello,
-    History,
-    Message,
-    ReaderLog,
-    Reconnected,
-    content_key,
-)
+from tests.testkit.history import History, content_key
 from tests.testkit.listener import Listener
 from tests.testkit.port import free_port
 from tests.testkit.reader import EventSourceReader, Rotate
+from tests.testkit.reader_log import Cut, End, Gap, Hello, Message, ReaderLog, Reconnected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from tests.testkit.alarm import Alarm, until
 from tests.testkit.certificates import trust_nobody
 from tests.testkit.clock import VirtualLoop, no_worker_threads
+from tests.testkit.dealing import deal, seconds
 from tests.testkit.isolation import ours
 from tests.testkit.leftovers import forgotten, running
 from tests.testkit.process import Process
@@ -42,8 +43,6 @@ settings.load_profile("ci" if CI else "quick")  # --hypothesis-profile=NAME come
 
 REAL_TIMEOUT = 180.0
 """Seconds that a test marked `real` may take if it says nothing else, and if that is five times what it wants."""
-
-
 CALM = 10.0
 """Seconds in which what was told to end at a session's end is gone."""
 
@@ -227,56 +226,10 @@ def _no_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("real") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(max(REAL_TIMEOUT, 5 * _seconds(item))))
+            item.add_marker(pytest.mark.timeout(max(REAL_TIMEOUT, 5 * seconds(item))))
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     if workers > 1:
         items[:] = deal(items, workers)
-
-
-def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """The order in which `--dist worksteal` starts the longest tests first, and keeps those of a file together.
-
-    It cuts the list into `workers` even parts, runs each from its front and steals from ends; so each part begins with
-    its share of the long ones (`real(seconds=…)`), file by file: what is for all tests of a file is started once.
-    """
-    quick = [item for item in items if not _seconds(item)]
-    dealt: list[pytest.Item] = []
-    for number, mine in enumerate(_shares([item for item in items if _seconds(item)], workers)):
-        size = (len(items) - len(dealt)) // (workers - number)
-        take = max(0, size - len(mine))
-        dealt += mine + quick[:take]
-        del quick[:take]
-    return dealt + quick
-
-
-def _shares(long: list[pytest.Item], workers: int) -> list[list[pytest.Item]]:
-    """File by file, the longest first, to whoever has least to do so far."""
-    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
-    for file in sorted(_files(long, sum(map(_seconds, long)) / workers), key=_sum, reverse=True):
-        min(shares, key=_sum).extend(file)
-    return shares
-
-
-def _files(long: list[pytest.Item], most: float) -> list[list[pytest.Item]]:
-    """The tests of each file, longest first; one that would take more than `most` seconds in several parts."""
-    parts: list[list[pytest.Item]] = []
-    at = None
-    for item in sorted(long, key=lambda item: (item.nodeid.partition("::")[0], -_seconds(item))):
-        file = item.nodeid.partition("::")[0]
-        if file != at or _sum(parts[-1]) + _seconds(item) > most:
-            parts.append([])
-        at = file
-        parts[-1].append(item)
-    return parts
-
-
-def _sum(items: list[pytest.Item]) -> float:
-    return sum(map(_seconds, items))
-
-
-def _seconds(item: pytest.Item) -> float:
-    mark = item.get_closest_marker("real")
-    return float(mark.kwargs.get("seconds", 5)) if mark else 0.0
 
 
 # --- a real Valkey

@@ -17,8 +17,11 @@ import pytest
 
 from gapless.cli.address import listen, resolve
 from gapless.runtime.version import __version__
-from tests.stores.embedded.use import command, private_folder, runs, servers
+from tests.cli import command
+from tests.stores.embedded.use import command as ask
+from tests.stores.embedded.use import private_folder, runs, servers
 from tests.testkit.alarm import Alarm, until
+from tests.testkit.forked import AVAILABLE
 from tests.testkit.isolation import isolated
 from tests.testkit.process import Process
 
@@ -38,16 +41,16 @@ def folder() -> Iterator[Path]:
 
 def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
     """The command, until it ends by itself. Should it start after all, it finds no place for data."""
-    env = isolated(os.environ) | {"PORT": "0", "GAPLESS_DATA_DIR": "/dev/null/data"} | env
-    return subprocess.run([GAPLESS, *args], env=env, capture_output=True, text=True, timeout=15, check=False)
+    return command.run(*args, **{"PORT": "0", "GAPLESS_DATA_DIR": "/dev/null/data"} | env)
 
 
 class Serving(Process):
-    """`gapless serve` on a free port and `folder`."""
+    """`gapless serve` on a free port and `folder`; where it has no workers, and is not to be `cold`, it is a fork."""
 
-    def __init__(self, folder: Path, *args: str, **env: str) -> None:
+    def __init__(self, folder: Path, *args: str, cold: bool = False, **env: str) -> None:
         env = {"PORT": "0", "GAPLESS_DATA_DIR": str(folder), **env}
-        super().__init__("gapless serve", [GAPLESS, "serve", *args], env=isolated(os.environ) | env)
+        function = "gapless.cli:main" if AVAILABLE and not cold and "--workers" not in args else None
+        super().__init__("gapless serve", [GAPLESS, "serve", *args], env=isolated(os.environ) | env, function=function)
 
     def ready(self) -> str:
         """The URL, once it is ready."""
@@ -76,7 +79,7 @@ def history(url: str) -> list[Any]:
 
 
 def test_the_version_comes_without_waiting_for_the_rest() -> None:
-    done = run("--version")
+    done = subprocess.run([GAPLESS, "--version"], capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == (f"gapless {__version__}\n", 0)
     code = (
         "import sys; from gapless.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass\n"
@@ -136,7 +139,7 @@ def test_a_port_in_use_is_refused_before_anything_is_started(folder: Path) -> No
 
 @pytest.mark.real
 def test_it_serves_says_where_and_leaves_nothing_behind(folder: Path) -> None:
-    with Serving(folder) as serving:
+    with Serving(folder, cold=True) as serving:
         url = serving.ready()
         pid = servers(folder)[0]
         warned, *said = serving.log.splitlines()[:5]
@@ -320,5 +323,5 @@ def test_descriptors_are_raised_to_what_is_allowed(folder: Path) -> None:
     with Process("gapless serve", argv, env=env) as process:
         process.wait_for_line("open to ", alarm=60)
         assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] == min(hard, 65_536)
-        assert command(folder, "PING") == "PONG"
+        assert ask(folder, "PING") == "PONG"
         process.terminate()

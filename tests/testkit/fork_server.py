@@ -1,7 +1,7 @@
 """A process that has imported the product once, and forks what tests start of it.
 
 `python -m tests.testkit.fork_server FD`. Each message on the socket FD is an order, JSON of `function` ("module:name"),
-`argv`, `env`, `cwd`, and two descriptors: where the output goes, and a socket on which the child's pid, and later its
+`argv`, `env`, `cwd`, and four descriptors: input, output, errors, and a socket on which the child's pid, and later its
 exit code, are told. Ends with its other side. See `tests/testkit/forked.py`.
 """
 
@@ -60,18 +60,19 @@ class ForkServer:
                 os.read(self._wakeup[0], 4096)
                 self._bury()
             if self._orders in ready:
-                data, descriptors, _, _ = socket.recv_fds(self._orders, MOST, 2)
+                data, (*streams, told), _, _ = socket.recv_fds(self._orders, MOST, 4)
                 if not data:
                     return None
-                if run := self._fork(json.loads(data), *descriptors):
+                if run := self._fork(json.loads(data), streams, told):
                     return run
 
-    def _fork(self, order: dict[str, Any], output: int, told: int) -> Callable[[], object] | None:
+    def _fork(self, order: dict[str, Any], streams: list[int], told: int) -> Callable[[], object] | None:
         pid = os.fork()
         if not pid:
             self._leave()
-            return become(order, output, told)
-        os.close(output)
+            return become(order, streams, told)
+        for stream in streams:
+            os.close(stream)
         self._told[pid] = socket.socket(fileno=told)
         self._told[pid].send(str(pid).encode())
         return None
@@ -99,13 +100,13 @@ class ForkServer:
             told.close()
 
 
-def become(order: dict[str, Any], output: int, told: int) -> Callable[[], object]:
+def become(order: dict[str, Any], streams: list[int], told: int) -> Callable[[], object]:
     """In a child: be as if started by itself, in a session of its own; what to run."""
     os.close(told)
     os.setsid()
-    for stream in (1, 2):
-        os.dup2(output, stream)
-    os.close(output)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
     os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(order["cwd"])

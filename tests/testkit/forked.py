@@ -14,8 +14,10 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
 
 from tests.testkit.leftovers import KEPT
@@ -35,23 +37,34 @@ class Forked:
     """A child of the fork server: what `Process` uses of a `subprocess.Popen`."""
 
     def __init__(
-        self, function: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        function: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        text: bytes | None = None,
+        errors_apart: bool = False,
     ) -> None:
         """Run `function` ("module:name"), whose result is the exit code as `sys.exit` takes it, with that `sys.argv`.
 
-        `env` replaces the whole environment.
+        `env` replaces the whole environment; `text` is its standard input, through a pipe. With `errors_apart` what it
+        writes to standard error comes on `stderr`, else on `stdout`.
         """
         order = {"function": function, "argv": list(argv), "env": dict(os.environ if env is None else env)}
         order["cwd"] = str(cwd or Path.cwd())
         self._told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        end, output = os.pipe()
-        self.stdout: IO[bytes] | None = os.fdopen(end, "rb")
+        given = os.open(os.devnull, os.O_RDONLY) if text is None else _filled(text)
+        self.stdout, output = _pipe()
+        self.stderr, errors = _pipe() if errors_apart else (None, os.dup(output))
         with telling:
             try:
                 with _one_at_a_time:
-                    socket.send_fds(_server(), [json.dumps(order).encode()], [output, telling.fileno()])
+                    descriptors = [given, output, errors, telling.fileno()]
+                    socket.send_fds(_server(), [json.dumps(order).encode()], descriptors)
             finally:
-                os.close(output)
+                for descriptor in (given, output, errors):
+                    os.close(descriptor)
         told = self._told.recv(32)
         assert told, "the fork server has ended; the output of the test run says why"
         self.pid = int(told)
@@ -74,6 +87,30 @@ class Forked:
                 raise subprocess.TimeoutExpired("a fork", timeout or 0)
         assert self.returncode is not None
         return self.returncode
+
+
+def run(function: str, argv: Sequence[str], *, env: Mapping[str, str], text: str = "") -> CompletedProcess[str]:
+    """As `subprocess.run` with captured output, for a function; subprocess.TimeoutExpired after a minute."""
+    forked = Forked(function, argv, env=env, text=text.encode(), errors_apart=True)
+    assert forked.stdout and forked.stderr
+    with ThreadPoolExecutor(1) as beside, forked.stdout as output, forked.stderr as errors:
+        told = beside.submit(errors.read)
+        written = output.read()
+        return CompletedProcess(argv, forked.wait(60), written.decode(), told.result().decode())
+
+
+def _pipe() -> tuple[IO[bytes] | None, int]:
+    """Where to read, and the descriptor to write to."""
+    end, output = os.pipe()
+    return os.fdopen(end, "rb"), output
+
+
+def _filled(text: bytes) -> int:
+    """The descriptor of a pipe's end that holds this text, which has to fit into it."""
+    given, fill = os.pipe()
+    with os.fdopen(fill, "wb") as pipe:
+        pipe.write(text)
+    return given
 
 
 def _readable(told: socket.socket, timeout: float | None) -> bool:

@@ -1,6 +1,6 @@
 """How long honest clients wait while somebody attacks, beside how long they wait just before.
 
-The same clients and attacks as in `tests/front/test_attacks.py`, where what is refused to them is counted. The attacker
+The same clients and attacks as in `tests/scale/test_attacks.py`, where what is refused to them is counted. The attacker
 runs on this machine, too, and takes its share of the processor.
 """
 

@@ -37,7 +37,7 @@ CI = os.environ.get("CI") == "true"
 # Load is the machine's business: no deadline, no complaint about slow examples.
 _EASY: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
 settings.register_profile("quick", max_examples=40, **_EASY)
-settings.register_profile("ci", max_examples=100, derandomize=True, **_EASY)
+settings.register_profile("ci", max_examples=50, derandomize=True, **_EASY)
 settings.register_profile("thorough", max_examples=2000, **_EASY)
 settings.load_profile("ci" if CI else "quick")  # --hypothesis-profile=NAME comes later and wins
 

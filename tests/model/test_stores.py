@@ -35,7 +35,7 @@ def test_any_history(place: Place) -> None:
     """Far fewer where time is real; and a failure is told as it was found there: to make it smaller takes minutes."""
     examples = settings().max_examples
     how = settings(
-        max_examples=max(2, examples // (4 if place.virtual else 12)),
+        max_examples=max(2, examples // (2 if place.virtual else 6)),
         stateful_step_count=30,
         suppress_health_check=list(HealthCheck),
         phases=tuple(Phase) if place.virtual else (Phase.explicit, Phase.reuse, Phase.generate),

@@ -41,27 +41,27 @@ async def cost(servers: Backend, call: Awaitable[object]) -> Counted:
 
 
 async def test_a_plain_publish_at_steady_state(servers: Backend, open_store: Open) -> None:
-    store = open_store(cap=1000, retention=86_400)
-    await fill(store, 1240)
+    store = open_store(cap=200, retention=86_400)
+    await fill(store, 240)
     with counting(servers) as counted:
-        for number in range(500):
+        for number in range(150):
             await store.publish(publication("c", now=NOW + number * MONTH // 10_000))
     assert counted["ltrim"] >= 1, "steady state was reached"
     assert counted["pexpire"] >= 1, "time went by"
-    assert counted.total() / 500 <= 4.3
+    assert counted.total() / 150 <= 4.3
     assert {name: counted[name] for name in ("lindex", "rpush", "publish")} == dict.fromkeys(
-        ("lindex", "rpush", "publish"), 500
+        ("lindex", "rpush", "publish"), 150
     )
 
 
 async def test_a_publish_with_a_localid_at_steady_state(servers: Backend, open_store: Open) -> None:
-    store = open_store(cap=1000)
-    await fill(store, 1240)
+    store = open_store(cap=200)
+    await fill(store, 240)
     with counting(servers) as counted:
-        for number in range(300):
+        for number in range(100):
             await store.publish(publication("c", message(number, f"id{number}")))
     assert counted["ltrim"] >= 1
-    assert counted.total() / 300 <= 5.3
+    assert counted.total() / 100 <= 5.3
 
 
 async def test_the_smallest_log_is_trimmed_at_every_sixth_message(servers: Backend, open_store: Open) -> None:

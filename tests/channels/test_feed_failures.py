@@ -97,4 +97,4 @@ async def test_a_feed_whose_task_somebody_cancels_says_so(store: ModelStore) -> 
     assert ear.woken
     with pytest.raises(StoreUnavailable):
         await feed.ready()
-    assert not store.ears["c"], "it still listens"
+    assert not store.subscriptions["c"], "it still listens"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from gapless.cli.doctor.checks import access, clock, cors, lifetime, reach, resume, store, streaming
+from gapless.cli.doctor.checks import access, clock, cors, idle, lifetime, reach, resume, store, streaming
 from gapless.cli.doctor.finding import Finding, fail, failing, note, ok, skip
 from gapless.cli.doctor.site import Reply, Site
 
@@ -48,23 +48,29 @@ class Examination:
             self._add(skip(name, needs) for name in NEEDS_ACCESS)
             self._add(clock.judge([reached.health]))
         else:
-            await self._read(entered.write)
+            await self._read(entered.write, ready)
         if entered.write.status in (200, 201):
             self._add([await self._cleared()])
         return self.findings
 
-    async def _read(self, first: Reply) -> None:
+    async def _read(self, first: Reply, ready: Reply) -> None:
         """What streams do. `first`: the reply to the first post, after which the others come."""
         streamed = await streaming.probe(self._site)
         self._add(streaming.judge(streamed))
         turns = streamed.turns or streamed.held
-        cursor = str(first.member("id"))
-        watched, resumed = await asyncio.gather(
-            lifetime.probe(self._site, turns=turns), resume.probe(self._site, cursor, buffered=turns)
+        watched, (resumed, idled) = await asyncio.gather(
+            lifetime.probe(self._site, turns=turns), self._published(str(first.member("id")), turns=turns)
         )
         self._add(lifetime.judge_turn(watched) if turns else lifetime.judge(watched))
         self._add(resume.judge(resumed))
+        self._add(idle.judge(ready, idled, turns=streamed.turns))
         self._add(clock.judge([first, *resumed.posts.values()]))
+
+    async def _published(self, cursor: str, *, turns: bool) -> tuple[resume.Seen, idle.Seen | None]:
+        """The messages, and then what the store is asked for while a stream is watched and nothing is published."""
+        until = asyncio.get_running_loop().time() + self._site.watch
+        resumed = await resume.probe(self._site, cursor, buffered=turns)
+        return resumed, None if turns else await idle.probe(self._site, until)
 
     async def _cleared(self) -> Finding:
         """The channel is deleted where the token may; else it expires."""

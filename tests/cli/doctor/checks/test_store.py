@@ -32,11 +32,9 @@ def ready(**told: Any) -> list[tuple[str, State, str]]:
     return [(one.check, one.state, one.said) for one in found]
 
 
-def test_what_idling_costs_depends_on_the_store() -> None:
-    for store, commands in (("Redis at host:6379", "4 commands"), ("Upstash at https://a", "0.25 commands")):
-        (_, state, said), (idle, _, cost) = ready(store=store, notices="subscribe")
-        assert state is State.OK and "may publish, subscribe and run scripts" in said
-        assert idle == "idle cost" and cost.startswith(commands)
+def test_a_good_one_may_do_all_that_is_needed() -> None:
+    ((_, state, said),) = ready(store="Redis at host:6379", notices="subscribe")
+    assert state is State.OK and "may publish, subscribe and run scripts" in said
 
 
 def test_what_works_less_well_is_a_note() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gapless.cli.doctor.finding import Finding, fail, note, ok
 from gapless.cli.doctor.site import Reply, Site
 
-NAME, IDLE = "store", "idle cost"
+NAME = "store"
 
 _RIGHTS = "Give the Redis user what docs/security.md lists (ACL SETUSER)."
 _CHANGES = (
@@ -18,9 +18,6 @@ _CHANGES = (
 )
 _ASK = "Read the service's log, which says why, or ask with a token of an administrator; then check Redis and its URL."
 
-IDLE_COMMANDS = {"redis": 4.0, "upstash": 0.25}
-"""Commands a minute for a channel that is read and quiet, in each process (docs/performance.md)."""
-
 
 async def probe(site: Site) -> Reply:
     """Ask whether it is ready."""
@@ -28,7 +25,7 @@ async def probe(site: Site) -> Reply:
 
 
 def judge(ready: Reply) -> list[Finding]:
-    """Where the store is, and what an idle minute costs; or what is wrong with it."""
+    """Where the store is, or what is wrong with it."""
     if ready.status != 200:
         said = ready.said or f"/readyz answers {ready.status}"
         change = next((change for words, change in _CHANGES if words in said), _ASK)
@@ -36,7 +33,7 @@ def judge(ready: Reply) -> list[Finding]:
     if ready.member("store") is None:
         told = "It is ready. Where the store is and what idling costs, it tells administrators only."
         return [note(NAME, told)]
-    return [_described(ready), _idle(ready)]
+    return [_described(ready)]
 
 
 def _described(ready: Reply) -> Finding:
@@ -50,10 +47,3 @@ def _described(ready: Reply) -> Finding:
         polled = "it refuses subscriptions and is polled: messages come later, and there are no signals"
         return note(NAME, f"{said}; {polled}", latencyMs=latency)
     return ok(NAME, f"{said}; it may publish, subscribe and run scripts", latencyMs=latency)
-
-
-def _idle(ready: Reply) -> Finding:
-    kind = "upstash" if str(ready.member("store")).lower().startswith(("upstash", "http")) else "redis"
-    commands = IDLE_COMMANDS[kind]
-    said = f"{commands:g} commands a minute for each channel that is read, in each process, however many read it"
-    return ok(IDLE, f"{said} (unless GAPLESS_RECHECK says otherwise)", commandsPerMinute=commands)

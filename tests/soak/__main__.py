@@ -22,7 +22,8 @@ from random import SystemRandom
 from time import monotonic, strftime
 from typing import Any
 
-from tests.soak.world import World, traces
+from tests.soak.traces import traces
+from tests.soak.world import World
 from tests.testkit.pace import Pace
 from tests.testkit.process import Process
 
@@ -37,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--store", choices=["tcp", "upstash", "both"], default="both")
     parser.add_argument("--readers", type=int, default=240, help="in all")
     parser.add_argument("--publishers", type=int, default=48, help="in all")
+    parser.add_argument("--pages", type=int, default=10, help="in all, in Chromium; 0 for none")
     parser.add_argument("--json", type=Path, help="a file for what is printed, too")
     parser.add_argument("--keep", type=Path, help="a file for all that was seen (a pickle of the checker's histories)")
     return parser.parse_args()
@@ -46,7 +48,7 @@ async def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Play all worlds side by side; the report."""
     kinds = ["tcp", "upstash"] if options.store == "both" else [options.store]
     pace = Pace(0.25 if options.seconds <= LONG else 0.5)
-    sizes = {"readers": options.readers // len(kinds), "publishers": options.publishers // len(kinds)}
+    sizes = {name: getattr(options, name) // len(kinds) for name in ("readers", "publishers", "pages")}
     worlds = [World(kind, options.seconds, options.seed, pace, **sizes) for kind in kinds]
     keeping, began = asyncio.create_task(pace.keep()), monotonic()
     async with asyncio.TaskGroup() as group:

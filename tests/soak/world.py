@@ -13,6 +13,8 @@ import httpx
 from anyio import to_thread
 
 from tests.soak.crowd import Crowd
+from tests.soak.pages import Pages
+from tests.soak.traces import traces
 from tests.testkit.alarm import Alarm, auntil
 from tests.testkit.chaos.rest import REST
 from tests.testkit.chaos.route import ROUTE
@@ -42,6 +44,7 @@ AHEAD = 60.0
 SETTINGS = {"GAPLESS_CAP": str(CAP), "GAPLESS_RECHECK": "3", "GAPLESS_RETRY_MS": "300", "GAPLESS_LIFETIME": "20"}
 SETTINGS["GAPLESS_NAMESPACES"] = '{"": {"signals": true, "receipts": true, "presence": true}}'
 SETTINGS["GAPLESS_PRESENCE"] = "20"
+SETTINGS["GAPLESS_ORIGINS"] = "*"
 PATIENCE = 3
 """Times the given seconds, and two minutes, in which every fault must have struck."""
 CAUGHT_UP = 90.0
@@ -56,13 +59,18 @@ def services(env: dict[str, str]) -> list[Service]:
 class World:
     """`play` it, then ask for the `verdict` and the `report`."""
 
-    def __init__(self, kind: Kind, seconds: float, seed: int, pace: Pace, *, readers: int, publishers: int) -> None:
+    def __init__(
+        self, kind: Kind, seconds: float, seed: int, pace: Pace, *, readers: int, publishers: int, pages: int
+    ) -> None:
         self.kind, self.seconds, self.seed, self.pace = kind, seconds, seed, pace
         self.late: list[str] = []
         """Who was not at the head in time."""
         self.unsettled: list[str] = []
         """Who was not told in time what holds around the messages."""
+        self.pages_wrong: list[str] = []
+        """What pages in a browser show in the end, and should not."""
         self._sizes = {"readers": readers, "publishers": publishers}
+        self._pages, self._count = Pages(), pages
         self._channels = [f"{kind}-{n}" for n in range(max(4, publishers // 2))]
         self._played = 0.0
 
@@ -75,7 +83,8 @@ class World:
             self.fast = Publisher(self.scene.history, client, stage.urls[2], self._channels[0], "a minute ahead")
             self.crowd.publishers.append(self.fast)
             self.closing = [Publisher(self.scene.history, client, stage.urls, name, "last") for name in self._channels]
-            async with self.crowd.reading():
+            urls = [service.url for service in stage.services[:-1]]  # those that stream
+            async with self.crowd.reading(), self._pages.reading(urls, self._channels, self._count):
                 async with self.crowd.passing():
                     await self._strike(client)
                     await self.scene.stage.services[0].akill()  # so that nobody else can say that they have gone
@@ -153,6 +162,18 @@ class World:
             await auntil(lambda: not self.crowd.late(heads), "all at the head", alarm=CAUGHT_UP)
         except Alarm:
             self.late = self.crowd.late(heads)
+        await self._settle_pages(heads)
+
+    async def _settle_pages(self, heads: dict[str, str]) -> None:
+        async def there() -> bool:
+            return not await self._pages.late(heads)
+
+        try:
+            await auntil(there, "all pages at the head", alarm=CAUGHT_UP, look=0.2)
+        except Alarm:
+            self.late += await self._pages.late(heads)
+        logs = {name: [entry.id for entry in self.scene.pair.log(name).entries()] for name in self._channels}
+        self.pages_wrong = await self._pages.findings(logs)
 
     async def _rest(self, client: httpx.AsyncClient) -> None:
         """What holds around the messages must come to be known to all who asked for it."""
@@ -206,7 +227,8 @@ class World:
         own = {f"service {service.port}" for service in self.scene.stage.services}
         defects = [line for process in Process.started if process.name in own for line in traces(process)]
         return {
-            "ok": verdict.ok and not (never or self.late or self.unsettled or defects or self.crowd.stopped),
+            "ok": verdict.ok
+            and not (never or self.late or self.unsettled or defects or self.crowd.stopped or self.pages_wrong),
             "store": self.kind,
             "seconds": round(self._played, 1),
             "processes": len(self.scene.stage.services),
@@ -221,19 +243,12 @@ class World:
             "not at the head": self.late,
             "not told around": self.unsettled,
             "stopped": self.crowd.stopped,
+            "pages": self._count,
+            "wrong on pages": self.pages_wrong,
             "defects": defects[:100],
             "too little": verdict.too_little,
             "stories": [verdict.story(finding) for finding in verdict.findings[:10]],
         }
-
-
-def traces(process: Process) -> list[str]:
-    """Lines that only a defect of ours writes, with what comes after them."""
-    if not process.name.startswith("service"):
-        return []
-    lines = process.lines()
-    found = [n for n, line in enumerate(lines) if "Traceback" in line or " broke" in line or "could not begin" in line]
-    return [line for n in found[:1] for line in lines[max(0, n - 2) : n + 80]]
 
 
 @asynccontextmanager

@@ -25,7 +25,6 @@ export class Around {
   #people = Object.freeze([]);
   #read = null; // my mark
   #seenHidden = null; // seen while the tab was hidden: counts once it is visible
-  #others = new Map(); // user -> how far their messages were delivered
   #told = {}; // marks that are to go out
   #timer;
   #sent = 0;
@@ -44,7 +43,7 @@ export class Around {
     return this.#people;
   }
 
-  // --- what the stream says
+  // --- what the stream says, each time all of it
 
   /** One event. @returns {boolean} whether it is of those that are about what goes on around */
   take(event, data) {
@@ -60,21 +59,19 @@ export class Around {
     this.#features = features?.[this.#channel] ?? [];
   }
 
-  #receipts({ receipts, whole }) {
-    if (whole) this.#others.clear();
+  #receipts({ receipts }) {
+    let furthest = null;
     for (const [user, { delivered, read }] of Object.entries(receipts)) {
+      const received = delivered ?? read;
       if (user === this.#core.user) this.mark(read);
-      else this.#others.set(user, delivered ?? read);
+      else if (received && !reaches(furthest, received)) furthest = received;
     }
-    const furthest = [...this.#others.values()].filter(Boolean).reduce((a, b) => (reaches(a, b) ? a : b), null);
     if (furthest) this.#list.deliver(furthest);
     this.#on.changed();
   }
 
-  #presence({ users, joined = [], left = [] }) {
-    if (users) this.#here = new Set(users.map((one) => one.user ?? one));
-    for (const one of joined) this.#here.add(one.user ?? one);
-    for (const one of left) this.#here.delete(one.user ?? one);
+  #presence({ users }) {
+    this.#here = new Set(users);
     this.#show();
   }
 

@@ -7,7 +7,7 @@
  * @typedef {{kind: "yes", body: any}
  *   | {kind: "no", status: number, detail: string}       refused, as it will be again
  *   | {kind: "later", after: number, status: number, detail: string}     refused for now; nothing was written
- *   | {kind: "unknown", after: number, detail: string, status?: number, blocked?: boolean}  it may have been written, or not
+ *   | {kind: "unknown", after: number, detail: string, status?: number}  it may have been written, or not
  * } Answer `after`: milliseconds that the answer asks for.
  */
 
@@ -124,7 +124,7 @@ export class Http {
       return await judge(await this.reply(path, { signal: late.signal, ...options }));
     } catch (error) {
       if (error instanceof Unauthorized) throw error;
-      return { kind: "unknown", after: 0, detail: String(error.message ?? error), blocked: error instanceof TypeError };
+      return { kind: "unknown", after: 0, detail: String(error.message ?? error) };
     } finally {
       clearTimeout(timer);
     }

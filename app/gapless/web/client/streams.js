@@ -75,12 +75,6 @@ export class Streams {
     return Object.fromEntries(names.map((name) => [name, this.#positions.get(name)]));
   }
 
-  /** Where the stream of a channel stands while it is live; null otherwise. */
-  position(channel) {
-    const line = this.#lineOf(channel);
-    return line?.connection.state === "live" ? (this.#positions.get(channel) ?? null) : null;
-  }
-
   hurry(network) {
     for (const { connection } of this.#lines) connection.hurry(network);
   }

@@ -109,9 +109,12 @@ export class Tabs {
   // --- what streams say, where this tab leads
 
   event(channel, event, data, position) {
-    this.#whole.take(channel, event, data);
     this.#say("event", { channel, event, data, position });
-    this.#on.event(channel, event, data, position);
+    this.#hear({ channel, event, data, position });
+  }
+
+  #hear({ channel, event, data, position }) {
+    this.#on.event(channel, event, this.#whole.take(channel, event, data), position);
   }
 
   stateChanged() {
@@ -199,7 +202,7 @@ export class Tabs {
     if (kind === "lead") return this.#say("want", [...this.#wants]);
     if (!["event", "state", "here"].includes(kind)) return undefined;
     this.#heard.at = Date.now();
-    if (kind === "event") return this.#on.event(content.channel, content.event, content.data, content.position);
+    if (kind === "event") return this.#hear(content);
     this.#heard.state = kind === "here" ? content.state : content;
     this.#on.state();
     return kind === "here" && this.#on.standing(content.positions);

@@ -17,9 +17,11 @@ LEFT_OUT = {"app", ".git", ".venv", ".gapless", ".hypothesis", ".mypy_cache", ".
 NOT_HERE = (
     "tests/project/test_architecture.py",
     "tests/project/test_contracts.py",
+    "tests/project/test_links.py",
     "tests/project/test_metadata.py",
     "tests/project/test_requirements.py",
     "tests/project/test_install.py",
+    "tests/container",
     "tests/testkit",
     "tests/stores/contract",  # long, and what it needs of the wheel, tests/stores/redis and upstash need, too
     "tests/client",  # the npm package, of which the wheel holds the files that are served

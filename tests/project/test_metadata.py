@@ -25,7 +25,11 @@ def test_no_link_of_the_readme_needs_a_file_beside_it(metadata: Any) -> None:
     text = metadata["readme"]["text"]
     assert not [link for link in re.findall(r"\]\(([^)]+)\)", text) if not re.match("https?://|#", link)]
     assert "<!--" not in text
-    assert "(`docs/security.md`)" in text
+    assert "(`docs/deploy-vercel.md`)" in text
+    assert "mermaid" not in text and "participant" not in text
+    assert "1. **EventSource** to **Function B**: GET /channels/general/stream\n" in text
+    assert "**Function B**: its time is over\n" in text
+    assert "*The chat after its network was cut" in text and "chat.jpg" not in text
     assert metadata["readme"]["content-type"] == "text/markdown"
 
 

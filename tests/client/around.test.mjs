@@ -45,3 +45,19 @@ for (const [kind, other] of [["receipts", "signals"], ["signals", "receipts"]]) 
     assert.equal(asked.filter((what) => what === kind).length, 2);
   });
 }
+
+test("who is nobody is asked once whose receipt it is, and somebody is not silenced by that", async () => {
+  const list = new List(null);
+  list.position = POSITION;
+  for (const [user, times] of [[null, 1], ["ann", 3]]) {
+    asked = [];
+    const send = async (_, path) => (asked.push(path), { kind: "no", status: 422 });
+    around = new Around("c", { user, http: { send, authorized: false } }, list, { changed() {}, people() {} });
+    around.take("hello", { features: { c: ["receipts"] } });
+    for (let turn = 0; turn < 3; turn++) {
+      around.received();
+      await second();
+    }
+    assert.equal(asked.length, times);
+  }
+});

@@ -173,7 +173,8 @@ export class Around {
 
   async #ask(method, what, body) {
     const answer = await this.#core.http.send(method, this.#path + what, JSON.stringify(body)).catch(() => null);
-    if ([403, 404, 501].includes(answer?.status)) this.#refused.add(what);
+    const nobody = this.#core.user === null && answer?.status === 422; // whose mark, the service asks
+    if (nobody || [403, 404, 501].includes(answer?.status)) this.#refused.add(what);
   }
 
   forgive() {

@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Browser, Page, ViewportSize
 
 from tests.chat.person import PATIENCE, person, publish, text, until_count, write
+from tests.chat.run_window import over, window
 from tests.testkit.alarm import auntil
 from tests.testkit.service import Service
 
@@ -67,7 +68,7 @@ async def test_everything_can_be_done_by_keyboard_alone(browser: Browser, servic
         assert "first, better" in await focused(ann, "ArrowUp")
 
 
-STOPS = ["Send", "user", "plain", "plug", "API", "the browser", "#keys", "#other", "room", "messages", "text"]
+STOPS = ["Send", "user", "plain", "plug", "Run", "API", "the browser", "#keys", "#other", "room", "messages", "text"]
 
 
 async def test_at_two_hundred_percent_nothing_is_lost(browser: Browser, service: Service) -> None:
@@ -85,6 +86,26 @@ async def test_at_two_hundred_percent_nothing_is_lost(browser: Browser, service:
         shown = await ann.locator("#messages").bounding_box()
         assert shown and shown["height"] >= 4 * 28, "some messages are in view beside what stands around them"
         assert await ann.evaluate("messages.scrollHeight - messages.scrollTop - messages.clientHeight") < 50
+
+
+async def test_a_run_is_started_and_stopped_by_keyboard_alone_at_two_hundred_percent(
+    browser: Browser, service: Service
+) -> None:
+    size: ViewportSize = {"width": 640, "height": 360}
+    async with window(browser, service.url, "keys", viewport=size, device_scale_factor=2) as page:
+        stops = ["Chat", "Run", "paper", "go", "second", "plug", "API"]
+        assert [await focused(page, "Tab") for _ in stops] == stops
+        for _ in range(3):
+            await focused(page, "Shift+Tab")
+        await page.keyboard.press("Enter")
+        await over(page, "writing")
+        assert await focused(page) == "go", "the button that starts is the one that stops"
+        assert await focused(page, "Shift+Tab") == "kill"
+        assert await focused(page, "Tab", "Enter") == "go"
+        await over(page, "stopped")
+        shown = await page.locator("#paper").bounding_box()
+        assert shown and shown["height"] >= 4 * 24, "some lines are in view beside what stands around them"
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 async def test_only_new_messages_of_others_are_said(browser: Browser, service: Service) -> None:

@@ -12,7 +12,9 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page
 
+from gapless.services.typewriter import ANSWER, QUESTION
 from tests.chat.person import person, publish, refuse, text, write
+from tests.chat.run_window import over, window
 from tests.testkit.need import need
 from tests.testkit.service import Service
 
@@ -133,3 +135,45 @@ async def test_ten_thousand_messages_are_a_picture(browser: Browser, service: Se
         publish(service, room, *(f"news {n}" for n in range(12)), user="bob")
         await me.get_by_role("button", name="12 new").wait_for()
         await look(me, "many", judge=False)
+
+
+RUN = [
+    ("start", {"question": QUESTION}),
+    *(("text", {"text": part, "tokens": 40}) for part in ANSWER.splitlines(keepends=True)),
+]
+
+
+def _wrote(service: Service, run: str, *messages: tuple[str, object]) -> None:
+    body = [{"event": event, "data": data, "user": "run"} for event, data in messages]
+    httpx.post(f"{service.url}/channels/run:{run}/messages", json=body, trust_env=False, timeout=60).raise_for_status()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+async def test_each_state_of_a_run_is_a_picture_in_which_axe_finds_nothing(
+    browser: Browser, service: Service, device: str
+) -> None:
+    """As its channel says, without a writer."""
+    need(AXE.exists(), "npm packages: run npm install in tests/chat")
+    async with window(browser, service.url, f"none{device}", **DEVICES[device]) as page:
+        await page.evaluate(AXE.read_text(encoding="utf-8"))
+        await page.get_by_text("Nothing is written yet").wait_for()
+        await look(page, "run-empty")
+        await page.route("**/messages?limit=1", lambda route: route.abort())  # it is never sure that the writer is gone
+        _wrote(service, f"none{device}", *RUN[:2])
+        await over(page, "writing")
+        await look(page, "run-writing")
+        await page.get_by_text("No word for").wait_for()
+        await look(page, "run-quiet")
+        await page.get_by_role("button", name="Pull the plug").click()
+        await look(page, "run-plug")
+        await page.get_by_role("button", name="Pull the plug").click()
+        await page.unroute("**/messages?limit=1")
+        await over(page, "timeout")
+        await look(page, "run-timeout")
+    for reason in ("stopped", "done"):
+        run = f"{reason}{device}"
+        _wrote(service, run, *RUN[: 2 if reason == "stopped" else None], ("finish", {"reason": reason}))
+        async with window(browser, service.url, run, **DEVICES[device]) as page:
+            await page.evaluate(AXE.read_text(encoding="utf-8"))
+            await over(page, reason)
+            await look(page, f"run-{reason}")

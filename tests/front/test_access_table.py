@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from gapless.api.factory import create_app
 from gapless.auth import verifier as keys
 from gapless.config.settings import Settings
+from gapless.services import typewriter
 from tests.testkit.app_fixture import RunningApp, bearer, events, running_app
 from tests.testkit.forge import SECRET, Published, Secret, Signer, claims_of, unsigned
 from tests.testkit.key_server import KeyServer
@@ -28,6 +29,7 @@ BODIES = {
     "/channels/{channel}/receipts": {"read": "t9x2k0ab-1-m4ez"},
     "/channels/{channel}/signals": {"event": "typing"},
     "/tickets": {"channels": ["general"]},
+    "/run": {"channel": "run:1234"},
 }
 OFFERED = {"": {"signals": True, "receipts": True, "presence": True}}
 """What goes on around messages is on, so that its routes are there."""
@@ -109,7 +111,10 @@ def test_the_table_has_a_row_for_each_route() -> None:
 
 @pytest.mark.parametrize("signer", SIGNERS, ids=lambda signer: getattr(signer, "kind", "secret"))
 @pytest.mark.parametrize("route", TABLE)
-async def test_every_route_answers_what_the_page_says(valkey: Valkey, route: str, signer: Signer) -> None:
+async def test_every_route_answers_what_the_page_says(
+    valkey: Valkey, route: str, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typewriter, "PAUSE", 0)
     async with keyed(valkey, signer) as found:
         seen = {}
         for kind, token in tokens(signer).items():

@@ -22,6 +22,7 @@ from gapless.log.presence import MOST_USERS as MOST_PRESENT
 from gapless.log.receipts import MOST_BYTES as MOST_MARKS
 from gapless.log.receipts import MOST_USERS
 from gapless.log.signals import MOST_BYTES
+from gapless.services import typewriter
 from gapless.services.presence import PER_MINUTE
 from gapless.services.receipts import PER_SECOND
 from gapless.stores.redis import lines as redis_lines
@@ -38,6 +39,7 @@ from tests.delivery import test_asides, test_streaming
 from tests.front import test_bounds_messages, test_bounds_readers, test_bounds_requests, test_stream_limits
 from tests.real import test_bytes, test_made_up
 from tests.scale import test_mute
+from tests.services import test_typewriter
 from tests.stores.contract import test_budget, test_trouble
 from tests.stores.contract import test_presence as test_contract_presence
 from tests.stores.contract import test_receipts as test_contract_receipts
@@ -47,6 +49,11 @@ from tests.testkit.bounds import BOUNDS, ELSEWHERE, TRIED, tried_elsewhere, wort
 
 TRYING = (test_bounds_requests, test_bounds_messages, test_bounds_readers)
 
+tried_elsewhere(
+    "runs of the demo under way in a process; how long each",
+    {"8": typewriter.MOST, "60 s": typewriter.SECONDS},
+    test_typewriter.test_only_so_many_run_at_once_and_none_for_ever,
+)
 tried_elsewhere("what a head names", {}, test_head.test_what_a_proxy_may_read_otherwise)
 tried_elsewhere(
     "Redis commands of posts that write nothing (over the rate, repeated, 409), per second and subject",

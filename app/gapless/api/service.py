@@ -22,6 +22,7 @@ from gapless.services.publishing import Publishing
 from gapless.services.readiness import Readiness
 from gapless.services.receipts import Receipts
 from gapless.services.signalling import Signalling
+from gapless.services.typewriter import Typewriter
 
 if TYPE_CHECKING:
     from gapless.auth.verifier import TokenVerifier  # a cold start without keys need not pay for an HTTP client
@@ -46,6 +47,7 @@ class Service:
     receipts: Receipts
     presence: Presence
     history: History
+    typewriter: Typewriter
     verifier: TokenVerifier | None
     tickets: Tickets | None
     counters: Counters

@@ -29,6 +29,7 @@ from gapless.services.publishing import Publishing
 from gapless.services.readiness import Readiness
 from gapless.services.receipts import Receipts
 from gapless.services.signalling import Signalling
+from gapless.services.typewriter import Typewriter
 
 _log = logging.getLogger("gapless")
 
@@ -87,6 +88,7 @@ class Wiring:
             receipts=Receipts(store, feeds, clock),
             presence=Presence(store, feeds, settings.presence),
             history=History(store, feeds, clock, page),
+            typewriter=Typewriter(),
             verifier=parts.make_verifier(settings, clock),
             tickets=parts.make_tickets(settings),
             counters=self.counters,

@@ -1,5 +1,6 @@
-// The first page. Its parts are in chat/, and all that they know of the service is the client, ./gapless.js.
-import("./chat/chat.js").catch(comeBack);
+// What every page begins with. Its own part is named by the script's tag, and all that that knows of the service is the
+// client, ./gapless.js.
+import(new URL(document.querySelector("script[data-part]").dataset.part, import.meta.url)).catch(comeBack);
 
 /** A part did not load: the service went away between two files. Once it is there again, the page is loaded anew. */
 async function comeBack() {

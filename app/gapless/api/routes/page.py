@@ -1,4 +1,4 @@
-"""GET /: a page that shows live messages and can send one. GET /docs. Their files are in `web/`.
+"""GET /: a chat. GET /run: a text that is written while it is read. GET /docs. Their files are in `web/`.
 
 The pages name every file relative to themselves, so that they work below any path that a proxy removes.
 """
@@ -22,6 +22,13 @@ _DOCS_POLICY = f"{_POLICY}; img-src 'self' data:"
 async def index() -> Response:
     """The page. Its policy allows no inline script, so that a message can't become one."""
     return FileResponse(WEB / "index.html", headers={**NO_CACHE, "Content-Security-Policy": _POLICY})
+
+
+@router.head("/run", include_in_schema=False)
+@router.get("/run", include_in_schema=False)
+async def run() -> Response:
+    """The page of one run. Its policy is the first page's."""
+    return FileResponse(WEB / "run.html", headers={**NO_CACHE, "Content-Security-Policy": _POLICY})
 
 
 @router.head("/docs", include_in_schema=False)

@@ -21,7 +21,7 @@ export class Inspector {
     the("cut").addEventListener("change", ({ target }) => this.#switch("cut", target.checked));
     the("slow").addEventListener("change", ({ target }) => this.#switch("slow", target.checked));
     the("end").addEventListener("click", () => this.#switch("end", true));
-    the("robot").addEventListener("click", () => this.#write());
+    the("robot")?.addEventListener("click", () => this.#write());
     memory.onTold((user, { what, on }) => this.#ways.has(user) && this.#apply(user, what, on));
   }
 
@@ -97,12 +97,19 @@ export class Inspector {
     const all = Array.from({ length: ROBOT }, (_, n) => ({ user: "robot", data: { text: `${n + 1} of ${ROBOT}` } }));
     const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(all) };
     await this.#begun;
-    await fetch(this.#tally.path, request).catch(() => {}); // what does not arrive is not counted
+    const reply = await fetch(this.#tally.path, request).catch(() => null);
+    put("robot", reply?.ok ? "" : `The robot's messages were not taken: ${await reason(reply)}`);
     this.#look();
   }
 }
 
+async function reason(reply) {
+  if (!reply) return "the service does not answer.";
+  return (await reply.json().catch(() => null))?.detail ?? `status ${reply.status}.`;
+}
+
+/** Not every page shows everything. */
 function put(what, words) {
   const place = the("inspector").querySelector(`[data-is="${what}"]`);
-  if (place.textContent !== String(words)) place.textContent = words;
+  if (place && place.textContent !== String(words)) place.textContent = words;
 }

@@ -60,9 +60,10 @@ class ForkServer:
                 os.read(self._wakeup[0], 4096)
                 self._bury()
             if self._orders in ready:
-                data, (*streams, told), _, _ = socket.recv_fds(self._orders, MOST, 4)
+                data, descriptors, _, _ = socket.recv_fds(self._orders, MOST, 4)
                 if not data:
                     return None
+                *streams, told = descriptors
                 if run := self._fork(json.loads(data), streams, told):
                     return run
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.testkit.alarm import until
-from tests.testkit.forked import AVAILABLE, ROOT, Forked
+from tests.testkit.forked import AVAILABLE, ROOT, Forked, run
 from tests.testkit.process import Process
 from tests.testkit.service import Service
 
@@ -68,6 +68,14 @@ def pause() -> None:
     """Wait for a signal."""
     print("up", flush=True)
     signal.pause()
+
+
+def echo() -> int:
+    """What was read goes out, and its length to the errors."""
+    text = sys.stdin.read()
+    sys.stdout.write(text)
+    sys.stderr.write(str(len(text)))
+    return 3
 
 
 def fork(function: str, *argv: str, **how: Any) -> Process:
@@ -125,6 +133,18 @@ def test_the_wait_for_it_has_a_limit() -> None:
         assert forked.wait(30) == forked.returncode == -signal.SIGTERM
 
 
+@pytest.mark.parametrize("text", ["", "ä\n" * 1000])
+def test_it_reads_what_it_is_given_and_its_errors_come_apart(text: str) -> None:
+    done = run(f"{HERE}:echo", ["program"], env=os.environ, text=text)
+    assert (done.stdout, done.stderr, done.returncode) == (text, str(len(text)), 3)
+
+
+def test_the_server_ends_in_silence() -> None:
+    code = f"from tests.testkit.process import Process; Process('child', ['0'], function='{HERE}:describe').wait()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_many_threads_hear_of_its_end() -> None:
     with fork("pause") as forked:
         heard: list[int] = []
@@ -144,10 +164,10 @@ def test_none_outlives_a_run_that_is_killed() -> None:
         f"child = Process('child', ['program'], function='{HERE}:pause'); child.wait_for_line('up'); "
         "print(child.pid, flush=True); signal.pause()"
     )
-    with Process("run", [sys.executable, "-c", code], cwd=ROOT) as run:
-        pid = int(run.wait_for_line(r"^(\d+)$", alarm=60)[1])
+    with Process("run", [sys.executable, "-c", code], cwd=ROOT) as running:
+        pid = int(running.wait_for_line(r"^(\d+)$", alarm=60)[1])
         server = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-        run.kill()
+        running.kill()
         until(lambda: not any(Path(f"/proc/{one}").exists() for one in (pid, server)), "both have followed")
 
 

@@ -15,18 +15,10 @@ from gapless.config.settings import Settings
 from gapless.delivery.end import End
 from gapless.log.entries import GapReason
 from gapless.log.errors import Refused
+from tests.project.tables import tables
 from tests.project.test_env_example import examples
 
 TREE = Path(__file__).parents[2]
-
-
-def tables(text: str) -> dict[str, list[list[str]]]:
-    """The cells of each table's rows, by the heading of its first column."""
-    found: dict[str, list[list[str]]] = {}
-    for table in re.findall(r"(?m)(?:^\|.*\|\n)+", text):
-        head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in table.splitlines())
-        found[head[0]] = rows
-    return found
 
 
 REFERENCE = tables((TREE / "docs" / "reference.md").read_text(encoding="utf-8"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from gapless.cli.cost.beside import Rival, beside
 from gapless.cli.cost.bill import DAYS, total
 from gapless.cli.cost.report import plans_of, price_table
 from gapless.cli.cost.shape import Platform, Shape, Store
+from tests.project.tables import tables
 
 TABLE = price_table()
 PRICES = {name: one["dollars"] for name, one in TABLE["prices"].items()}
@@ -48,6 +51,25 @@ def test_appsync_is_cheaper_where_few_read_each_message() -> None:
     """docs/cost.md says so."""
     ours, appsync = total(IN_PAIRS, PRICES), dollars(IN_PAIRS)["AppSync Events"]
     assert appsync is not None and appsync < ours / 5
+
+
+def test_the_page_says_the_same() -> None:
+    """docs/cost.md, in whole dollars."""
+    page = (Path(__file__).parents[3] / "docs" / "cost.md").read_text(encoding="utf-8")
+    rows = {name.strip("`"): cells for name, *cells in tables(page)["500 users always online, 10,000 messages a day"]}
+    names = {"AWS AppSync Events": "AppSync Events", "Pusher Channels": "Pusher Channels"} | {
+        "Ably, by messages and minutes": "Ably (per minute)",
+        "@upstash/realtime` on Vercel": "@upstash/realtime",
+    }
+    for column, shape in enumerate((ALWAYS_ON, IN_PAIRS)):
+        sums = dollars(shape)
+        wanted = {shown: sums[name] for shown, name in names.items()}
+        wanted["Gapless on Vercel, Upstash"] = total(shape, PRICES)
+        turns = replace(shape, platform=Platform.LAMBDA, memory=0.5)
+        wanted["Gapless on Lambda, in turns"] = total(turns, PRICES)
+        for name, exact in wanted.items():
+            shown = int(re.sub(r"[,*]| \(.*", "", rows[name][column]))
+            assert exact is not None and abs(shown - exact) <= 0.5, name
 
 
 def test_a_plan_must_hold_the_connections_too() -> None:

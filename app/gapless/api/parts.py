@@ -12,17 +12,18 @@ from pydantic import SecretStr
 from gapless.auth.tickets import Tickets
 from gapless.auth.tokens import Expected
 from gapless.channels.feed_settings import FeedSettings
-from gapless.channels.feeds import Capacity
+from gapless.channels.feeds import Capacity, Feeds
 from gapless.config.namespaces import NamespaceSettings
 from gapless.config.settings import Settings
 from gapless.log.namespaces import Feature, Namespace, Namespaces
 from gapless.log.store import Store
 from gapless.platforms.policy import Policy
-from gapless.runtime.counters import StoreCounters
+from gapless.runtime.counters import Counters, StoreCounters
 from gapless.services.publishing import PublishLimits
 from gapless.stores.scripts import Layout
 
 if TYPE_CHECKING:
+    from gapless.api.metrics import Metrics
     from gapless.auth.verifier import TokenVerifier
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -68,6 +69,13 @@ def make_tickets(settings: Settings) -> Tickets | None:
     if not found or not settings.keyed:
         return None
     return Tickets(found, (settings.jwt_audience, settings.jwt_issuer, settings.prefix))
+
+
+def make_metrics(settings: Settings, counters: Counters, feeds: Feeds) -> Metrics:
+    """What shows the counters to Prometheus."""
+    from gapless.api.metrics import Metrics  # noqa: PLC0415 - an extra, and slow to import
+
+    return Metrics(counters, lambda: len(feeds), settings.metrics_dir)
 
 
 def _values(*found: SecretStr | None) -> list[str]:

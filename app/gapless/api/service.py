@@ -25,6 +25,7 @@ from gapless.services.signalling import Signalling
 from gapless.services.typewriter import Typewriter
 
 if TYPE_CHECKING:
+    from gapless.api.metrics import Metrics  # with prometheus_client, which only services that show them pay for
     from gapless.auth.verifier import TokenVerifier  # a cold start without keys need not pay for an HTTP client
 
 
@@ -51,6 +52,7 @@ class Service:
     verifier: TokenVerifier | None
     tickets: Tickets | None
     counters: Counters
+    metrics: Metrics | None
     origins: Origins
     shutdown: ShutdownWatch
     clock: Callable[[], float]

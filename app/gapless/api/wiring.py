@@ -18,7 +18,7 @@ from gapless.config.settings import Settings
 from gapless.delivery.buffered import MOST_BYTES as MOST_WHOLE
 from gapless.delivery.mode import Mode
 from gapless.log.store import MOST_BYTES, Store
-from gapless.platforms.policy import Policy
+from gapless.platforms.policy import SERVER, Policy
 from gapless.platforms.shutdown import ShutdownWatch
 from gapless.runtime.counters import Counters
 from gapless.runtime.tasks import end
@@ -44,7 +44,8 @@ class Wiring:
         open_store: Callable[[], Store] | None,
         clock: Callable[[], float],
     ) -> None:
-        self.counters = Counters()
+        self._shows = settings.metrics and policy.platform == SERVER.platform
+        self.counters = Counters(measures=self._shows)
         self._settings = settings
         self._policy = policy
         self._open_store = open_store or (lambda: parts.make_store(settings, policy, self.counters.store))
@@ -71,7 +72,8 @@ class Wiring:
     def _join(self, store: Store) -> Service:
         settings, policy, clock = self._settings, self._policy, self._clock
         kinds = parts.namespaces(settings)
-        feeds = Feeds(store, parts.feed_settings(settings, policy, store), clock, parts.capacity(settings), kinds)
+        reading = parts.feed_settings(settings, policy, store)
+        feeds = Feeds(store, reading, clock, parts.capacity(settings), kinds, self.counters)
         limits = parts.publish_limits(settings, kinds)
         reads, unwritten = CommandBudget(settings.read_rate), CommandBudget(settings.read_rate)
         page = MOST_BYTES if policy.mode is Mode.STREAMING else MOST_WHOLE
@@ -83,7 +85,7 @@ class Wiring:
             feeds=feeds,
             ready=Readiness(store),
             admission=Admission(OpenRate(settings.stream_rate), reads, unwritten, clock),
-            publishing=Publishing(store, feeds, limits, clock, parts.token),
+            publishing=Publishing(store, feeds, limits, clock, parts.token, self.counters.publishes),
             signalling=Signalling(store, limits),
             receipts=Receipts(store, feeds, clock),
             presence=Presence(store, feeds, settings.presence),
@@ -92,6 +94,7 @@ class Wiring:
             verifier=parts.make_verifier(settings, clock),
             tickets=parts.make_tickets(settings),
             counters=self.counters,
+            metrics=parts.make_metrics(settings, self.counters, feeds) if self._shows else None,
             origins=Origins(settings.origins),
             shutdown=ShutdownWatch(),
             clock=clock,
@@ -113,6 +116,8 @@ class Wiring:
             closing.push_async_callback(service.ready.close)
             closing.push_async_callback(service.shutdown.finish)
             closing.push_async_callback(end, asyncio.create_task(_look(service)))
+            if service.metrics is not None:
+                await closing.enter_async_context(service.metrics.kept())
             try:
                 yield
             finally:

@@ -1,14 +1,18 @@
-"""The readers of one channel, and the one place from which each message is handed to all of them."""
+"""The readers of one channel, and the one place from which each message is handed to all of them.
+
+`clock`: Unix seconds, asked only where `counters` measures how late messages are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gapless.channels.frames import Frame, first_that_fit
 from gapless.log.cursor import Position
 from gapless.log.entries import Gap
 from gapless.log.store import Room
+from gapless.runtime.counters import Counters
 
 CHUNK = 65_536
 """Bytes that a stream sends at once, or one message: more do not wait for each other."""
@@ -36,7 +40,9 @@ class Reader(Protocol):
 class Audience:
     """The readers of a channel, in the order in which they came. Any of them may leave while it is told something."""
 
-    def __init__(self) -> None:
+    def __init__(self, counters: Counters | None = None, clock: Callable[[], float] | None = None) -> None:
+        self.counters = counters or Counters()
+        self._clock = clock
         self._readers: dict[Reader, None] = {}
 
     def __len__(self) -> int:
@@ -52,6 +58,8 @@ class Audience:
 
     def push(self, frames: Sequence[Frame], now: float) -> None:
         """Join the frames once, and hand them to every reader, as many at a time as a stream sends at once."""
+        if self.counters.measures and self._readers and self._clock is not None:
+            self.counters.delayed(self._clock(), [frame.time for frame in frames])
         while frames:
             part = first_that_fit(frames, _ROOM)
             block = part[0].block if len(part) == 1 else b"".join([frame.block for frame in part])

@@ -30,6 +30,7 @@ from gapless.log.entries import Entry, Gap, GapReason
 from gapless.log.errors import StoreUnavailable
 from gapless.log.namespaces import Feature
 from gapless.log.store import Room, Slice, Store
+from gapless.runtime.counters import Counters
 
 T = TypeVar("T")
 
@@ -44,9 +45,11 @@ class Feed:
         settings: FeedSettings,
         clock: Callable[[], float],
         turn: Turn = nullcontext,
+        counters: Counters | None = None,
     ) -> None:
         self.channel = channel
-        self.audience = Audience()
+        self.counters = counters or Counters()
+        self.audience = Audience(self.counters, clock)
         self._store = BoundedStore(store)
         self._settings = settings
         self._clock = clock
@@ -150,7 +153,7 @@ class Feed:
         if tail.base.seq == 0:
             return tail.base
         first = self.head.seq - count + 1
-        cut = await self._share(first, lambda: self._store.slice(self.channel, first, first, most=1))
+        cut = await self._share("start", first, lambda: self._store.slice(self.channel, first, first, most=1))
         if cut.oldest is None:
             return self.head
         return cut.entries[0].before if cut.entries else cut.oldest.before
@@ -200,7 +203,7 @@ class Feed:
             return
         if count > min(self._settings.page, tail.count_in(DEEP)):
             return
-        await self._share("deep", self._follower.deepen)
+        await self._share("deepen", None, self._follower.deepen)
         self._deepened = tail
 
     async def _ends(self) -> Slice:
@@ -208,7 +211,7 @@ class Feed:
         now, head = self._loop.time(), self.head
         at, known, ends = self._known_ends or (-REREAD, head, None)
         if ends is None or known != head or now - at >= REREAD:
-            ends = await self._share("ends", lambda: self._store.slice(self.channel, 0, 0))
+            ends = await self._share("ends", None, lambda: self._store.slice(self.channel, 0, 0))
             self._known_ends = self._loop.time(), head, ends
         return ends
 
@@ -219,7 +222,7 @@ class Feed:
 
     async def _ask(self, position: Position, room: Room) -> tuple[ReadResult | None, Slice]:
         """The log's word on a position. Read and encoded once for all who ask the same meanwhile."""
-        return await self._share((position, room), lambda: self._read(position, room))
+        return await self._share("backlog", (position, room), lambda: self._read(position, room))
 
     async def _read(self, position: Position, room: Room) -> tuple[ReadResult | None, Slice]:
         """What the log holds after `position`, of which nothing is read that the tail holds."""
@@ -230,10 +233,11 @@ class Feed:
         cut = await self._store.slice(self.channel, position.seq + 1, last, most=room.size, beside=beside)
         return resolve_position(self.channel, position, cut, self._settings.retention), cut
 
-    async def _share(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _share(self, reason: str, what: Hashable, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The answer to `read`; a reader that asks the same meanwhile shares it."""
-        task = self._reads.get(key)
+        task = self._reads.get(key := (reason, what))
         if task is None or task.done():
+            self.counters.reads[reason] += 1
             task = self._reads[key] = asyncio.create_task(read())
             task.add_done_callback(partial(self._answered, key))
         return cast("T", await asyncio.shield(task))

@@ -17,6 +17,7 @@ from gapless.log.entries import Entry
 from gapless.log.errors import Busy
 from gapless.log.namespaces import Namespaces
 from gapless.log.store import Store
+from gapless.runtime.counters import Counters
 
 RETRY_AFTER = 5.0
 """Seconds after which a client that found no room may ask again."""
@@ -65,7 +66,9 @@ class Feeds:
         clock: Callable[[], float],
         capacity: Capacity | None = None,
         namespaces: Namespaces | None = None,
+        counters: Counters | None = None,
     ) -> None:
+        self.counters = counters or Counters()
         self._capacity = capacity or Capacity()
         self._store = store
         self._settings = settings
@@ -81,6 +84,10 @@ class Feeds:
             self._capacity.share(self._capacity.user),
             self._capacity.share(self._capacity.network),
         )
+
+    def __len__(self) -> int:
+        """How many channels are read."""
+        return len(self._feeds)
 
     def open(self, channels: Sequence[str], visitor: Visitor | None = None) -> AbstractAsyncContextManager[list[Feed]]:
         """The feeds of these channels, for as long as the block runs. They may not be ready yet.
@@ -162,7 +169,8 @@ class Feeds:
     def _take(self, channel: str, turn: Turn) -> Feed:
         feed = self.warm(channel)
         if feed is None:
-            feed = self._feeds[channel] = Feed(channel, self._store, self._settings_of(channel), self._clock, turn)
+            settings = self._settings_of(channel)
+            feed = self._feeds[channel] = Feed(channel, self._store, settings, self._clock, turn, self.counters)
         elif self._settings.freezes and feed not in self._users:
             feed.doubt()
         self._users[feed] = self._users.get(feed, 0) + 1

@@ -56,8 +56,7 @@ class Follower:
         self.failure: StoreUnavailable | None = None
         self.fresh = asyncio.Event()
         self.timer = ReadTimer(settings.recheck)
-        self._channel = channel
-        self._store = store
+        self._channel, self._store = channel, store
         self._settings = settings
         self._clock = clock
         self._audience = audience
@@ -111,7 +110,7 @@ class Follower:
     def _hear(self, entries: Sequence[Entry], ends: Sequence[Position]) -> None:
         """Take what was told of. Read the log for what is late, or rewritten, and for ends that are not known here."""
         late = any(map(self._tail.is_late, entries))
-        self.take(entries)
+        self._audience.counters.noticed(len(entries), len(ends), *self.take(entries))
         if late:
             self._look(None)
         for told in ends:
@@ -142,14 +141,15 @@ class Follower:
 
     # --- live: the chain decides
 
-    def take(self, entries: Sequence[Entry]) -> None:
-        """Append what the chain proves, hand it to every reader, and ask the log about the rest."""
+    def take(self, entries: Sequence[Entry]) -> tuple[int, int]:
+        """Append what the chain proves, hand it to every reader, and ask the log about the rest. How many of each."""
         frames, claims = self._tail.extend(entries)
         self._audience.push(frames, self._loop.time())
         if claims:
             self._claims.add(self._loop.time(), self._reads, claims)
             if not self._reading:
                 self.timer.ask()
+        return len(frames), len(claims)
 
     # --- the task: the log decides
 
@@ -190,8 +190,8 @@ class Follower:
         anew, settles = not self.fresh.is_set(), self._settling.due(began)
         told, doubted = self._doubts.take()
         suspects = doubted or settles or anew or len(self.claims) > 0
-        self._reads += 1
-        self._reading = True
+        self._audience.counters.reads["subscribed" if anew else "doubt" if suspects else "recheck"] += 1
+        self._reads, self._reading = self._reads + 1, True
         try:
             newest = await self._sync(expected(self.tail, self.claims, told, self._settings.page), suspects)
         except StoreUnavailable as error:

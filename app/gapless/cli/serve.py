@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -38,7 +39,7 @@ def serve(host: str | None, port: int | None, workers: int, env_file: EnvFile | 
         signal.signal(number, leave)
     _raise_descriptor_limit()
     listening, address = listen(address)
-    with listening, opened_store(settings) as store:
+    with listening, opened_store(settings) as store, meeting_place(settings, workers):
         return run(listening, lambda: announce(address, store, settings, env_file), workers)
 
 
@@ -75,6 +76,17 @@ def _hear_no_more() -> None:
     A second one is usual: what a process group is sent, `make` hands on once more."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def meeting_place(settings: Settings, workers: int) -> Iterator[None]:
+    """A folder in which workers find each other, so that each can tell the numbers of all at /metrics."""
+    if not settings.metrics or workers == 1 or settings.metrics_dir is not None:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="gapless-", ignore_cleanup_errors=True) as folder:
+        os.environ["GAPLESS_METRICS_DIR"] = folder
+        yield
 
 
 @contextlib.contextmanager

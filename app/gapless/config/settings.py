@@ -119,6 +119,11 @@ class Settings(BaseSettings):
     )
     ticket_secret: SecretStr | None = Field(default=None, description="signs tickets where there is no jwt_secret")
 
+    # Numbers for Prometheus.
+    metrics: bool = Field(default=False, description="GET /metrics, on a server")
+    metrics_token: SecretStr | None = Field(default=None, description="opens /metrics, and nothing else")
+    metrics_dir: str | None = Field(default=None, description="folder in which worker processes find each other")
+
     @field_validator("origins", mode="before")
     @classmethod
     def _as_browsers_write_them(cls, value: object) -> object:
@@ -137,7 +142,7 @@ class Settings(BaseSettings):
         must_be_names(list(value or ()))
         return value
 
-    @field_validator("jwt_secret", "jwt_secret_old", "ticket_secret")
+    @field_validator("jwt_secret", "jwt_secret_old", "ticket_secret", "metrics_token")
     @classmethod
     def _signs(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None:

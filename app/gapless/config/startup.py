@@ -28,7 +28,7 @@ _log = logging.getLogger("gapless.startup")
 
 _KEEP_OUT = {f"GAPLESS_{field.upper()}": field for field in ("jwt_secret", "jwks_url", "jwt_audience", "jwt_issuer")}
 """Settings without which more people may do more."""
-_WORDS = [*_KEEP_OUT, "GAPLESS_JWT_SECRET_OLD", "GAPLESS_TICKET_SECRET", "GAPLESS_DATA_DIR"]
+_WORDS = [*_KEEP_OUT, "GAPLESS_JWT_SECRET_OLD", "GAPLESS_TICKET_SECRET", "GAPLESS_DATA_DIR", "GAPLESS_METRICS_TOKEN"]
 """Settings that are taken letter by letter."""
 
 
@@ -60,7 +60,7 @@ def read_settings() -> Settings:
     return settings
 
 
-def must_work(settings: Settings) -> None:
+def must_work(settings: Settings, policy: Policy = SERVER) -> None:
     """Raises StartupRefused for what can never work with the packages that are installed here."""
     if settings.upstash_url is None and find_spec("redis") is None:
         if settings.redis_url is None:
@@ -71,6 +71,8 @@ def must_work(settings: Settings) -> None:
         raise StartupRefused("REDIS_URL needs the package redis: pip install 'gapless[redis]'.")
     if settings.jwks_url is not None and find_spec("cryptography") is None:
         raise StartupRefused("GAPLESS_JWKS_URL needs the package cryptography: pip install 'gapless[jwks]'.")
+    if settings.metrics and policy is SERVER and find_spec("prometheus_client") is None:
+        raise StartupRefused("GAPLESS_METRICS needs the package prometheus-client: pip install 'gapless[metrics]'.")
 
 
 def refuse_unsafe(settings: Settings, policy: Policy) -> None:

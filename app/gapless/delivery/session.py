@@ -138,6 +138,7 @@ class StreamSession:
         """One gap per channel. Only the last carries the new cursor: a client cut off before it is told all again."""
         gaps = [(cursor, await cursor.feed.unknown()) for cursor in self._cursors]
         for cursor, gap in gaps:
+            cursor.feed.counters.gaps[gap.reason.value] += 1
             cursor.position = gap.resume
         told = [sse.block("gap", sse.gap_json(cursor.feed.channel, gap)) for cursor, gap in gaps[:-1]]
         cursor, gap = gaps[-1]
@@ -200,6 +201,7 @@ class StreamSession:
         if cursor.gap is None:
             return b""
         gap, cursor.gap = cursor.gap, None
+        cursor.feed.counters.gaps[gap.reason.value] += 1
         cursor.position = gap.resume
         return sse.block("gap", sse.gap_json(cursor.feed.channel, gap), cursor=self._joint_cursor())
 

@@ -39,6 +39,7 @@ class History:
         page = self._held(channel, room)
         if page is None:
             _charge(visitor, NEWEST)
+            self._feeds.counters.reads["page"] += 1
             with timed(STORE):
                 page = await pages.newest(self._store, channel, room, self._clock())
         return _charged(visitor, page)
@@ -46,6 +47,7 @@ class History:
     async def before(self, channel: str, position: Position, limit: int, visitor: Visitor | None = None) -> Page:
         """At most `limit` messages just before the one at `position`; a gap where that one's history is gone."""
         _charge(visitor, SLICE)
+        self._feeds.counters.reads["page"] += 1
         with timed(STORE):
             page = await pages.before(self._store, channel, position, Room(limit, self._size), self._clock())
         return _charged(visitor, page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,10 @@ from gapless.channels.feeds import Feeds
 from gapless.channels.paying import Pay
 from gapless.log.cursor import Position, new_epoch
 from gapless.log.entries import Draft
-from gapless.log.errors import Conflict, TooMany, Unprocessable
+from gapless.log.errors import Conflict, StoreUnavailable, TooMany, Unprocessable
 from gapless.log.publication import Accepted, KeyConflict, Limited, Outcome, Publication, Rate, Repeated
 from gapless.log.store import Store
+from gapless.runtime.counters import PublishCounters
 from gapless.runtime.request import STORE, timed
 
 
@@ -80,7 +82,9 @@ class Publishing:
         limits: Callable[[str], PublishLimits],
         clock: Callable[[], float],
         token: Callable[[int], str],
+        counters: PublishCounters | None = None,
     ) -> None:
+        self._counters = counters or PublishCounters()
         self._store = store
         self._feeds = feeds
         self._limits = limits
@@ -99,18 +103,42 @@ class Publishing:
         rate = None if sender is None else self._limits(channel).rate_of(sender.subject, drafts)
         publication = self._publication(channel, drafts, key, rate)
         with timed(STORE):
-            outcome = await self._store.publish(publication)
+            outcome = await self._append(publication)
         if isinstance(outcome, Accepted):
             self._feeds.offer(channel, outcome.entries)
         elif sender is not None:
             sender.pay(1 + _size(drafts) // TRAFFIC_UNIT)
         return _published(outcome, publication)
 
+    async def _append(self, publication: Publication) -> Outcome:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            outcome = await self._store.publish(publication)
+        except StoreUnavailable as error:
+            self._counters.took(loop.time() - began, "unknown" if error.outcome_unknown else "unavailable")
+            raise
+        self._counters.took(loop.time() - began, *_counted(outcome, publication))
+        return outcome
+
     def _publication(self, channel: str, drafts: tuple[Draft, ...], key: str | None, rate: Rate | None) -> Publication:
         """The messages with what only the service can give: time and chance."""
         now = self._clock()
         marks = tuple(self._token(4) for _ in drafts)
         return Publication(channel, drafts, marks, new_epoch(now, self._token(2)), int(now * 1000), key, rate)
+
+
+def _counted(outcome: Outcome, sent: Publication) -> tuple[str, int]:
+    """The outcome's name, and how many messages this publication has brought into the log."""
+    match outcome:
+        case Accepted(entries):
+            return "accepted", len(entries)
+        case Repeated(ids):
+            return ("accepted", len(ids)) if sent.owns(ids) else ("duplicate", 0)
+        case KeyConflict():
+            return "conflict", 0
+        case Limited():
+            return "limited", 0
 
 
 def _published(outcome: Outcome, sent: Publication) -> Published:

@@ -18,6 +18,7 @@ from gapless.log.cursor import Position, parse_position
 from gapless.log.errors import StoreUnavailable, Unprocessable
 from gapless.platforms.remaining import remaining
 from gapless.platforms.shutdown import ClientGone, ServerShutdown, cancel_on_disconnect
+from gapless.runtime.counters import Counters
 from gapless.services.pages import Page
 
 router = APIRouter(tags=["messages"])
@@ -84,10 +85,12 @@ async def history(
     _must_agree(before, after, wait)
     visitor = service.admission.visitor(grant.user, address, opens=bool(wait))
     if after:
-        return await _after(request, service, visitor, channel, after, limit, wait or 0)
-    if before:
-        return _reply(channel, await service.history.before(channel, _message(before), limit, visitor))
-    return _reply(channel, await service.history.newest(channel, limit, visitor))
+        page = await _after(request, service, visitor, channel, after, limit, wait or 0)
+    elif before:
+        page = await service.history.before(channel, _message(before), limit, visitor)
+    else:
+        page = await service.history.newest(channel, limit, visitor)
+    return Response() if page is None else _reply(channel, page, service.counters)
 
 
 def _must_agree(before: str | None, after: str | None, wait: float | None) -> None:
@@ -107,8 +110,11 @@ def _message(text: str) -> Position:
 
 async def _after(
     request: Request, service: Service, visitor: Visitor, channel: str, after: str, limit: int, wait: float
-) -> Response:
-    """Waits for `wait` seconds where there is nothing yet, but not into the platform's end or the server's."""
+) -> Page | None:
+    """Waits for `wait` seconds where there is nothing yet, but not into the platform's end or the server's.
+
+    None where the client left meanwhile.
+    """
     position = parse_position(after)
     left = remaining(request.scope, service.policy.platform, service.clock())
     patience = service.policy.patience(wait, left)
@@ -118,13 +124,13 @@ async def _after(
             cancel_on_disconnect(request.receive),
         ):
             if after == OLDEST:
-                return _reply(channel, await service.history.oldest(channel, limit, patience, visitor))
-            return _reply(channel, await service.history.after(channel, position, limit, patience, visitor))
+                return await service.history.oldest(channel, limit, patience, visitor)
+            return await service.history.after(channel, position, limit, patience, visitor)
     except ClientGone:
         request.scope["gapless.note"] = "left"
-        return Response()
+        return None
     except ServerShutdown:
-        return _reply(channel, _nothing_yet(position))
+        return _nothing_yet(position)
 
 
 def _nothing_yet(position: Position | None) -> Page:
@@ -134,11 +140,14 @@ def _nothing_yet(position: Position | None) -> Page:
     return Page([], position)
 
 
-def _reply(channel: str, page: Page) -> Response:
+def _reply(channel: str, page: Page, counters: Counters) -> Response:
     """The page as JSON, made of the bytes that streams send."""
     quoted = [f'"{page.frames[at].position}"' if page.frames else "null" for at in (0, -1)]
     cursor = "null" if page.cursor is None else f'"{page.cursor}"'
     gap = "null" if page.gap is None else json.dumps(gap_json(channel, page.gap), separators=(",", ":"))
     ends = f'],"oldest":{quoted[0]},"latest":{quoted[1]},"cursor":{cursor},"gap":{gap}}}'
     content = b'{"messages":[' + b",".join(frame.json for frame in page.frames) + ends.encode()
+    counters.handed_over("page", len(page.frames), len(content))
+    if page.gap is not None:
+        counters.gaps[page.gap.reason.value] += 1
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})

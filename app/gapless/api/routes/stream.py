@@ -45,14 +45,14 @@ class StreamRoute(APIRoute):
                 return await handler(request)
             except StoreUnavailable as error:
                 _log.warning("unavailable: %s", error.detail)
-                return _ended(End.UNAVAILABLE, service_of(request).random())
+                return _refused(End.UNAVAILABLE, service_of(request))
             except Busy:
-                return _ended(End.BUSY, service_of(request).random())
+                return _refused(End.BUSY, service_of(request))
             except (Refused, RequestValidationError, HTTPException):
                 raise
             except Exception:  # a defect of ours, which the client must outlive
                 _log.exception("a stream could not begin")
-                return _ended(End.UNAVAILABLE, service_of(request).random())
+                return _refused(End.UNAVAILABLE, service_of(request))
 
         return handle
 
@@ -131,6 +131,8 @@ async def _open(request: Request, grant: Grant, channels: Sequence[str]) -> Resp
     except ServerShutdown:
         return _whole(end(End.SHUTDOWN, retry=jittered(limits.retry_ms, limits.random)))
     request.scope["gapless.note"] = f"turn messages={buffered.messages}"
+    service.counters.turns += 1
+    service.counters.handed_over("turn", buffered.messages, len(body))
     return _whole(body)
 
 
@@ -153,9 +155,10 @@ def _limits(request: Request, service: Service, grant: Grant, *, whole: bool) ->
     return StreamLimits(lifetime, settings.heartbeat, settings.retry_ms, random, deadline_reason)
 
 
-def _ended(reason: End, random: float) -> Response:
+def _refused(reason: End, service: Service) -> Response:
     """A stream with one `end` event: why there is no stream now, and when to come back."""
-    return _whole(end(reason, retry=jittered(RETRY_UNAVAILABLE, random)))
+    service.counters.streams.refused[reason.value] += 1
+    return _whole(end(reason, retry=jittered(RETRY_UNAVAILABLE, service.random())))
 
 
 def _whole(body: bytes) -> Response:

@@ -116,10 +116,10 @@ class Standalone:
         replies: list[Any] = []
         try:
             await send_all(connection, commands)
-            for command in commands:
-                self._traffic.sent(command)
+            self._traffic.sent(*commands)
             while len(replies) < len(commands):
                 replies += await self._next_replies(connection, len(commands) - len(replies))
+            self._traffic.received(replies)
             return replies
         except Unsent as error:
             raise StoreUnavailable(f"Redis can't be reached: {error}") from None

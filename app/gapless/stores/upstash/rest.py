@@ -88,7 +88,9 @@ class Rest:
         left = True
         try:
             async with asyncio.timeout(REPLY_TIMEOUT):
-                return await self._redis.execute(list(command))
+                reply = await self._redis.execute(list(command))
+            self._traffic.received(reply)
+            return reply
         except (httpx.ConnectError, httpx.ConnectTimeout):
             left = False
             raise

@@ -14,7 +14,7 @@ browsers := browser chat client
 platforms := container lambda vercel real/cluster real/servers real/upstash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test browsers platforms docs faults harness check lint types contracts wheel soak mutants lambda bench lock clean
+.PHONY: help setup dev run test browsers others platforms docs faults harness check lint types contracts wheel soak mutants lambda bench lock clean
 
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
@@ -29,10 +29,14 @@ run: setup ## Start the service on 127.0.0.1:8000. HOST=… and PORT=… move it
 	@exec "$(bin)/gapless" serve $(ARGS)
 
 test: dev ## Run the product's tests. ARGS="-k cursor" is handed to pytest.
-	$(pytest) $(foreach part,docs faults model scale testkit $(browsers) $(platforms),--ignore=tests/$(part)) $(ARGS)
+	$(pytest) $(foreach part,docs faults model scale testkit others $(browsers) $(platforms),--ignore=tests/$(part)) $(ARGS)
 
 browsers: dev ## Run the browser client and the chat: in Chromium against the service, and its pure parts in Node.
 	$(pytest) $(foreach part,$(browsers),tests/$(part)) $(ARGS)
+
+others: dev ## Run the browser client in Firefox and WebKit, if they are installed (docs/browser.md). Not part of `check`.
+	npm --prefix tests/others/driver install --no-package-lock --no-audit --no-fund --loglevel=error
+	"$(bin)/python" -m pytest -n 0 tests/others $(ARGS)
 
 platforms: dev ## Run the service as Lambda, Vercel and the Dockerfile build it, under other servers, on Upstash's API, on a cluster that fails over.
 	"$(bin)/python" -m tests.testkit.lambda_runtime.package

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from gapless.runtime.version import __version__
+from tests.testkit.alarm import Alarm, auntil
 from tests.testkit.browser import chromium, empty_origin
 
 if TYPE_CHECKING:
@@ -50,6 +51,15 @@ class Pages:
         """Which do not show these ids last, by name."""
         newest = [(channel, await page.evaluate("room.messages.at(-1)?.id")) for channel, page in self._pages]
         return [f"page {n}: {channel}" for n, (channel, id_) in enumerate(newest) if id_ != heads[channel]]
+
+    async def settle(self, heads: Mapping[str, str], alarm: float) -> list[str]:
+        """Wait until all show these ids last, for so many seconds; which do not, by name."""
+        with suppress(Alarm):
+            await auntil(lambda: self._there(heads), "all pages at the head", alarm=alarm, look=0.2)
+        return await self.late(heads)
+
+    async def _there(self, heads: Mapping[str, str]) -> bool:
+        return not await self.late(heads)
 
     async def findings(self, logs: Mapping[str, Sequence[str]]) -> list[str]:
         """What is wrong with each, in words. `logs`: the ids that each channel's log holds, oldest first."""

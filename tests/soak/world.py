@@ -162,16 +162,7 @@ class World:
             await auntil(lambda: not self.crowd.late(heads), "all at the head", alarm=CAUGHT_UP)
         except Alarm:
             self.late = self.crowd.late(heads)
-        await self._settle_pages(heads)
-
-    async def _settle_pages(self, heads: dict[str, str]) -> None:
-        async def there() -> bool:
-            return not await self._pages.late(heads)
-
-        try:
-            await auntil(there, "all pages at the head", alarm=CAUGHT_UP, look=0.2)
-        except Alarm:
-            self.late += await self._pages.late(heads)
+        self.late += await self._pages.settle(heads, CAUGHT_UP)
         logs = {name: [entry.id for entry in self.scene.pair.log(name).entries()] for name in self._channels}
         self.pages_wrong = await self._pages.findings(logs)
 

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from gapless import Settings, create_app
-from gapless.api.static_files import WEB, without_comments
+from gapless.api.page_files import WEB
+from gapless.api.static_files import without_comments
 from gapless.platforms.policy import LAMBDA, LAMBDA_ADAPTER_BUFFERED, Policy
 from gapless.runtime.version import __version__
 

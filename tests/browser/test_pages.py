@@ -10,6 +10,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page
 
+from gapless.api.page_files import version
 from tests.browser.test_policies import WATCH
 from tests.docs.blocks import the
 from tests.testkit.alarm import auntil
@@ -144,7 +145,7 @@ async def test_the_page_works_below_a_path_and_outlives_a_502(browser: Browser, 
         await page.goto(f"{below}/?channel=path")
         rows = page.locator("#messages .text")
         await rows.filter(has_text="before").wait_for()
-        assert {f"{below}/static/{name}" for name in ("page.css", "page.js", "icon.svg")} < answered.keys()
+        assert {f"{below}/static/{version()}/{name}" for name in ("page.css", "page.js", "icon.svg")} < answered.keys()
         assert set(answered.values()) == {200}
         await page.locator("#state[data-state=live]").wait_for()
         await service.akill()

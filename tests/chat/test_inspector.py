@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, Page
 
-from tests.chat.person import PATIENCE, person, text, until_count, write
+from tests.chat.person import PATIENCE, person, refuse, text, until_count, write
 from tests.testkit.alarm import auntil
 from tests.testkit.service import Service
 
@@ -48,6 +48,20 @@ async def test_what_is_missing_while_the_plug_is_out_is_there_once_it_is_in(brow
         lines = await ann.locator("#messages .text").all_inner_texts()
         assert lines == [*([f"{n} of 20" for n in range(1, 21)] * 2), "in the dark"]
         assert (await said(ann, "stream"), await said(ann, "mode")) == ("in this tab", "streaming")
+
+
+async def test_a_robot_that_is_refused_says_so(browser: Browser, service: Service) -> None:
+    async with person(browser, service.url, "ann", "robot") as ann:
+        await ann.get_by_role("button", name="Pull the plug").click()
+        await until_numbers(ann, "0", "0", "0")
+        await ann.route("**/messages", refuse)
+        robot = ann.get_by_role("button", name="Let a robot write 20")
+        await robot.click()
+        await ann.get_by_text("The robot's messages were not taken: Not today.").wait_for()
+        await ann.unroute("**/messages")
+        await robot.click()
+        await until_numbers(ann, "20", "20", "0")
+        assert await said(ann, "robot") == ""
 
 
 async def test_a_stream_that_is_ended_is_counted_and_comes_back(browser: Browser, service: Service) -> None:

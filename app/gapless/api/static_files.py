@@ -1,7 +1,8 @@
 """Files of the pages and of the browser client: compressed, for every origin, and under a name that never changes.
 
 `/static/gapless.js` is asked for again each time; `/static/0.1.0/gapless.js` is kept for a year. The version is a part
-of the path and no query, so that the modules which the client imports relative to itself have it, too.
+of the path and no query, so that the modules which the client imports relative to itself have it, too. The pages' own
+files have a digest behind it (`page_files.py`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from gapless.api.page_files import WEB, version
 from gapless.runtime.version import __version__
 
-WEB = Path(__file__).parents[1] / "web"
 NO_CACHE = {"Cache-Control": "no-cache"}
 """Asked for again each time, and answered 304 unless a newer version brought another."""
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -29,6 +30,7 @@ _SWAGGER = ("fastapi_swagger", "resources")
 _COMMENT = re.compile(rb"^[ \t]*(?:/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*|//[^\n]*)$", re.MULTILINE)
 _COMMENT_AFTER_CODE = re.compile(rb"(?<=[;,{(\[])[ \t]+// [^\"'`\n]*$", re.MULTILINE)
 """With a quote in it, it might be the rest of a text, and stays."""
+_VERSION = re.compile(rf"({re.escape(__version__)}(?:-[0-9a-f]{{8}})?)/")
 _TEXTS = {".js", ".css", ".html", ".svg", ".ts", ".json"}
 
 
@@ -45,10 +47,14 @@ class WebFiles(StaticFiles):
         self.all_directories = [*self.all_directories, WEB / "client"]
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """As Starlette's; below this version's name, the reply may be kept."""
-        unversioned = path.removeprefix(f"{__version__}/")
-        response = await super().get_response(unversioned, scope)
-        if unversioned != path and response.status_code in (200, 304):
+        """As Starlette's; below this version's name, the reply may be kept.
+
+        Another digest is that of a page which was loaded before a file was changed, or from another instance while a
+        newer one is brought out: it gets what there is, and keeps nothing.
+        """
+        named = _VERSION.match(path)
+        response = await super().get_response(path[named.end() :] if named else path, scope)
+        if named and response.status_code in (200, 304) and (named[1] == __version__ or named[1] == version()):
             response.headers.update(_FOR_EVER)
         return response
 
@@ -77,7 +83,7 @@ def _compressed(response: FileResponse, path: Any, changed: int, *, head: bool) 
     return Response(b"" if head else content, headers=headers)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _gzip(path: str, changed: int) -> bytes:
     """Once for each file, and again when it was changed."""
     content = Path(path).read_bytes()

@@ -6,9 +6,11 @@ The pages name every file relative to themselves, so that they work below any pa
 from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 
-from gapless.api.static_files import NO_CACHE, WEB, WebFiles
+from gapless.api import page_files
+from gapless.api.page_files import WEB
+from gapless.api.static_files import NO_CACHE, WebFiles
 
 router = APIRouter()
 
@@ -21,14 +23,14 @@ _DOCS_POLICY = f"{_POLICY}; img-src 'self' data:"
 @router.get("/", include_in_schema=False)
 async def index() -> Response:
     """The page. Its policy allows no inline script, so that a message can't become one."""
-    return FileResponse(WEB / "index.html", headers={**NO_CACHE, "Content-Security-Policy": _POLICY})
+    return _page("index.html")
 
 
 @router.head("/run", include_in_schema=False)
 @router.get("/run", include_in_schema=False)
 async def run() -> Response:
     """The page of one run. Its policy is the first page's."""
-    return FileResponse(WEB / "run.html", headers={**NO_CACHE, "Content-Security-Policy": _POLICY})
+    return _page("run.html")
 
 
 @router.head("/docs", include_in_schema=False)
@@ -36,6 +38,10 @@ async def run() -> Response:
 async def docs() -> Response:
     """Swagger UI over /openapi.json, from our own files: it runs in the origin in which the cookie may write."""
     return FileResponse(WEB / "docs.html", headers={**NO_CACHE, "Content-Security-Policy": _DOCS_POLICY})
+
+
+def _page(name: str) -> Response:
+    return HTMLResponse(page_files.page(name), headers={**NO_CACHE, "Content-Security-Policy": _POLICY})
 
 
 def mount(app: FastAPI, *, compress: bool) -> None:

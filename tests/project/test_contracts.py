@@ -27,6 +27,7 @@ BREACHES = {
     "channels": ("channels/tail.py", "gapless.channels.feed"),
     "stores": ("stores/redis/store.py", "gapless.stores.upstash.gate"),
     "auth": ("auth/grant.py", "gapless.auth.tokens"),
+    "telemetry": ("telemetry/switches.py", "gapless.telemetry.start"),
     "config": ("config/origins.py", "gapless.config.settings"),
     "log": ("log/cursor.py", "gapless.log.store"),
     "pure": ("log/cursor.py", "time"),

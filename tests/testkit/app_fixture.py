@@ -101,11 +101,16 @@ class RunningApp:
 
 @asynccontextmanager
 async def running_app(
-    redis_url: str | None, *, policy: Policy = SERVER, clock: Callable[[], float] = time.time, **settings: Any
+    redis_url: str | None,
+    *,
+    policy: Policy = SERVER,
+    clock: Callable[[], float] = time.time,
+    tracing: Any = None,
+    **settings: Any,
 ) -> AsyncIterator[RunningApp]:
     """An app with these settings. Streams live for 0.2 s unless it is said otherwise: they are read to their end."""
     chosen = Settings(**{"redis_url": redis_url, "lifetime": 0.2, "linger": 0.0, **settings})
-    app = create_app(chosen, policy, clock=clock)
+    app = create_app(chosen, policy, clock=clock, tracing=tracing)
     async with app.router.lifespan_context(app), _client(app, "127.0.0.1") as client:
         yield RunningApp(app, client)
 

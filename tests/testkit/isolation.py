@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # The product's settings, its stores, and the marks by which it knows a platform.
 _OURS = re.compile(
-    r"GAPLESS_\w+|REDIS_URL|UPSTASH_\w+|KV_URL|KV_REST_API_\w+|HOST|PORT|VERCEL(_\w+)?|AWS_(LAMBDA|LWA)_\w+"
+    r"GAPLESS_\w+|REDIS_URL|UPSTASH_\w+|KV_URL|KV_REST_API_\w+|HOST|PORT|VERCEL(_\w+)?|AWS_(LAMBDA|LWA)_\w+|(OTEL|SENTRY)_\w+"
 )
 
 

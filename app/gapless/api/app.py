@@ -24,6 +24,10 @@ Publish with `POST /channels/{channel}/messages`; read with a browser's own `Eve
 channel exactly once, in order, or is told of the `gap` before the next one."""
 
 
+UNTRACED: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
+"""FastAPI's own spans would hold whole queries, with the tokens in them."""
+
+
 class Sent(NamedTuple):
     """A message in the log. `id`: its position. `time`: milliseconds since 1970.
 
@@ -48,6 +52,7 @@ class GaplessApp(FastAPI):
             openapi_url=None,  # ours is encoded once
             docs_url=None,  # ours has a policy against inline scripts
             redoc_url=None,
+            telemetry=UNTRACED if wiring.tracing is None else wiring.tracing.requests,
             redirect_slashes=False,  # it would name an absolute address, which behind TLS or a path is not the client's
         )
         self.state.wiring = wiring

@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -39,6 +39,10 @@ from gapless.delivery.mode import Mode
 from gapless.log.errors import StartupRefused
 from gapless.log.store import Store
 from gapless.platforms.policy import SERVER, Policy
+from gapless.telemetry.start import find_tracing, report_errors
+
+if TYPE_CHECKING:
+    from gapless.telemetry.traces import Tracing
 
 _CORS: dict[str, Any] = {
     "allow_methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
@@ -57,13 +61,18 @@ def create_app(
     policy: Policy = SERVER,
     open_store: Callable[[], Store] | None = None,
     clock: Callable[[], float] = time.time,
+    tracing: Tracing | None = None,
 ) -> GaplessApp:
-    """The service as an ASGI app. It opens its store at the start of the lifespan, else at the first request."""
-    wiring = Wiring(settings, policy, open_store, clock)
+    """The service as an ASGI app. It opens its store at the start of the lifespan, else at the first request.
+
+    `tracing` None: as the environment says.
+    """
+    tracing = tracing or find_tracing(os.environ)
+    wiring = Wiring(settings, policy, open_store, clock, tracing)
     parts = (publish, stream, history, signals, receipts, presence, tickets, admin, health, metrics, page, run)
     routes = [route for part in parts for route in part.router.routes]
     origins = Origins(settings.origins)
-    app = GaplessApp(wiring, routes, origins)
+    app = _app_class(tracing)(wiring, routes, origins)
     description.install(app, keyed=settings.keyed)
     page.mount(app, compress=policy.mode is Mode.STREAMING)  # bodies that are handed over whole should be text
     problems.install(app, routes)
@@ -82,12 +91,21 @@ def create_app(
     return app
 
 
+def _app_class(tracing: Tracing | None) -> type[GaplessApp]:
+    if tracing is None:
+        return GaplessApp
+    from gapless.api.traced import TracedApp  # noqa: PLC0415 - with OpenTelemetry
+
+    return TracedApp
+
+
 def serve_or_explain(policy: Policy) -> ASGIApp:
     """The service that the environment describes.
 
     Where it must not start: on a platform, an app that answers every request with the reason, because there nobody sees
     a process end; elsewhere StartupRefused or SystemExit with a sentence that says what to do.
     """
+    report_errors(os.environ)
     try:
         settings = read_settings()
         warn(os.environ)

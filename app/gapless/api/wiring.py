@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from gapless.api import parts
 from gapless.api.middleware import UNKEYED
@@ -31,6 +32,9 @@ from gapless.services.receipts import Receipts
 from gapless.services.signalling import Signalling
 from gapless.services.typewriter import Typewriter
 
+if TYPE_CHECKING:
+    from gapless.telemetry.traces import Tracing
+
 _log = logging.getLogger("gapless")
 
 
@@ -43,7 +47,9 @@ class Wiring:
         policy: Policy,
         open_store: Callable[[], Store] | None,
         clock: Callable[[], float],
+        tracing: Tracing | None = None,
     ) -> None:
+        self.tracing = tracing
         self._shows = settings.metrics and policy.platform == SERVER.platform
         self.counters = Counters(measures=self._shows)
         self._settings = settings
@@ -72,8 +78,10 @@ class Wiring:
     def _join(self, store: Store) -> Service:
         settings, policy, clock = self._settings, self._policy, self._clock
         kinds = parts.namespaces(settings)
+        traced = self.tracing
+        audience = None if traced is None else traced.audience
         reading = parts.feed_settings(settings, policy, store)
-        feeds = Feeds(store, reading, clock, parts.capacity(settings), kinds, self.counters)
+        feeds = Feeds(store, reading, clock, parts.capacity(settings), kinds, self.counters, audience)
         limits = parts.publish_limits(settings, kinds)
         reads, unwritten = CommandBudget(settings.read_rate), CommandBudget(settings.read_rate)
         page = MOST_BYTES if policy.mode is Mode.STREAMING else MOST_WHOLE
@@ -85,7 +93,9 @@ class Wiring:
             feeds=feeds,
             ready=Readiness(store),
             admission=Admission(OpenRate(settings.stream_rate), reads, unwritten, clock),
-            publishing=Publishing(store, feeds, limits, clock, parts.token, self.counters.publishes),
+            publishing=(traced.publishing if traced else Publishing)(
+                store, feeds, limits, clock, parts.token, self.counters.publishes
+            ),
             signalling=Signalling(store, limits),
             receipts=Receipts(store, feeds, clock),
             presence=Presence(store, feeds, settings.presence),

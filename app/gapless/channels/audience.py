@@ -72,11 +72,15 @@ class Audience:
         for reader in tuple(self._readers):
             reader.aside(block, now)
 
-    def wake(self) -> None:
-        """Each reader asks the feed by itself."""
+    def wake(self, new: Sequence[Frame] = ()) -> None:
+        """Each reader asks the feed by itself. `new`: what was read that no notice had proven."""
         for reader in tuple(self._readers):
             reader.wake()
 
     def positions(self) -> list[tuple[Reader, Position]]:
         """Where each of them stands now."""
         return [(reader, reader.position) for reader in self._readers]
+
+
+MakeAudience = Callable[[Counters, Callable[[], float]], Audience]
+"""Makes the audience of one channel. The second argument tells Unix seconds."""

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from gapless.channels.around import Around
-from gapless.channels.audience import Audience
+from gapless.channels.audience import Audience, MakeAudience
 from gapless.channels.bounded import BoundedStore
 from gapless.channels.claims import CONFIRM
 from gapless.channels.feed_settings import FeedSettings
@@ -46,10 +46,11 @@ class Feed:
         clock: Callable[[], float],
         turn: Turn = nullcontext,
         counters: Counters | None = None,
+        audience: MakeAudience = Audience,
     ) -> None:
         self.channel = channel
         self.counters = counters or Counters()
-        self.audience = Audience(self.counters, clock)
+        self.audience = audience(self.counters, clock)
         self._store = BoundedStore(store)
         self._settings = settings
         self._clock = clock

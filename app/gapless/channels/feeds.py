@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from gapless.auth.rates import Shares, Who
+from gapless.channels.audience import Audience, MakeAudience
 from gapless.channels.feed import Feed
 from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.paying import Pay, paid_by
@@ -57,7 +58,7 @@ class Visitor:
 
 
 class Feeds:
-    """Opens, shares and closes the feeds of a process. `clock`: Unix seconds."""
+    """Opens, shares and closes the feeds of a process. `clock`: Unix seconds. `audience`: makes that of a channel."""
 
     def __init__(
         self,
@@ -67,12 +68,14 @@ class Feeds:
         capacity: Capacity | None = None,
         namespaces: Namespaces | None = None,
         counters: Counters | None = None,
+        audience: Callable[[str], MakeAudience] | None = None,
     ) -> None:
         self.counters = counters or Counters()
         self._capacity = capacity or Capacity()
         self._store = store
         self._settings = settings
         self._namespaces = namespaces
+        self._audience = audience
         self._clock = clock
         self._feeds: dict[str, Feed] = {}
         self._users: dict[Feed, int] = {}
@@ -170,7 +173,9 @@ class Feeds:
         feed = self.warm(channel)
         if feed is None:
             settings = self._settings_of(channel)
-            feed = self._feeds[channel] = Feed(channel, self._store, settings, self._clock, turn, self.counters)
+            audience = Audience if self._audience is None else self._audience(channel)
+            feed = Feed(channel, self._store, settings, self._clock, turn, self.counters, audience)
+            self._feeds[channel] = feed
         elif self._settings.freezes and feed not in self._users:
             feed.doubt()
         self._users[feed] = self._users.get(feed, 0) + 1

@@ -235,8 +235,8 @@ class Follower:
 
     def _replace(self, tail: Tail) -> None:
         """Go on with another tail; every reader finds its own way from its position."""
-        self._tail = tail
-        self._audience.wake()
+        head, self._tail = self._tail.head, tail
+        self._audience.wake([frame for frame in tail.frames if frame.position[:2] > head[:2]])
 
     async def _rewrite(self, entries: Sequence[Entry]) -> None:
         """The log holds another history: go on with it, and tell those who went past the place where it parts."""

@@ -51,6 +51,42 @@ async def test_a_reply_is_lost_and_the_post_sent_again(context: BrowserContext, 
         assert await reader.data() == ["once", "then"]
 
 
+DRAW = """() => {
+  const nodes = new Map();
+  room.subscribe(() => {
+    for (const { key, data, state } of room.messages) {
+      if (!nodes.has(key)) nodes.set(key, document.body.appendChild(document.createElement("p")));
+      nodes.get(key).textContent = `${data}: ${state}`;
+    }
+  });
+}"""
+
+
+async def test_the_echo_comes_and_the_reply_never(
+    context: BrowserContext, origin: str, service: Service, held: Held
+) -> None:
+    """It is sent then, and what a page drew for it at the keystroke is what shows that."""
+
+    async def swallow(route: Route) -> None:
+        if route.request.method == "POST":
+            await posted.wait()
+            await route.fetch()
+            held.hold(route)
+        else:
+            await route.continue_()
+
+    posted = asyncio.Event()
+    ann = await room(context, origin, service.url, "echo", user="ann")
+    await ann.page.route("**/channels/echo/messages", swallow)
+    await ann.page.evaluate(DRAW)
+    await ann.send("x")
+    node = await ann.page.get_by_text("x: sending").element_handle()
+    posted.set()
+    await ann.page.get_by_text("x: sent").wait_for()
+    assert node and await node.inner_text() == "x: sent"
+    await ann.until(lambda: ann.page.evaluate("client.waiting"), lambda waiting: waiting == 0, "nothing waits")
+
+
 ONLY = """async ([from, base]) => {
   const { gapless } = await import(`${from}/static/gapless.js`);
   window.client = gapless(base, { user: "quiet" });

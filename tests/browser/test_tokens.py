@@ -156,6 +156,7 @@ async def test_the_right_to_one_of_two_channels_is_withdrawn(
     read = lambda: ann.page.evaluate("other.messages.map(({data}) => data)")  # noqa: E731
     await ann.until(read, lambda data: data == ["back"], "it is back")
     assert await problem() is None
+    assert await ann.states() == ["idle", "connecting", "live"], "the other one was live all the time"
 
 
 async def test_a_tab_that_comes_later_hears_of_a_refused_channel(
@@ -175,6 +176,5 @@ async def test_a_tab_that_comes_later_hears_of_a_refused_channel(
     for tab in (first, second):
         await tab.page.evaluate("window.other = client.channel('theirs'); other.subscribe(() => {})")
         await tab.until(lambda: tab.page.evaluate(problem), lambda kind: kind == "refused", "it is refused")  # noqa: B023
-    for tab in (first, second):
-        await tab.until_state("live")
+        assert await tab.states() == ["idle", "connecting", "live"], "the other channel stays live"
     assert signer.asked == 1

@@ -127,6 +127,27 @@ test("streaming is tried again after ten minutes, and when the network is anothe
   assert.ok(requests.slice(turns).some(({ buffered }) => !buffered));
 });
 
+test("while a live stream's channels are asked about one by one, its state stays; only once", async () => {
+  open();
+  const stream = await live();
+  const refuse = () => requests.at(-1).answer(403, '{"detail":"no"}', { "Content-Type": "application/problem+json" });
+  stream.say(end("auth"));
+  await settled();
+  refuse();
+  await settled();
+  assert.deepEqual([refused, states], [["expired", 403], ["opening", "live"]]);
+  connection.open(); // without those that are refused
+  await live();
+  assert.deepEqual(states, ["opening", "live"]);
+  connection.open();
+  refuse();
+  await settled();
+  await pass(5000);
+  refuse();
+  await settled();
+  assert.deepEqual(states, ["opening", "live", "waiting"]);
+});
+
 test("a refusal of the channels is told, and tried again late", async () => {
   open();
   requests[0].answer(403, '{"detail":"no"}', { "Content-Type": "application/problem+json" });

@@ -17,6 +17,7 @@ const FIRST_BYTE = 10_000;
 const BUFFERED_FOR = 600_000; // then streaming is tried again
 const LONGEST_TURN = 45_000; // a turn is held for 25 s at most
 const HURRY = 1000; // between two tries that something from outside asked for
+const DOUBT = 5000; // for who asks which of the channels are refused
 const RETRY = 700;
 const HEARTBEAT = 15;
 
@@ -36,6 +37,7 @@ export class Connection {
   #failures = 0;
   #waited = 0;
   #hurried = 0;
+  #doubted = false; // channels were refused since the last hello
 
   /**
    * @param {(buffered: boolean, signal: AbortSignal) => Promise<Response>} request opens a stream where the last ended
@@ -139,10 +141,9 @@ export class Connection {
 
   async #refusal(attempt, response) {
     const problem = isProblem(response) ? await response.json() : null;
-    if (problem && [403, 404, 422].includes(response.status) && this.#attempt === attempt) {
-      this.#on.refused(response.status, String(problem.detail ?? ""));
-    }
-    return { reason: "refused", after: retryAfter(response, problem) };
+    const channels = problem && [403, 404, 422].includes(response.status);
+    if (channels && this.#attempt === attempt) this.#on.refused(response.status, String(problem.detail ?? ""));
+    return { reason: channels ? "channels" : "refused", after: retryAfter(response, problem) };
   }
 
   /** One block. @returns {{reason: string} | null} the end, where it is one */
@@ -157,6 +158,7 @@ export class Connection {
 
   #live(attempt, leg, hello) {
     attempt.winner = leg;
+    this.#doubted = false;
     for (const other of attempt.legs) if (other !== leg) other.abort();
     clearTimeout(attempt.fallback);
     this.#heartbeat = hello.heartbeat || HEARTBEAT;
@@ -173,9 +175,12 @@ export class Connection {
     this.#drop();
     if (end.reason === "unauthorized") return this.#become("idle");
     if (end.reason === "auth") this.#on.expired();
+    // A channel that is refused is about to be left out: that is no interruption of the others.
+    const doubted = this.state === "live" && end.reason === "channels" && !this.#doubted;
+    this.#doubted ||= doubted;
     const stream = { retry: this.#retry, failures: Math.max(0, this.#failures - 1), buffered: attempt.buffered };
-    this.#waited = pauseAfter(end, stream, this.#random);
-    if (!planned) this.#become("waiting");
+    this.#waited = doubted ? DOUBT : pauseAfter(end, stream, this.#random);
+    if (!planned && !doubted) this.#become("waiting");
     if (this.#waited) this.#later(this.#waited, () => this.#begin());
     else this.#begin();
   }

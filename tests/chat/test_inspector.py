@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import Browser, Page
 
@@ -48,6 +50,22 @@ async def test_what_is_missing_while_the_plug_is_out_is_there_once_it_is_in(brow
         lines = await ann.locator("#messages .text").all_inner_texts()
         assert lines == [*([f"{n} of 20" for n in range(1, 21)] * 2), "in the dark"]
         assert (await said(ann, "stream"), await said(ann, "mode")) == ("in this tab", "streaming")
+
+
+async def test_commands_are_shown_to_who_may_know_them(browser: Browser, service: Service) -> None:
+    async with person(browser, service.url, "ann", "commands") as ann:
+        await ann.get_by_role("button", name="Pull the plug").click()
+        counted = ann.locator("[data-is=commands]")
+        await counted.filter(has_text=re.compile(r"^[\d,]+ since its start, 0 since you opened this$")).wait_for()
+        assert await ann.locator("[data-is=each]").is_hidden(), "no message, no price"
+        await ann.get_by_role("button", name="Let a robot write 20").click()
+        await counted.filter(has_text=re.compile(r", [1-9]\d* since you opened this$")).wait_for()
+        since = int((await counted.inner_text()).split(", ")[-1].split()[0])
+        await until_numbers(ann, "20", "20", "0")
+        assert abs(float(await said(ann, "each")) - since / 20) < 0.06, "one decimal of it"
+        await ann.route("**/readyz", lambda route: route.fulfill(json={"status": "ok"}))
+        await ann.get_by_role("button", name="Let a robot write 20").click()
+        await counted.wait_for(state="hidden")
 
 
 async def test_a_robot_that_is_refused_says_so(browser: Browser, service: Service) -> None:

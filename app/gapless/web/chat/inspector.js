@@ -1,4 +1,5 @@
 /** "Pull the plug": switches that break the connection, and numbers that show what was lost by it. */
+import { Commands } from "./commands.js";
 import { the } from "./dom.js";
 import * as memory from "./memory.js";
 import { Tally } from "./tally.js";
@@ -12,6 +13,8 @@ export class Inspector {
   #user = "";
   #room = null;
   #tally = null;
+  #commands = null;
+  #told = -1; // how many messages had been sent when the commands were asked for
   #timer;
   #begun; // the first look: what is written after it is counted
   #answered = false;
@@ -51,6 +54,16 @@ export class Inspector {
     put("mode", way.buffered ? "whole turns" : "streaming");
     put("reconnects", Math.max(0, way.opened - 1));
     put("waiting", client.waiting);
+    this.#price(sent - missing);
+  }
+
+  /** What the store was asked, in all and for each message that came. What these looks cost is among it. */
+  #price(seen) {
+    const { total, since } = this.#commands;
+    the("inspector").querySelector("[data-is=commands]").parentElement.hidden = total === null;
+    put("commands", `${total?.toLocaleString("en")} since its start, ${since?.toLocaleString("en")} since you opened this`);
+    the("inspector").querySelector("[data-is=each]").parentElement.hidden = !since || !seen;
+    put("each", (since / seen).toFixed(1));
   }
 
   #toggle() {
@@ -65,6 +78,7 @@ export class Inspector {
   /** Counts from now on. */
   #begin() {
     this.#tally = new Tally(this.#room);
+    [this.#commands, this.#told] = [new Commands(), -1];
     this.#answered = false;
     this.#begun = this.#look();
     this.show();
@@ -74,7 +88,16 @@ export class Inspector {
     if (the("inspector").hidden || document.visibilityState !== "visible") return;
     const tally = this.#tally;
     const answered = await tally.look().then(() => true, () => false);
-    if (tally === this.#tally) this.#answered = answered;
+    if (tally !== this.#tally) return;
+    this.#answered = answered;
+    this.show();
+    if (answered && tally.sent !== this.#told) await this.#count(tally.sent);
+  }
+
+  /** Only where something was sent: a look at nothing should cost nothing. */
+  async #count(sent) {
+    this.#told = sent;
+    await this.#commands.look().catch(() => {});
     this.show();
   }
 

@@ -56,7 +56,7 @@ async def test_commands_are_shown_to_who_may_know_them(browser: Browser, service
     async with person(browser, service.url, "ann", "commands") as ann:
         await ann.get_by_role("button", name="Pull the plug").click()
         counted = ann.locator("[data-is=commands]")
-        await counted.filter(has_text=re.compile(r"^[\d,]+ since its start, 0 since you opened this$")).wait_for()
+        await counted.filter(has_text=re.compile(r"^[\d,]+ in all, 0 since you opened this$")).wait_for()
         assert await ann.locator("[data-is=each]").is_hidden(), "no message, no price"
         await ann.get_by_role("button", name="Let a robot write 20").click()
         await counted.filter(has_text=re.compile(r", [1-9]\d* since you opened this$")).wait_for()

@@ -61,7 +61,7 @@ export class Inspector {
   #price(seen) {
     const { total, since } = this.#commands;
     the("inspector").querySelector("[data-is=commands]").parentElement.hidden = total === null;
-    put("commands", `${total?.toLocaleString("en")} since its start, ${since?.toLocaleString("en")} since you opened this`);
+    put("commands", `${total?.toLocaleString("en")} in all, ${since?.toLocaleString("en")} since you opened this`);
     the("inspector").querySelector("[data-is=each]").parentElement.hidden = !since || !seen;
     put("each", (since / seen).toFixed(1));
   }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,12 @@ from tests.testkit.valkey import Valkey
 
 APP = "https://app.example.com"
 MESSAGES = "/channels/a/messages"
+POST: dict[str, Any] = {
+    **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http"},
+    **{"path": MESSAGES, "raw_path": MESSAGES.encode(), "query_string": b"", "root_path": ""},
+    **{"client": ("127.0.0.1", 4711), "server": ("localhost", 80)},
+    "headers": [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"10")],
+}
 MADE = re.compile(r"[0-9a-f]{16}")
 
 
@@ -69,7 +76,33 @@ async def test_so_do_all_log_lines_of_the_request(
     assert sorted(re.sub(r"\d+\.\d+s", "", line) for line in lines) == [
         f"POST {MESSAGES} 503  id={id}" for id in ("one", "two")
     ]
-    assert current.get() is None, "and nothing of it stays with the task that has asked"
+
+
+async def test_nothing_of_it_stays_with_the_task_that_has_asked(found: RunningApp) -> None:
+    """An app that is mounted, or tested, runs in a task that goes on."""
+    await found.client.get("/healthz")
+    assert current.get() is None
+
+
+async def test_a_request_leaves_nothing_to_the_collector(found: RunningApp) -> None:
+    async def post() -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b'{"data":1}', "more_body": False}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            assert message.get("status", 201) == 201
+
+        await found.app({**POST, "headers": list(POST["headers"])}, receive, send)
+
+    await post()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(50):
+            await post()
+        assert gc.collect() < 50, "a ring of one's own would be two for each"
+    finally:
+        gc.enable()
 
 
 async def test_what_feeds_do_is_no_requests(found: RunningApp, monkeypatch: pytest.MonkeyPatch) -> None:

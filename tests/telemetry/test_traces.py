@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -180,6 +182,20 @@ async def test_no_query_is_in_a_span_and_yet_it_is_read(traced: Traced, path: st
     span = await traced.the(SpanKind.SERVER)
     assert "hunter2" not in span.to_json()
     assert (await traced.app.client.get(f"{MESSAGES}?limit=x")).status_code == 422
+
+
+async def test_within_an_application_that_is_traced_its_span_is_continued_and_hidden_too(valkey: Valkey) -> None:
+    found = Traced()
+    host = FastAPI(telemetry=cast("Any", found.tracing.requests))
+    async with running_app(valkey.url, tracing=found.tracing) as found.app:
+        host.mount("/live", found.app.app)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url="http://localhost") as client:
+            path = f"/live{MESSAGES}?access_token=hunter2"
+            assert (await client.post(path, json={"data": 1})).status_code == 201
+        request, send = await found.the(SpanKind.SERVER), await found.the(SpanKind.PRODUCER)
+    assert ids(send)[:2] == (ids(request)[0], ids(request)[2])
+    assert "hunter2" not in request.to_json()
+    assert said(request)["url.query"] == ""
 
 
 async def test_a_stream_is_one_span_that_ends_when_it_does(traced: Traced) -> None:

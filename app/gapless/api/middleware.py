@@ -120,7 +120,7 @@ class AccessLog:
 
 def _timing(spent: Mapping[str, float]) -> bytes:
     """As the header Server-Timing has it, in milliseconds."""
-    return ", ".join([f"{what};dur={seconds * 1000:.1f}" for what, seconds in spent.items()]).encode()
+    return b", ".join([b"%b;dur=%.1f" % (what.encode(), seconds * 1000) for what, seconds in spent.items()])
 
 
 def _let_go(scope: Scope) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import asynccontextmanager
 from random import Random
 from time import monotonic, strftime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from anyio import to_thread
 
+from tests.soak.counted import lives
 from tests.soak.crowd import Crowd
 from tests.soak.pages import Pages
 from tests.soak.traces import traces
@@ -31,7 +31,6 @@ from tests.testkit.variant import Variant
 from tests.testkit.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.testkit.asides import Marks
@@ -43,8 +42,7 @@ FLOOD = 6
 AHEAD = 60.0
 SETTINGS = {"GAPLESS_CAP": str(CAP), "GAPLESS_RECHECK": "3", "GAPLESS_RETRY_MS": "300", "GAPLESS_LIFETIME": "20"}
 SETTINGS["GAPLESS_NAMESPACES"] = '{"": {"signals": true, "receipts": true, "presence": true}}'
-SETTINGS["GAPLESS_PRESENCE"] = "20"
-SETTINGS["GAPLESS_ORIGINS"] = "*"
+SETTINGS |= {"GAPLESS_PRESENCE": "20", "GAPLESS_ORIGINS": "*", "GAPLESS_METRICS": "true"}
 PATIENCE = 3
 """Times the given seconds, and two minutes, in which every fault must have struck."""
 CAUGHT_UP = 90.0
@@ -76,7 +74,10 @@ class World:
 
     async def play(self, folder: Path) -> None:
         """All of it; raises what broke in the soak itself."""
-        async with open_stage(folder, self.kind, services, seed=self.seed, **SETTINGS) as stage, _client() as client:
+        async with (
+            open_stage(folder, self.kind, services, seed=self.seed, **SETTINGS) as stage,
+            httpx.AsyncClient(transport=Wire(), timeout=20) as client,
+        ):
             self.scene = Scene(stage, self._channels, dice=Random(f"{self.kind} {self.seed}"))
             self.scene.history.lossy = True
             self.crowd = Crowd(self.scene, client, **self._sizes, seed=self.seed)
@@ -91,6 +92,8 @@ class World:
                 await self._heal()
                 await self._settle()
                 await self._rest(client)
+                wrote = [*self.crowd.publishers, *self.closing]
+                self.lives = await lives(self.scene.stage.services, wrote, self.crowd.readers, client)
             self._look_at_logs()
 
     # --- while it goes on
@@ -214,12 +217,14 @@ class World:
 
     def report(self, verdict: Verdict) -> dict[str, Any]:
         """JSON-able. `ok`: nothing was found, everybody came to the head, and every fault has hit."""
+        miscounted = [sentence for life in self.lives for sentence in life.wrong()]
         never = sorted(name for name, hits in self.hits.items() if not hits)
         own = {f"service {service.port}" for service in self.scene.stage.services}
         defects = [line for process in Process.started if process.name in own for line in traces(process)]
         return {
             "ok": verdict.ok
-            and not (never or self.late or self.unsettled or defects or self.crowd.stopped or self.pages_wrong),
+            and not (never or self.late or self.unsettled or defects or miscounted)
+            and not (self.crowd.stopped or self.pages_wrong),
             "store": self.kind,
             "seconds": round(self._played, 1),
             "processes": len(self.scene.stage.services),
@@ -236,13 +241,9 @@ class World:
             "stopped": self.crowd.stopped,
             "pages": self._count,
             "wrong on pages": self.pages_wrong,
+            "counted": [str(life) for life in self.lives],
+            "miscounted": miscounted,
             "defects": defects[:100],
             "too little": verdict.too_little,
             "stories": [verdict.story(finding) for finding in verdict.findings[:10]],
         }
-
-
-@asynccontextmanager
-async def _client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=Wire(), timeout=20) as client:
-        yield client

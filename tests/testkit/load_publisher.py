@@ -6,7 +6,8 @@ import asyncio
 import itertools
 from collections import Counter
 from random import Random
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 
 PAUSE = 0.05
 """Seconds before a publisher that was not served tries again."""
+
+
+class Post(NamedTuple):
+    """One attempt: to which service, when it was begun and ended (`time.monotonic`), and its answer's word."""
+
+    url: str
+    begun: float
+    ended: float
+    messages: int
+    answer: str
 
 
 class Publisher:
@@ -42,6 +53,7 @@ class Publisher:
         self.user = user
         self.answers: Counter[str] = Counter()
         """How often each came: a status, a status with its `outcome`, or the name of an error of the network."""
+        self.posts: list[Post] = []
         self.ids: list[str] = []
         """Of each message that was answered with 201 or 200, in the order of the answers."""
         self._history = history
@@ -77,16 +89,17 @@ class Publisher:
 
     async def _post(self, bodies: list[dict[str, Any]]) -> tuple[Outcome, list[str]]:
         """One attempt: what became of it, and the ids, none unless it was answered with them."""
-        begun = self._history.tick()
+        begun, at, url = self._history.tick(), monotonic(), self._dice.choice(self._urls)
         try:
-            url = f"{self._dice.choice(self._urls)}/channels/{self.channel}/messages"
-            reply = await self._client.post(url, json=bodies[0] if len(bodies) == 1 else bodies)
+            path, body = f"/channels/{self.channel}/messages", bodies[0] if len(bodies) == 1 else bodies
+            reply = await self._client.post(url + path, json=body)
             answer, outcome, ids = _read(reply)
         except httpx.ConnectError:
             answer, outcome, ids = "ConnectError", "refused", []
         except httpx.TransportError as error:
             answer, outcome, ids = type(error).__name__, "unknown", []
         self.answers[answer] += 1
+        self.posts.append(Post(url, at, monotonic(), len(bodies), answer))
         for body, id_ in itertools.zip_longest(bodies, ids):
             said = self.channel, self.user, content_key(body["data"]), outcome, id_
             self._history.publish(*said, local_id=body.get("localId"), begun=begun)

@@ -11,7 +11,8 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, Self, cast
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import httpx
 
@@ -38,6 +39,14 @@ class Rotate:
     seconds: Span | None = None
     messages: Span | None = None
     bytes: Span | None = None
+
+
+class Connection(NamedTuple):
+    """One attempt to read: where, since when (`time.monotonic`), and how many messages the reader had by then."""
+
+    url: str
+    begun: float
+    messages: int
 
 
 class EventSourceReader(Notes):
@@ -67,6 +76,7 @@ class EventSourceReader(Notes):
         super().__init__(log, content)
         self.last_event_id = (log.start or "") if send_start else ""
         self.retry_ms = retry_ms
+        self.connections: list[Connection] = []
         self.opened = 0
         """Connections that were answered with a stream."""
         self.failed = 0
@@ -150,10 +160,11 @@ class EventSourceReader(Notes):
         headers: dict[str, str | bytes] = {"Accept": "text/event-stream", "Cache-Control": "no-store", **self._headers}
         if self.last_event_id:
             headers["Last-Event-ID"] = self.last_event_id.encode()
-        was_open, how = self.opened, ""
+        was_open, how, url = self.opened, "", self._dice.choice(self._urls)
+        self.connections.append(Connection(url, monotonic(), self.messages))
         request = client.build_request(
             "GET",
-            self._dice.choice(self._urls),
+            url,
             headers=headers,  # type: ignore[arg-type]  # names as str, one value as bytes
             timeout=httpx.Timeout(10.0, read=self._silence),
         )

@@ -6,6 +6,7 @@ import http.client
 import os
 import sys
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Literal, Self
 
 from anyio import to_thread
@@ -53,6 +54,8 @@ class Service:
         self._cwd = cwd
         self._fork = fork
         self._process: Process | None = None
+        self.started = 0.0
+        """When the present (or last) process was started (`time.monotonic`)."""
 
     @property
     def url(self) -> str:
@@ -95,6 +98,7 @@ class Service:
             self._start_on(self.port, alarm)
 
     def _start_on(self, port: int, alarm: float) -> None:
+        self.started = monotonic()
         env = isolated(os.environ) | self.env
         argv, function = self._argv(port), self._function()
         self._process = process = Process(f"service {port}", argv, env=env, cwd=self._cwd, function=function)

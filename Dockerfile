@@ -14,7 +14,7 @@ RUN pip --python /opt/gapless install --no-cache-dir --no-index --no-deps --no-b
 FROM python:3.12-slim
 COPY --from=build /opt/gapless /opt/gapless
 ENV PATH=/opt/gapless/bin:$PATH HOST=0.0.0.0 PORT=8000
-# Nobody's number: the service writes no file.
+# Nobody's number: the service owns nothing here.
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=4)"]

@@ -45,7 +45,9 @@ async def probe(site: Site, until: float) -> Seen | None:
     await asyncio.sleep(until - began)
     after, ended = await _count(site), loop.time()
     again = await _count(site)
-    if before is None or after is None or again is None or not before < after <= again <= after + CHECK:
+    if before is None or after is None or again is None or not before < after <= again:
+        return None
+    if again - after > after - before + CHECK:  # in no time more than in all of it: that was another process
         return None
     return Seen(after - before - CHECK, ended - began)
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from gapless.api import description, problems
 from gapless.api.app import GaplessApp
+from gapless.api.direct_routes import DirectRoutes
 from gapless.api.fairness import TurnByTurn
 from gapless.api.middleware import AccessLog, LoopbackOnly
 from gapless.api.routes import (
@@ -76,6 +77,7 @@ def create_app(
     description.install(app, keyed=settings.keyed)
     page.mount(app, compress=policy.mode is Mode.STREAMING)  # bodies that are handed over whole should be text
     problems.install(app, routes)
+    app.add_middleware(DirectRoutes, routes=routes)
     app.add_middleware(problems.LastResort)
     app.add_middleware(LoopbackOnly, settings=settings)
     if origins.listed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -122,12 +122,19 @@ class LastResort:
 def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Every error of this tree, of FastAPI's and of Starlette's becomes a problem reply. `routes`: the app's own."""
     app.state.routes = [*routes, *app.routes]
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(StoreUnavailable, _unavailable)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
     app.add_exception_handler(Exception, _broken)
+
+
+async def reply(request: Request, error: Exception) -> Response:
+    """The reply that an error becomes, as Starlette finds it; what is a defect of ours is raised on."""
+    handler = next((_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS), None)
+    if handler is None:
+        raise error
+    found = await handler(request, error)
+    error.__traceback__ = None  # it may be raised again, and would keep what each request had
+    return found
 
 
 async def _refused(_: Request, error: Exception) -> Response:
@@ -192,6 +199,15 @@ def _methods(request: Request) -> set[str]:
 async def _gone(_: Request, __: Exception) -> Response:
     """The client broke off in the middle of its body; nobody hears this but the log."""
     return problem(400, "Bad request", "The body broke off.")
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    Refused: _refused,
+    StoreUnavailable: _unavailable,
+    RequestValidationError: _invalid,
+    HTTPException: _http,
+    ClientDisconnect: _gone,
+}
 
 
 async def _broken(_: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from gapless.api.authentication import accepted, address_of, writer
 from gapless.api.by_hand import IN_PATH, channel_of, parameter
 from gapless.api.dependencies import body
 from gapless.api.dependencies import service as service_of
+from gapless.api.direct_routes import DirectRoute
 from gapless.api.idempotency import PATTERN, HeaderKey, batch_key, keyed, read_key
 from gapless.api.problems import BODY_PROBLEMS, STORE_PROBLEMS, TOKEN_PROBLEMS, describe
 from gapless.api.schemas import Message, drafts_of, read_messages
@@ -22,7 +23,7 @@ from gapless.channels.frames import timestamp
 from gapless.log.cursor import Position
 from gapless.services.publishing import Published
 
-router = APIRouter(tags=["messages"])
+router = APIRouter(tags=["messages"], route_class=DirectRoute)
 
 _SENT = {
     "id": "t9x2k0ab-42-7qd1",

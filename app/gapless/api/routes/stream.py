@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -16,6 +15,7 @@ from gapless.api.authentication import accepted, address_of, must_be_there_himse
 from gapless.api.by_hand import IN_PATH, channel_of
 from gapless.api.dependencies import channels_of, start
 from gapless.api.dependencies import service as service_of
+from gapless.api.direct_routes import DirectRoute, Handler
 from gapless.api.problems import READING_PROBLEMS, describe
 from gapless.api.service import Service
 from gapless.api.stream_query import PARAMETER_OF_MANY, PARAMETERS, StreamQuery, read_query
@@ -33,10 +33,10 @@ from gapless.platforms.shutdown import ClientGone, ServerShutdown, cancel_on_dis
 _log = logging.getLogger("gapless.problems")
 
 
-class StreamRoute(APIRoute):
+class StreamRoute(DirectRoute):
     """A route that never answers 5xx or 429, because an EventSource would then stop for ever."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         """As any route's, but what comes and goes becomes an `end`."""
         handler = super().get_route_handler()
 

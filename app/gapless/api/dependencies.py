@@ -6,10 +6,11 @@ import asyncio
 import codecs
 import re
 from collections.abc import Sequence
-from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from gapless.api.by_hand import CHANNEL_IS
 from gapless.api.schemas import CHANNEL, MOST_CHANNELS
@@ -44,21 +45,31 @@ async def body(request: Request) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise UnsupportedMedia("Send the body as JSON, with the header Content-Type: application/json.")
-    received = bytearray()
     try:
-        # Closed here: if it is left half read, a task does that, which on Lambda outlives the reply.
-        async with asyncio.timeout(BODY_SECONDS), aclosing(request.stream()) as chunks:
-            async for chunk in chunks:
-                received += chunk
-                if len(received) > most:
-                    raise TooLarge(
-                        f"The body is larger than {most} bytes. Send less at once, or raise GAPLESS_MAX_BODY."
-                    )
+        async with asyncio.timeout(BODY_SECONDS):
+            received = await _whole(request.receive, most)
     except TimeoutError:
         raise TimedOut(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
     if len(received) > LARGE:
         await request.scope["gapless.turn"]()
-    return bytes(received).removeprefix(codecs.BOM_UTF8)
+    return received.removeprefix(codecs.BOM_UTF8)
+
+
+async def _whole(receive: Receive, most: int) -> bytes:
+    """The body, of at most so many bytes. Raises TooLarge, and ClientDisconnect where it breaks off."""
+    pieces: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        more = message.get("more_body", False)
+        if piece := message.get("body", b""):
+            pieces.append(piece)
+            size += len(piece)
+        if size > most:
+            raise TooLarge(f"The body is larger than {most} bytes. Send less at once, or raise GAPLESS_MAX_BODY.")
+    return b"".join(pieces)
 
 
 def channels_of(request: Request) -> list[str]:

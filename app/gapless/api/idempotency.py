@@ -25,10 +25,12 @@ class HeaderKey:
 
 def read_key(header: str | None) -> HeaderKey | None:
     """The key of a header, None where there is none or an empty one; raises Unprocessable for what can't be one."""
-    if quoted := re.fullmatch(_QUOTED, header or ""):
+    if not header:
+        return None
+    if quoted := re.fullmatch(_QUOTED, header):
         key = HeaderKey(re.sub(r"\\(.)", r"\1", quoted[1]), quoted=True)
-    elif re.fullmatch(_PLAIN, header or ""):
-        key = HeaderKey(header or "", quoted=False)
+    elif re.fullmatch(_PLAIN, header):
+        key = HeaderKey(header, quoted=False)
     else:
         raise Unprocessable("Idempotency-Key: 1 to 128 characters, and no control characters.")
     return key if key.text else None

@@ -40,7 +40,7 @@ def why_not_local(scope: Scope, origins: Origins) -> str | None:
     if not _from_here(scope):
         return "this request came from another one"
     for name, _ in scope["headers"]:
-        if name in _ADDED or name.startswith(_ADDED_BEGIN) or name.endswith(_ADDED_END):
+        if _is_added(name):
             return f"this request came through a proxy, which added the header {name.decode('latin-1')}"
     if scope.get("http_version") == "1.0" and b"close" in _values(scope, b"connection"):
         return "this request came through a proxy (HTTP/1.0 and Connection: close is what nginx sends)"
@@ -49,6 +49,12 @@ def why_not_local(scope: Scope, origins: Origins) -> str | None:
     if _by_foreign_page(scope, origins):
         return "a page of another origin sent this request"
     return None
+
+
+@lru_cache(256)
+def _is_added(name: bytes) -> bool:
+    """Whether only those add it through which a request comes."""
+    return name in _ADDED or name.startswith(_ADDED_BEGIN) or name.endswith(_ADDED_END)
 
 
 def _from_here(scope: Scope) -> bool:
@@ -84,6 +90,7 @@ def _is_ours(origin: str) -> bool:
 _HOST = re.compile(r"(?:\[([^]]*)\]|([^:]*))(?::\d*)?")
 
 
+@lru_cache(256)
 def _names_loopback(host: bytes) -> bool:
     """Whether a Host header names this machine, with any port or none."""
     found = _HOST.fullmatch(host.decode("latin-1"))

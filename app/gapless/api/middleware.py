@@ -130,14 +130,16 @@ def _let_go(scope: Scope) -> None:
 
 
 def _guarded(start: Message, told: list[tuple[bytes, bytes]]) -> Message:
-    said = {name for name, _ in start["headers"]}
-    return {**start, "headers": [*start["headers"], *(one for one in SECURITY_HEADERS if one[0] not in said), *told]}
+    said = [name for name, _ in start["headers"]]
+    return {**start, "headers": [*start["headers"], *[one for one in SECURITY_HEADERS if one[0] not in said], *told]}
 
 
 def _refused(scope: Scope, origins: Origins) -> str:
     """What the log line says about a refused origin; empty if the origin may read."""
+    if not any(name == b"origin" for name, _ in scope["headers"]):
+        return ""
     headers = Headers(scope=scope)
-    origin = headers.get("origin")
+    origin = headers["origin"]
     if not origin or origins.admits(origin, headers.get("host")):
         return ""
     return f" refused the origin {_printable(origin)}, which GAPLESS_ORIGINS does not name"

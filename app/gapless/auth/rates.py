@@ -23,6 +23,7 @@ class Who:
     network: str
 
 
+@lru_cache(1024)
 def subject_of(user: str | None, address: str | None) -> str:
     """The name under which a publisher's rate is counted: the token's subject, else the address."""
     named = f"user {user}" if user is not None else f"address {network_of(address)}"

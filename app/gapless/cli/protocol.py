@@ -145,7 +145,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_begin()
         self._head = -self._piece
         self._bytes = self._fields = 0
-        self._set_alarm()
+        self._clear_alarm()  # `_watch` sets another where the head is not complete by then: most are
 
     def on_url(self, url: bytes) -> None:
         """A part of the URL has come."""
@@ -202,8 +202,8 @@ class BoundedHttp(HttpToolsProtocol):
     # --- patience
 
     def _watch(self) -> None:
-        """Whatever came that is no request (the rest of a body that was answered, empty lines) is not waited on."""
-        if self._alarm is None and self.timeout_keep_alive_task is None and not self._busy():
+        """A head that is not complete, and what is no request (the rest of a body that was answered, empty lines)."""
+        if self._alarm is None and (self._head is not None or not (self.timeout_keep_alive_task or self._busy())):
             self._set_alarm()
 
     def _set_alarm(self) -> None:

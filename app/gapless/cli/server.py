@@ -60,10 +60,12 @@ LOGGING: dict[str, Any] = {
     "disable_existing_loggers": False,
     "filters": {"sentences": {"()": Sentences}, "request": {"()": WithRequestId}},
     "formatters": {"line": {"format": LINE}},
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["sentences", "request"]}
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
+    "loggers": {
+        "gapless": {"level": "INFO"},
+        "uvicorn": {"level": "WARNING"},
+        "uvicorn.error": {"filters": ["sentences"]},
     },
-    "loggers": {"gapless": {"level": "INFO"}, "uvicorn": {"level": "WARNING"}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
 }
 

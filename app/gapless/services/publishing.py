@@ -124,8 +124,9 @@ class Publishing:
     def _publication(self, channel: str, drafts: tuple[Draft, ...], key: str | None, rate: Rate | None) -> Publication:
         """The messages with what only the service can give: time and chance."""
         now = self._clock()
-        marks = tuple(self._token(4) for _ in drafts)
-        return Publication(channel, drafts, marks, new_epoch(now, self._token(2)), int(now * 1000), key, rate)
+        drawn = self._token(2 + 4 * len(drafts))  # all of one draw: each asks the system
+        marks = tuple([drawn[at : at + 4] for at in range(2, len(drawn), 4)])
+        return Publication(channel, drafts, marks, new_epoch(now, drawn[:2]), int(now * 1000), key, rate)
 
 
 def _counted(outcome: Outcome, sent: Publication) -> tuple[str, int]:

@@ -53,11 +53,11 @@ def read_entries(reply: Sequence[Any]) -> list[Entry]:
 
 def _numbered(publication: Publication, epoch: str, seq: int, prev: str, start: int) -> tuple[Entry, ...]:
     """The entries as the script has written them."""
-    entries = []
+    entries: list[Entry] = []
     for mark, draft in zip(publication.marks, publication.drafts, strict=True):
-        entry = Entry(Position(epoch, seq, mark), prev, publication.now, draft.body, start)
-        entries.append(entry)
-        seq, prev, start = seq + 1, mark, start + len(format_entry(entry))
+        if entries:
+            seq, prev, start = seq + 1, entries[-1].position.mark, start + len(format_entry(entries[-1]))
+        entries.append(Entry(Position(epoch, seq, mark), prev, publication.now, draft.body, start))
     return tuple(entries)
 
 

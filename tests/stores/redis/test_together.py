@@ -101,7 +101,7 @@ class Scripted:
     def pack_commands(self, commands: Any) -> Any:
         return commands
 
-    async def send_packed_command(self, commands: Any) -> None:
+    async def _send_packed_command(self, commands: Any) -> None:
         self.sent += commands
 
     async def read_response(self, *, disconnect_on_error: bool) -> Any:

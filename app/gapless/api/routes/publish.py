@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse
+from pydantic_core import to_json
+from starlette.responses import Response
 
 from gapless.api.authentication import accepted, address_of, writer
 from gapless.api.by_hand import IN_PATH, channel_of, parameter
@@ -95,7 +96,7 @@ _KEY = parameter(
         ),
     },
 )
-async def publish(request: Request) -> JSONResponse:
+async def publish(request: Request) -> Response:
     """Append messages to a channel. When 201 is returned they are in the log, numbered and told to every reader."""
     service, grant = service_of(request), await writer(request)
     channel, raw = channel_of(request), await body(request)
@@ -109,7 +110,8 @@ async def publish(request: Request) -> JSONResponse:
     told = [
         _told(channel, message, position, published) for message, position in zip(messages, published.ids, strict=True)
     ]
-    return JSONResponse(told if batch else told[0], 200 if published.duplicate else 201)
+    status = 200 if published.duplicate else 201
+    return Response(to_json(told if batch else told[0]), status, media_type="application/json")
 
 
 def _messages(raw: bytes, cap: int, grant: Grant, key: HeaderKey | None) -> tuple[list[Message], bool]:

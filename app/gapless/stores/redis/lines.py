@@ -50,13 +50,17 @@ async def send(connection: Any, *command: Any, **how: Any) -> None:
 
 
 async def send_all(connection: Any, commands: Sequence[tuple[Any, ...]]) -> None:
-    """`send` for several: one write."""
+    """`send` for several: one write. redis-py's own way takes a task for each, for its time limit."""
     if not connection.is_connected:
         raise Unsent("closed")
     try:
-        await connection.send_packed_command(connection.pack_commands(commands))
+        async with asyncio.timeout(REPLY_TIMEOUT):
+            await connection._send_packed_command(connection.pack_commands(commands))
     except (RuntimeError, AttributeError) as error:
         raise Unsent(str(error)) from None
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
 
 
 class Line(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -95,6 +96,7 @@ class Scripted:
 
     def __init__(self, *replies: Any) -> None:
         self.is_connected = True
+        self._writer = SimpleNamespace(is_closing=lambda: False)
         self.sent: list[Any] = []
         self._replies = list(replies)
 

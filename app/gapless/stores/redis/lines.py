@@ -51,7 +51,7 @@ async def send(connection: Any, *command: Any, **how: Any) -> None:
 
 async def send_all(connection: Any, commands: Sequence[tuple[Any, ...]]) -> None:
     """`send` for several: one write. redis-py's own way takes a task for each, for its time limit."""
-    if not connection.is_connected:
+    if not connection.is_connected or connection._writer.is_closing():
         raise Unsent("closed")
     try:
         async with asyncio.timeout(REPLY_TIMEOUT):

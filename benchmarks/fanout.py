@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 import httpx
 
@@ -76,8 +76,12 @@ def publish(url: str, messages: int) -> None:
         began = time.monotonic()
         for i in range(messages):
             time.sleep(max(0.0, began + i * EVERY - time.monotonic()))
-            body = {"data": {"text": "x" * 50, "sent": time.time()}}
-            client.post(f"{url}/channels/bench/messages", json=body).raise_for_status()
+            client.post(f"{url}/channels/bench/messages", json=message(50)).raise_for_status()
+
+
+def message(size: int) -> dict[str, Any]:
+    """One with so many characters of text, and the time of sending."""
+    return {"data": {"text": "x" * size, "sent": time.time()}}
 
 
 def ask(commands: IO[str], answers: IO[str], count: int) -> dict[str, float]:

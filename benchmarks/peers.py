@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.sse import EventSourceResponse as NativeEvents
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -54,6 +55,35 @@ def _peer(kind: str) -> Starlette:
 
 sse_starlette = _peer("sse-starlette")
 streaming = _peer("streaming")
+
+fastapi_sse = FastAPI()
+"""FastAPI's native server-sent events: a generator per stream."""
+_queues: set[asyncio.Queue[dict[str, Any]]] = set()
+
+
+@fastapi_sse.get("/healthz")
+async def _well() -> dict[str, str]:
+    return {}
+
+
+@fastapi_sse.post("/channels/bench/messages", status_code=201)
+async def _publish(message: dict[str, Any]) -> dict[str, str]:
+    for queue in _queues:
+        queue.put_nowait(message)
+    return {}
+
+
+@fastapi_sse.get("/channels/bench/stream", response_class=NativeEvents)
+async def _events() -> AsyncIterable[dict[str, Any]]:
+    queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    _queues.add(queue)
+    try:
+        yield {}
+        while True:
+            yield await queue.get()
+    finally:
+        _queues.discard(queue)
+
 
 fastapi_post = FastAPI()
 """A bare route: reads a body of JSON and answers."""

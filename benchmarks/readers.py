@@ -1,5 +1,6 @@
 """A process full of readers: `python -m benchmarks.readers URL COUNT`. Says `ready` once all have their first block.
 
+In a URL with `{}` that stands for the reader's number; with a query of digits alone, which is not sent, modulo that.
 Then reads commands from standard input: `wait N` prints, once N messages have come in altogether, one line of JSON with
 their number and delays in milliseconds. The clock stops after the last byte.
 """
@@ -20,6 +21,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.ready = 0
+        self.bytes = 0
         self.delays: list[float] = []
         self.changed = asyncio.Event()
 
@@ -44,6 +46,7 @@ class Reader(asyncio.Protocol):
                 sys.exit(f"refused: {data[:300]!r}")
             self._greeted = True
             self._tally.ready += 1
+        self._tally.bytes += len(data)
         data = self._rest + data
         end = data.rfind(b"\n") + 1
         data, self._rest = data[:end], data[end:]
@@ -55,11 +58,19 @@ class Reader(asyncio.Protocol):
         self._tally.changed.set()
 
 
+def target(path: str, query: str, number: int) -> str:
+    """What the reader of this number asks for."""
+    if query.isdigit():
+        number, query = number % int(query), ""
+    return path.replace("{}", str(number)) + (query and f"?{query}")
+
+
 async def main(url: str, count: int) -> None:
     """Connect, then answer commands."""
     loop, tally, parts = asyncio.get_running_loop(), Tally(), urlsplit(url)
-    for _ in range(count):
-        await loop.create_connection(lambda: Reader(parts.path, tally), parts.hostname, parts.port)
+    for number in range(count):
+        path = target(parts.path, parts.query, number)
+        await loop.create_connection(lambda path=path: Reader(path, tally), parts.hostname, parts.port)  # type: ignore[misc]
     await reached(tally, lambda: tally.ready >= count)
     print("ready", flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
@@ -68,6 +79,7 @@ async def main(url: str, count: int) -> None:
         delays, tally.delays = sorted(tally.delays), []
         told = {
             "count": len(delays),
+            "bytes": tally.bytes,
             "p50": delays[len(delays) // 2] * 1e3,
             "p99": delays[len(delays) * 99 // 100] * 1e3,
         }

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -23,6 +23,8 @@ class Server:
     def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
         self._process = process
         self.url = url
+        self.sent: Callable[[], int] = lambda: 0
+        """Bytes that its Redis has sent so far; 0 where nobody counts them."""
 
     @property
     def cpu(self) -> float:

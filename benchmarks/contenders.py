@@ -1,0 +1,73 @@
+"""Who is measured: Gapless in its ways, over each store, and its peers where they are installed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from redis import Redis
+
+from benchmarks import nchan
+from benchmarks.server import Server, gapless_serve, serving, valkey
+from tests.testkit.upstash import EmulatorProcess
+
+ENV = {
+    "GAPLESS_RATE": "0",
+    "GAPLESS_STREAM_RATE": "0",
+    "GAPLESS_READ_RATE": "0",
+    "GAPLESS_ADDRESS_SHARE": "1",
+    "GAPLESS_HEARTBEAT": "60",
+}
+OURS = "gapless serve"
+Start = Callable[[], AbstractContextManager[Server]]
+
+
+def contenders() -> dict[str, Start]:
+    """By name; Nchan only where it is installed."""
+    found: dict[str, Start] = {
+        OURS: _tcp,
+        "uvicorn": lambda: _tcp(bare=True),
+        "cap 100": lambda: _tcp(GAPLESS_CAP="100"),
+        "cap 10,000": lambda: _tcp(GAPLESS_CAP="10000"),
+        "embedded": _embedded,
+        "Upstash emulator": _upstash,
+        "sse-starlette": lambda: _peer("sse_starlette"),
+        "StreamingResponse": lambda: _peer("streaming"),
+        "FastAPI SSE": lambda: _peer("fastapi_sse"),
+        "FastAPI POST": lambda: _peer("fastapi_post"),
+    }
+    if nginx := nchan.found():
+        found["Nchan"] = lambda: nchan.serving(nginx)
+    return found
+
+
+@contextmanager
+def _tcp(*, bare: bool = False, **settings: str) -> Iterator[Server]:
+    with valkey() as url, Redis.from_url(url) as redis:
+        env = ENV | {"REDIS_URL": url} | settings
+        with serving("gapless.asgi:app", env) if bare else gapless_serve(env) as server:
+            server.sent = lambda: int(redis.info("stats")["total_net_output_bytes"])
+            yield server
+
+
+@contextmanager
+def _embedded() -> Iterator[Server]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        gapless_serve(ENV | {"GAPLESS_DATA_DIR": folder, "REDIS_URL": ""}) as server,
+    ):
+        yield server
+
+
+@contextmanager
+def _upstash() -> Iterator[Server]:
+    with valkey() as url, EmulatorProcess(url) as up:
+        env = {"UPSTASH_REDIS_REST_URL": up.url, "UPSTASH_REDIS_REST_TOKEN": up.token}
+        with gapless_serve(ENV | env) as server:
+            server.sent = up.sent
+            yield server
+
+
+def _peer(name: str) -> AbstractContextManager[Server]:
+    return serving(f"benchmarks.peers:{name}")

@@ -17,6 +17,7 @@ from gapless.cli.protocol import BoundedHttp
 from gapless.cli.server import (
     COLLECTED,
     LOGGING,
+    Lines,
     Sentences,
     collect_rarely,
     configure,
@@ -65,6 +66,13 @@ def test_a_refusal_in_a_traceback_is_logged_as_its_sentence() -> None:
     other = logging.makeLogRecord({"msg": "%d requests", "args": (3,)})
     assert Sentences().filter(other)
     assert other.getMessage() == "3 requests"
+
+
+def test_the_time_of_a_line_is_what_logging_would_write() -> None:
+    lines, usual = Lines(), logging.Formatter()
+    for created in (0.0, 1764262000.9996, 1764262001.0, 1764262001.25, 1764262000.5):
+        record = logging.makeLogRecord({"created": created, "msecs": created % 1 * 1000})
+        assert lines.formatTime(record) == usual.formatTime(record)
 
 
 async def test_a_process_that_serves_collects_rarely_and_never_what_its_start_has_made() -> None:

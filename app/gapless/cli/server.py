@@ -8,6 +8,7 @@ import multiprocessing
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -54,12 +55,26 @@ class Sentences(logging.Filter):
 
 _REFUSED = f"{StartupRefused.__module__}.{StartupRefused.__qualname__}: "
 
+
+class Lines(logging.Formatter):
+    """Writes the time as `logging` does, but works out its seconds once: each request has a line."""
+
+    _second, _written = -1, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """Local time, to the millisecond."""
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._written = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        return f"{self._written},{int(record.msecs):03d}"
+
+
 # uvicorn tells of trouble only; a request has one line, and that is the app's.
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"sentences": {"()": Sentences}, "request": {"()": WithRequestId}},
-    "formatters": {"line": {"format": LINE}},
+    "formatters": {"line": {"()": Lines, "fmt": LINE}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
     "loggers": {
         "gapless": {"level": "INFO"},
@@ -118,9 +133,10 @@ def run_workers(listening: socket.socket, ready: Callable[[], None], workers: in
 
 
 async def look_about() -> None:
-    """In every process that serves: have its loop watched, collect rarely, and end a worker whose parent is gone."""
+    """In every process that serves: have its loop watched, spend little, and end a worker whose parent is gone."""
     watch()
     collect_rarely()
+    log_lightly()
     end_with_parent()
 
 
@@ -136,6 +152,13 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTED)
+
+
+@cache
+def log_lightly() -> None:
+    """No line names its thread, process or line of code, so nobody looks for them (Python's logging HOWTO)."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
 
 
 def end_with_parent() -> None:

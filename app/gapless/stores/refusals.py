@@ -87,3 +87,13 @@ def _forbidden(text: str, who: str) -> PermanentError:
         what = "its user may not run a command that we need"
     named = command is not None and not _AFTER_A_WRITE.search(text)
     return PermanentError(f"{who} refuses: {what}; {RIGHTS}", outcome_unknown="script" in text and not named)
+
+
+def code_of(error: Exception) -> str:
+    """The first word of the reply that this error was; '' for one that was no reply."""
+    return getattr(error, "status_code", None) or ""
+
+
+def said(error: Exception) -> str:
+    """The reply that this error was, as the server has worded it."""
+    return f"{code_of(error)} {error}".strip()

@@ -9,8 +9,8 @@ from redis import exceptions
 
 from gapless.log.errors import StoreMisconfigured, StoreUnavailable
 from gapless.log.namespaces import Feature
-from gapless.stores.redis.lines import Line, said, send
-from gapless.stores.refusals import RIGHTS, PermanentError, read_refusal
+from gapless.stores.redis.lines import Line, send
+from gapless.stores.refusals import RIGHTS, PermanentError, read_refusal, said
 from gapless.stores.scripts import Layout, load
 
 NOBODYS = "~check"

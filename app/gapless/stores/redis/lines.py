@@ -21,7 +21,7 @@ from gapless.stores.redis import pool as redis_pool
 from gapless.stores.redis.pool import LOST, Pool
 from gapless.stores.redis.together import Together
 from gapless.stores.redis.url import Place
-from gapless.stores.refusals import Full, leads_elsewhere, read_refusal
+from gapless.stores.refusals import Full, code_of, leads_elsewhere, read_refusal, said
 from gapless.stores.topic import CLOSED
 from gapless.stores.traffic import Traffic
 
@@ -222,16 +222,6 @@ def _unknown(error: Exception) -> StoreUnavailable:
 
 def _nonsense(error: Exception) -> str:
     return f"what answers at REDIS_URL can't be understood; is it Redis? {error!s:.100}"
-
-
-def code_of(error: Exception) -> str:
-    """The first word of the reply that this error was; '' for one that was no reply."""
-    return getattr(error, "status_code", None) or ""
-
-
-def said(error: Exception) -> str:
-    """The reply that this error was, as the server has worded it."""
-    return f"{code_of(error)} {error}".strip()
 
 
 def _recipe(place: Place) -> tuple[type[Any], dict[str, Any]]:

@@ -18,7 +18,8 @@ from redis.asyncio import Connection
 
 from gapless.log.errors import StoreUnavailable
 from gapless.runtime.tasks import end
-from gapless.stores.redis.lines import said, send
+from gapless.stores.redis.lines import send
+from gapless.stores.refusals import said
 from gapless.stores.topic import Topic, TopicSubscriptions
 from gapless.stores.traffic import Traffic
 

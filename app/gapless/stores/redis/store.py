@@ -22,10 +22,10 @@ from gapless.stores.attempts import Attempts, persist
 from gapless.stores.commands import CommandStore
 from gapless.stores.redis.check import check_all, check_writing
 from gapless.stores.redis.cluster import Cluster
-from gapless.stores.redis.lines import Line, Standalone, said
+from gapless.stores.redis.lines import Line, Standalone
 from gapless.stores.redis.pubsub import Subscriptions
 from gapless.stores.redis.url import read_url
-from gapless.stores.refusals import Elsewhere, read_refusal
+from gapless.stores.refusals import Elsewhere, read_refusal, said
 from gapless.stores.replies import read_outcome
 from gapless.stores.scripts import Layout, NoScript, load
 from gapless.stores.topic import CLOSED

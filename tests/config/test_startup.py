@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import pytest
 
 from gapless.config.settings import Settings
 from gapless.config.startup import BadSetting, must_work, read_settings, warn
 from gapless.log.errors import StartupRefused
+from gapless.platforms.policy import VERCEL
 
 LONG = "0123456789abcdef" * 2
 
@@ -235,15 +237,21 @@ def test_what_platforms_set_beside_is_no_misspelt_store(caplog: pytest.LogCaptur
         ({"redis_url": "redis://localhost"}, "redis", r"REDIS_URL.*gapless\[redis\]"),
         ({}, "redis", r"embedded Valkey.*gapless\[embedded\]"),
         ({"jwks_url": "https://a.example/keys"}, "cryptography", r"GAPLESS_JWKS_URL.*gapless\[jwks\]"),
+        ({"metrics": True}, "prometheus_client", r"GAPLESS_METRICS.*gapless\[metrics\]"),
     ],
 )
 def test_what_needs_a_package_that_is_not_installed_is_refused(
-    settings: dict[str, str], package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], package: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    must_work(Settings(**settings))  # type: ignore[arg-type]
+    must_work(Settings(**settings))
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(StartupRefused, match=rf"{extra}"):
-        must_work(Settings(**settings))  # type: ignore[arg-type]
+        must_work(Settings(**settings))
+
+
+def test_functions_show_no_metrics_and_need_no_package_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    must_work(Settings(metrics=True), VERCEL)
 
 
 def test_what_is_not_used_need_not_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,12 +52,14 @@ async def measure(server: str) -> None:
         await publish(http, [f"Message number {n} of ten thousand" for n in range(MESSAGES)])
         page = await browser.new_page()
         await page.add_init_script(_WATCH)
+        print(f"{'':28}{'tasks > 50 ms':>14}{'longest, ms':>12}{'of CPU':>8}")
+        await browser.start_tracing(page=page, categories=["toplevel"])
         await page.goto(f"{server}/?channel=bench")
         await page.get_by_text(f"number {MESSAGES - 1} ").wait_for()
-        print(f"{'':28}{'tasks > 50 ms':>14}{'longest, ms':>12}")
-        await tell(page, "opened")
+        await tell(page, "opened", longest(await browser.stop_tracing()))
+        await browser.start_tracing(page=page, categories=["toplevel"])
         await page.evaluate(_SCROLL, STEPS)
-        await tell(page, f"{STEPS} steps into the past")
+        await tell(page, f"{STEPS} steps into the past", longest(await browser.stop_tracing()))
         writing = asyncio.create_task(write(http))
         await page.get_by_label("Message", exact=True).press_sequentially("a word " * (KEYS // 7), delay=20)
         writing.cancel()
@@ -93,7 +95,15 @@ async def write(http: httpx.AsyncClient) -> None:
         await asyncio.sleep(1 / RATE)
 
 
-async def tell(page: Page, what: str) -> None:
-    """What took long since the last time."""
+async def tell(page: Page, what: str, cpu: float | None = None) -> None:
+    """What took long since the last time. `cpu`: of the longest task, however busy the machine is."""
     tasks = [one for one in await page.evaluate("tasks.splice(0)") if one > 50]
-    print(f"{what:28}{len(tasks):14}{max(tasks, default=0):12.0f}")
+    print(f"{what:28}{len(tasks):14}{max(tasks, default=0):12.0f}{'' if cpu is None else f'{cpu:8.0f}'}")
+
+
+def longest(trace: bytes) -> float:
+    """Milliseconds of CPU of the longest task of a page's main thread."""
+    events = json.loads(trace)["traceEvents"]
+    names = {(one["pid"], one["tid"]): one["args"]["name"] for one in events if one["name"] == "thread_name"}
+    own = (one for one in events if names.get((one["pid"], one["tid"])) == "CrRendererMain")
+    return max((one["tdur"] / 1000 for one in own if "tdur" in one), default=0.0)

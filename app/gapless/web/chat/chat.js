@@ -8,6 +8,7 @@ import { List } from "./list.js";
 import * as memory from "./memory.js";
 import { speak } from "./spoken.js";
 import { Status } from "./status.js";
+import { whole } from "./times.js";
 
 const PAGE = 100; // messages of one step into the past
 
@@ -214,3 +215,4 @@ addEventListener("beforeunload", (event) => client.problem?.kind === "storage" &
 the("plain").checked = memory.plain();
 the("user").value = memory.myName();
 enter(wanted(), the("user").value);
+setTimeout(() => whole(new Date())); // what dates need takes long: in a task of its own, while the messages are on their way

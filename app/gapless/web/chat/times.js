@@ -1,8 +1,7 @@
 /** Times and days in words. Pure: the present is an argument. */
 
 const MINUTE = 60_000;
-// Made once: making one costs as much as drawing ten messages.
-const WHOLE = new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "medium" });
+let format = null; // made once, and not at import: the first one that a page makes costs as much as all else at its start
 
 /** @param {Date} at @param {number} now milliseconds @returns {string} short for the last hour, then the time of day */
 export function ago(at, now) {
@@ -13,7 +12,8 @@ export function ago(at, now) {
 
 /** @param {Date} at @returns {string} the whole of it, for those who point at it */
 export function whole(at) {
-  return WHOLE.format(at);
+  format ??= new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "medium" });
+  return format.format(at);
 }
 
 /** @param {Date} at @returns {string} its day in this time zone; equal days are equal strings */

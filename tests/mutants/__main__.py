@@ -42,9 +42,9 @@ def read(patch: Path) -> Mutant:
 
 
 def copy(folder: Path) -> Path:
-    """The tree as far as the tests need it."""
+    """The tree as far as the tests need it, with what is compiled of it: what a patch changes is compiled anew."""
     for part in ("app", "tests"):
-        ignored = shutil.ignore_patterns("node_modules", "__pycache__")
+        ignored = shutil.ignore_patterns("node_modules")
         shutil.copytree(TREE / part, folder / part, ignore=ignored)
     shutil.copy(TREE / "pyproject.toml", folder)
     return folder

@@ -158,6 +158,20 @@ def test_what_outlives_the_session_fails_it(inner: Inner) -> None:
     result.assert_outcomes(passed=1, errors=1)
 
 
+HANGS = """
+import threading
+def waits_for_nothing(): threading.Event().wait(60)
+def test_hangs(): waits_for_nothing()
+"""
+
+
+def test_what_hangs_is_ended_and_says_where(inner: Inner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # it ends at once, and clears nothing away
+    result = inner("--timeout=1", "--timeout-method=thread", test_hangs=HANGS)
+    assert result.ret == 1
+    assert "in waits_for_nothing" in result.stdout.str() + result.stderr.str()
+
+
 SETTING = """
 import os
 from tests.testkit.isolation import ours

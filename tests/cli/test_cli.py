@@ -176,7 +176,7 @@ def has_one_line_for_a_request(serving: Serving, url: str) -> None:
     reply = httpx.get(f"{url}/channels/once/messages?limit=7", trust_env=False)
     assert "server" not in reply.headers
     line = until(lambda: serving.log.removeprefix(before).strip(), "its line")
-    assert re.fullmatch(r".* GET /channels/once/messages 200 [\d.]+s", line)
+    assert re.fullmatch(r".* GET /channels/once/messages 200 [\d.]+s id=[0-9a-f]{16}", line)
 
 
 def says_goodbye_at_sigterm(serving: Serving, url: str) -> None:

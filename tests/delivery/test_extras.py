@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import islice
 
 import pytest
 
@@ -86,11 +87,8 @@ async def test_live_comes_though_the_channel_never_rests() -> None:
     large = json.dumps("x" * CHUNK)
     for _ in range(5):
         store.append("c", large)
-    reader.before_each = lambda: write_while(len(reader.events) < 40)
-
-    def write_while(few: bool) -> None:
-        if few:
-            store.append("c", large)
+    more = iter(range(40))
+    reader.before_each = lambda: [store.append("c", large) for _ in islice(more, 1)]
 
     async with reading(store, reader=reader):
         await advance(5)

@@ -13,6 +13,7 @@ from gapless.services.typewriter import ANSWER, QUESTION
 from tests.chat.person import PATIENCE
 from tests.chat.run_window import over, window
 from tests.testkit.alarm import auntil
+from tests.testkit.nginx import nginx
 from tests.testkit.service import Service
 
 pytestmark = pytest.mark.real(seconds=20)
@@ -123,3 +124,24 @@ async def test_a_run_that_is_refused_says_why_and_can_be_started_again(browser: 
         assert await ann.get_by_text("8 runs").count() == 0
         await ann.keyboard.press("Enter")
         await over(ann, "stopped")
+
+
+async def test_below_a_path_and_opened_while_the_service_is_away(browser: Browser, service: Service) -> None:
+    with nginx(f"location /live/ {{ proxy_pass {service.url}/; proxy_buffering off; }}") as url:
+        page = await browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        await page.route("**/run/run.js", lambda route: route.abort())
+        await page.goto(f"{url}/live/run?id=below")
+        await page.get_by_text("The service does not answer. Trying again…").wait_for()
+        await page.unroute("**/run/run.js")
+        await page.locator("#state[data-state=live]").wait_for()  # it has loaded itself anew
+        await page.get_by_role("button", name="Start").click()
+        await until_written(page, 5)
+        await page.get_by_role("button", name="Stop").click()
+        await over(page, "stopped")
+        assert await page.get_by_role("link", name="Second window").evaluate("(one) => one.href") == page.url
+        await page.get_by_role("link", name="Chat").click()
+        await page.wait_for_url(f"{url}/live/")
+        await page.locator("#messages").wait_for()
+        await page.close()
+    assert ends(service, "below") == ["stopped"]

@@ -56,6 +56,13 @@ async def test_one_that_stands_still_is_left_out(folder: Path, monkeypatch: pyte
         assert sockets(folder) == ["1.sock", "7.sock"]  # it may turn again
 
 
+async def test_one_that_tells_too_much_is_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = worker(folder, 1, monkeypatch), worker(folder, 2, monkeypatch)
+    async with one.told(), other.told():
+        monkeypatch.setattr(neighbours, "MOST_BYTES", 10)
+        assert [*await one.ask()] == ["1"]
+
+
 async def test_a_folder_that_cannot_be_used_is_told_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 PATIENCE = 2.0
 """Seconds in which a neighbour must have told all. One that stands still is left out."""
 MOST_BYTES = 1_048_576
-"""Of what one tells: a hundred times what there is."""
+"""Of what one tells, a hundred times what there is: one that tells more is left out."""
 
 _log = logging.getLogger("gapless.metrics")
 
@@ -57,14 +57,14 @@ class Neighbours:
         """'' where nobody answers: a worker that was killed leaves its socket behind."""
         try:
             async with asyncio.timeout(PATIENCE):
-                reader, writer = await asyncio.open_unix_connection(path, limit=MOST_BYTES)
+                reader, writer = await asyncio.open_unix_connection(path)
                 try:
-                    return (await reader.read(-1)).decode()
+                    return await _all(reader)
                 finally:
                     writer.close()
         except ConnectionRefusedError:
             _remove(path)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, ValueError):
             _log.warning("the worker process %s does not tell its numbers", path.stem)
         return ""
 
@@ -73,6 +73,16 @@ class Neighbours:
             writer.write(self._tell())
             await writer.drain()
         writer.close()
+
+
+async def _all(reader: asyncio.StreamReader) -> str:
+    """Raises ValueError for what is too long, or no text."""
+    told = b""
+    while piece := await reader.read(65_536):
+        told += piece
+        if len(told) > MOST_BYTES:
+            raise ValueError("too long")
+    return told.decode()
 
 
 def _remove(socket: Path) -> None:

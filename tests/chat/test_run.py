@@ -36,6 +36,12 @@ def log(service: Service, run: str) -> list[dict[str, Any]]:
     return messages
 
 
+def say(service: Service, run: str, message: dict[str, Any]) -> int:
+    """The status with which this message is taken."""
+    url = f"{service.url}/channels/run:{run}/messages"
+    return httpx.post(url, json=message, trust_env=False, timeout=60).status_code
+
+
 def ends(service: Service, run: str) -> list[str]:
     return [one["data"]["reason"] for one in log(service, run) if one["event"] == "finish"]
 
@@ -70,9 +76,13 @@ async def test_one_window_stops_it_for_all(browser: Browser, service: Service) -
     async with window(browser, service.url, "stop") as ann, window(browser, service.url, "stop") as bob:
         await ann.get_by_role("button", name="Start").click()
         await until_written(bob, 20)
-        await bob.get_by_role("button", name="Stop").click()
+        async with bob.expect_request("**/messages") as asked:
+            await bob.get_by_role("button", name="Stop").click()
         for page in (ann, bob):
             await over(page, "stopped")
+        again: dict[str, Any] = (await asked.value).post_data_json
+        for reason, status in (("stopped", 200), ("timeout", 409)):  # as readers say who had not heard of it yet
+            assert say(service, "stop", {**again, "data": {"reason": reason}}) == status
         shown = await written(ann)
         assert shown == await written(bob) and ANSWER.startswith(shown) and shown != ANSWER
         await bob.get_by_role("button", name="Start another").click()

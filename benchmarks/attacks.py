@@ -30,7 +30,7 @@ def main() -> None:
 async def measure(port: int) -> None:
     """One line for each attack, and one for all that was quiet."""
     quiet = Seen()
-    async for siege in besieged(port, list(ATTACKS), ROUNDS):
+    async for siege in besieged(port, dict.fromkeys(ATTACKS, ROUNDS)):
         quiet.add(siege.quiet)
         times = [now / before for now, before in zip(siege.attacked.p99, siege.quiet.p99, strict=True)]
         print(

@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -150,12 +150,12 @@ class Siege:
     statuses: dict[str, int]
 
 
-async def besieged(port: int, names: list[str], rounds: int) -> AsyncIterator[Siege]:
-    """For each attack a quiet window, and one during it."""
+async def besieged(port: int, attacks: Mapping[str, int]) -> AsyncIterator[Siege]:
+    """For each attack a quiet window, and one during it, of so many messages of each who posts."""
     honest = Honest(port)
     async with honest.reading():
-        await honest.window(rounds)
-        for name in names:
+        await honest.window(max(attacks.values()))
+        for name, rounds in attacks.items():
             quiet = await honest.window(rounds)
             argv = [sys.executable, "-m", "tests.testkit.attack", name, str(port), token("mallory", "m.*")]
             attacker = await asyncio.create_subprocess_exec(

@@ -75,7 +75,11 @@ async def test_fifty_users_at_once_never_go_down_and_all_who_listen_converge(
         await asyncio.gather(*map(climb, users))
 
     spent = await cost(servers, all_climb())
-    assert spent.total() == 4 * rises[True] + 2 * rises[False] + len(users[1:]), spent
+    calls, rose = spent["evalsha"], spent["hset"]
+    repeated = calls - rises.total()
+    assert 0 <= repeated <= 5, "a call is repeated where its connection was lost, as a loaded machine may lose one"
+    assert rises[True] <= rose <= rises[True] + repeated
+    assert spent == {"evalsha": calls, "hmget": calls, "hset": rose, "publish": rose, "hlen": len(users[1:])}
     truth = await stores[0].marks("c")
     assert set(truth) == set(users)
     for heard in heards:

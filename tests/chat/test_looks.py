@@ -55,14 +55,17 @@ _SMALL = """() => {
 
 
 async def look(page: Page, what: str, *, judge: bool = True) -> None:
-    """Take a picture in light and in dark; axe finds nothing in either, and nothing is wider than the window."""
+    """Take a picture in light and in dark, of which nothing is wider than the window.
+
+    Axe finds nothing in light on a desk, in dark on a phone: it takes longer than all else, and each rule meets both.
+    """
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme=scheme)
         width = await page.evaluate("innerWidth")
         await page.screenshot(path=SCREENS / f"{what}-{scheme}-{width}.png")
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off"
         assert await page.evaluate(_SMALL) == [], "a finger finds everything, and no phone zooms in on what it types"
-        if judge:
+        if judge and (scheme == "dark") == (width < 600):
             found = await page.evaluate("axe.run().then(({violations}) => violations)")
             assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], (what, scheme)
 

@@ -15,7 +15,10 @@ MESSAGES = [f"é 猫 🐈 {number}" for number in range(500)]
 
 
 async def test_chromium_reads_five_hundred_messages_once_and_in_order(store: dict[str, str]) -> None:
-    async with serving(store | {"GAPLESS_ORIGINS": "*"}) as front, httpx.AsyncClient(base_url=front.url) as http:
+    async with (
+        serving(store | {"GAPLESS_ORIGINS": "*"}) as front,
+        httpx.AsyncClient(base_url=front.url, timeout=30) as http,
+    ):
         async with reading("chromium", f"{front.url}/channels/general/stream") as reader:
             sent = await publish(http, "general", MESSAGES, [1, 1, 1, 7, 1, 30])
             await reader.until(lambda one: len(one.messages) >= 500, "500 messages", alarm=60)

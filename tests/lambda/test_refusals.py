@@ -21,7 +21,10 @@ pytestmark = pytest.mark.real(seconds=3)
 )
 async def test_every_route_names_the_setting(env: dict[str, str], word: str) -> None:
     """A stream does so in a comment: a status would stop every open EventSource for ever."""
-    async with LambdaFront(HANDLER, cwd=TREE, env=env) as front, httpx.AsyncClient(base_url=front.url) as http:
+    async with (
+        LambdaFront(HANDLER, cwd=TREE, env=env) as front,
+        httpx.AsyncClient(base_url=front.url, timeout=30) as http,
+    ):
         reply, stream = await http.get("/healthz"), await http.get("/channels/c/stream")
         assert (reply.status_code, reply.headers["content-type"]) == (503, "application/problem+json")
         assert word in reply.json()["detail"]

@@ -34,6 +34,7 @@ async def test_how_it_works_and_what_it_has_fallen_back_to(tmp_path: Path, clien
         async with Service(place.env()) as service:
             told = (await ready(client, service)).json()
             assert told.pop("latencyMs") > 0
+            assert told.pop("commands") > 0
             assert told == {
                 "status": "ok",
                 "store": "Upstash at 127.0.0.1",

@@ -13,17 +13,14 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parent.parent
 LEFT_OUT = {"app", ".git", ".venv", ".gapless", ".hypothesis", ".mypy_cache", ".ruff_cache", "dist", "build"}
-# What may differ under an installed wheel or another Python. All that runs on the loop: from Python 3.12 on, frames are
-# written by eager tasks. And what looks for files, imports and commands. Not again: rules that are pure (auth, config,
-# log), what requests are refused (front), and the stores' contract, which runs the code of stores/redis and upstash.
+# What may differ under an installed wheel or another Python. What begins tasks and cancels them: from Python 3.12 on,
+# frames are written by eager tasks, and no cancellation is swallowed. And what looks for files, imports and commands.
+# Not again: rules that are pure (auth, config, log), and what routes answer (api, front, services).
 ON_THE_LOOP = (
-    "tests/api/routes",
     "tests/channels",
     "tests/delivery",
     "tests/platforms",
     "tests/runtime",
-    "tests/services",
-    "tests/stores/embedded",
     "tests/stores/redis",
     "tests/stores/upstash",
 )

@@ -65,6 +65,22 @@ test("a planned end is no interruption: the next stream at once, the state stays
   assert.deepEqual(states, ["opening", "live"]);
 });
 
+test("a successor that ends before its hello is no interruption either; a first stream that does is", async () => {
+  open();
+  const stream = await live();
+  stream.say(end("deadline"));
+  await settled();
+  requests[1].answer(200, end("deadline"));
+  await settled();
+  await live();
+  assert.equal(requests.length, 3);
+  assert.deepEqual(states, ["opening", "live"]);
+  open();
+  requests.at(-1).answer(200, end("deadline"));
+  await settled();
+  assert.deepEqual(states.slice(2), ["opening", "waiting", "opening"]);
+});
+
 test("a cut waits, longer each time, and a life begins anew", async () => {
   open();
   const stream = await live();

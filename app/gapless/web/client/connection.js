@@ -169,7 +169,9 @@ export class Connection {
   }
 
   #ended(attempt, end) {
-    const planned = Boolean(attempt.winner) && ["deadline", "shutdown", "auth"].includes(end.reason);
+    // A slow service may come to a successor's end before its hello: that is planned, too.
+    const began = attempt.winner || this.state === "live";
+    const planned = began && ["deadline", "shutdown", "auth"].includes(end.reason);
     const life = { messages: attempt.messages, lived: Date.now() - attempt.began, waited: this.#waited };
     this.#failures = failuresAfter(this.#failures, life);
     this.#drop();

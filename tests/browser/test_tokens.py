@@ -62,7 +62,7 @@ def head(service: Service, channel: str) -> str:
 
 CLOCK = "() => { const now = Date.now; Date.now = () => now.call(Date) + Number(localStorage.getItem('later') ?? 0); }"
 LATER = "localStorage.setItem('later', 601_000)"
-"""For all tabs at once: one that is not yet later would hand its token to those that are."""
+"""For all tabs: one that is not yet later would hand its token to those that are. What is stored reaches them late."""
 
 
 async def test_one_token_for_all_tabs_and_one_more_after_a_sleep(
@@ -77,6 +77,8 @@ async def test_one_token_for_all_tabs_and_one_more_after_a_sleep(
         await tab.until_shown(["before"])
         await tab.page.evaluate(CLOCK)
     await tabs[0].page.evaluate(LATER)
+    for tab in tabs:
+        await tab.page.wait_for_function("localStorage.getItem('later')")
     for tab in tabs:
         await tab.page.evaluate("room.older()")
     assert signer.asked == 2

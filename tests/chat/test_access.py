@@ -98,7 +98,7 @@ async def test_a_run_is_started_and_stopped_by_keyboard_alone_at_two_hundred_per
         for _ in range(3):
             await focused(page, "Shift+Tab")
         await page.keyboard.press("Enter")
-        await over(page, "writing")
+        await page.locator("#kill").wait_for()
         assert await focused(page) == "go", "the button that starts is the one that stops"
         assert await focused(page, "Shift+Tab") == "kill"
         assert await focused(page, "Tab", "Enter") == "go"

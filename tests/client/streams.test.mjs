@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 import { Streams } from "../../app/gapless/web/client/streams.js";
 
-let asked, told, streams;
+let asked, told, streams, answer;
 
 beforeEach(() => {
   mock.timers.reset();
@@ -11,9 +11,10 @@ beforeEach(() => {
   [asked, told] = [[], []];
   const reply = (path) => {
     asked.push(new URL(path, "http://service").searchParams.getAll("channel"));
-    return new Promise(() => {});
+    return new Promise((resolve) => (answer = resolve));
   };
-  streams = new Streams({ reply, authorized: false }, { user: null });
+  const ask = async (path) => (path.includes("theirs") ? { kind: "no", detail: "not yours" } : { kind: "yes" });
+  streams = new Streams({ reply, ask, authorized: false }, { user: null });
   streams.tell({ event: (channel, event, data) => told.push({ channel, event, ...data }), stateChanged() {} });
 });
 
@@ -31,4 +32,23 @@ test("two streams of 16 channels; one more is told what to change, and is read w
   assert.match(told[0].detail, /32 channels.*unsubscribe/i);
   want(...names(2, 33));
   assert.deepEqual(asked.slice(2), [[...names(2, 16), "c33"]]);
+});
+
+test("a channel that was just refused and is wanted again is asked for at once", async () => {
+  const both = ["mine", "theirs"];
+  const settled = () => new Promise(setImmediate).then(() => new Promise(setImmediate));
+  const refuse = async () => {
+    answer(new Response('{"detail":"no"}', { status: 403, headers: { "Content-Type": "application/problem+json" } }));
+    for (let turn = 0; turn < 10; turn++) await settled();
+  };
+  want(...both);
+  await refuse();
+  assert.deepEqual(told.map(({ channel, kind }) => [channel, kind]), [["theirs", "refused"]]);
+  streams.forgive("theirs"); // before all is arranged without it
+  mock.timers.tick(50);
+  assert.deepEqual(asked, [both, both]);
+  await refuse();
+  mock.timers.tick(50);
+  assert.deepEqual(asked, [both, both, ["mine"]]);
+  assert.equal(told.length, 2);
 });

@@ -37,7 +37,7 @@ export class Connection {
   #failures = 0;
   #waited = 0;
   #hurried = 0;
-  #doubted = false; // channels were refused since the last hello
+  #doubted = false; // channels were refused since the last hello, or since other ones are asked for
 
   /**
    * @param {(buffered: boolean, signal: AbortSignal) => Promise<Response>} request opens a stream where the last ended
@@ -57,6 +57,7 @@ export class Connection {
 
   /** Begin, or begin anew: the request may have changed. A live stream's successor is no interruption. */
   open() {
+    this.#doubted = false;
     this.#drop();
     this.#begin();
   }

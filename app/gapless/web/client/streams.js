@@ -21,7 +21,7 @@ export class Streams {
   #wanted = new Map(); // channel -> the position to begin at
   #positions = new Map(); // channel -> the position that its stream has reached
   #refused = new Set();
-  #lines = []; // {channels, connection}
+  #lines = []; // {channels, connection, changed: it is to be asked for anew}
   #adopted = false;
   #timer;
 
@@ -99,9 +99,10 @@ export class Streams {
   #arrange() {
     this.#timer = undefined;
     const wanted = [...this.#wanted.keys()].filter((name) => !this.#refused.has(name));
-    const changed = new Set(this.#lines.filter((line) => this.#prune(line, wanted)));
-    for (const name of wanted) if (!this.#lineOf(name)) this.#place(name, changed);
-    for (const line of changed) {
+    for (const line of this.#lines) this.#prune(line, wanted);
+    for (const name of wanted) if (!this.#lineOf(name)) this.#place(name);
+    for (const line of this.#lines.filter(({ changed }) => changed)) {
+      line.changed = false;
       if (line.channels.length) line.connection.open();
       else line.connection.close();
     }
@@ -110,16 +111,15 @@ export class Streams {
     this.#on.stateChanged();
   }
 
-  /** Takes off what is not wanted any more; whether that was anything. */
+  /** Takes off what is not wanted any more. */
   #prune(line, wanted) {
     const stays = line.channels.filter((name) => wanted.includes(name));
     for (const name of line.channels) if (!stays.includes(name)) this.#positions.delete(name);
-    const less = stays.length < line.channels.length;
+    line.changed ||= stays.length < line.channels.length;
     line.channels = stays;
-    return less;
   }
 
-  #place(name, changed) {
+  #place(name) {
     let line = this.#lines.find(({ channels }) => channels.length < CHANNELS);
     if (!line) {
       if (this.#lines.length === STREAMS) {
@@ -131,11 +131,11 @@ export class Streams {
     }
     this.#positions.set(name, this.#wanted.get(name));
     line.channels.push(name);
-    changed.add(line);
+    line.changed = true;
   }
 
   #line() {
-    const line = { channels: [], connection: null };
+    const line = { channels: [], connection: null, changed: true };
     const live = this.#adopted || this.state === "live";
     const on = {
       event: (event, data, id) => this.#take(line, event, data, id),
@@ -183,8 +183,11 @@ export class Streams {
     );
   }
 
+  /** Its stream is asked for anew in any case: who wants the channel again by then, in another tab, is to hear an answer. */
   #refuse(channel, detail) {
     this.#refused.add(channel);
+    const line = this.#lineOf(channel);
+    if (line) line.changed = true;
     this.#on.event(channel, "problem", { kind: "refused", detail }, null);
     this.want(this.#wanted);
   }

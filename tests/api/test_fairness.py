@@ -1,4 +1,4 @@
-"""One request of each address begins in a turn of the event loop; a large body waits for another one."""
+"""A few requests of each address begin in a turn of the event loop; a large body waits for another one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from fastapi import Request
 
 from gapless.api.dependencies import LARGE, body
-from gapless.api.fairness import TurnByTurn
+from gapless.api.fairness import AT_ONCE, TurnByTurn
 
 
 class App:
@@ -39,16 +39,16 @@ async def begun(proxies: int, *scopes: dict[str, Any]) -> list[str]:
     return app.began
 
 
-async def test_one_address_with_many_connections_delays_another_by_one_request() -> None:
-    many, one = [scope_of("192.0.2.1")] * 4, scope_of("192.0.2.2")
-    assert await begun(0, *many, one) == ["192.0.2.1", "192.0.2.2", *["192.0.2.1"] * 3]
+async def test_one_address_with_many_connections_delays_another_by_a_few_requests() -> None:
+    many, one = [scope_of("192.0.2.1")] * 20, scope_of("192.0.2.2")
+    assert await begun(0, *many, one) == [*["192.0.2.1"] * AT_ONCE, "192.0.2.2", *["192.0.2.1"] * (20 - AT_ONCE)]
 
 
 async def test_behind_proxies_of_ones_own_clients_are_told_apart() -> None:
-    many, one = [scope_of("10.0.0.1", "192.0.2.1")] * 4, scope_of("10.0.0.2", "192.0.2.2")
-    assert (await begun(1, *many, one)).index("10.0.0.2") == 1
+    many, one = [scope_of("10.0.0.1", "192.0.2.1")] * 20, scope_of("10.0.0.2", "192.0.2.2")
+    assert (await begun(1, *many, one)).index("10.0.0.2") == AT_ONCE
     alike = scope_of("10.0.0.2", "192.0.2.1")
-    assert (await begun(1, *many, alike)).index("10.0.0.2") == 4
+    assert (await begun(1, *many, alike)).index("10.0.0.2") == 20
 
 
 async def test_what_is_no_request_does_not_wait() -> None:
@@ -74,3 +74,24 @@ async def test_a_large_body_waits_for_another_turn(size: int, turns: int) -> Non
     scope["headers"] = [(b"content-type", b"application/json")]
     assert len(await body(Request(scope, receive))) == size
     assert waited == turns
+
+
+async def test_of_large_bodies_one_is_read_in_a_turn() -> None:
+    ticks = 0
+    read: list[int] = []
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0)
+            ticks += 1
+
+    async def reading(scope: Any, receive: Any, send: Any) -> None:
+        await scope["gapless.turn"]()
+        read.append(ticks)
+
+    ticking = asyncio.create_task(tick())
+    fair = TurnByTurn(reading, "server", 0)
+    await asyncio.gather(*(fair(scope_of("192.0.2.1"), nothing, nothing) for _ in range(AT_ONCE)))
+    ticking.cancel()
+    assert len(set(read)) == len(read) == AT_ONCE

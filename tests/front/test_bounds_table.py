@@ -6,6 +6,7 @@ import pytest
 
 from gapless.api import unread
 from gapless.api.dependencies import LARGE
+from gapless.api.fairness import AT_ONCE
 from gapless.api.spelling import MOST_MEMBERS
 from gapless.auth import verifier
 from gapless.auth.key_set import MOST_KEYS, MOST_OF_ONE_ID
@@ -119,9 +120,10 @@ tried_elsewhere(
 )
 tried_elsewhere(
     "what begins in one turn of the event loop",
-    {"16 KiB": LARGE},
-    test_fairness.test_one_address_with_many_connections_delays_another_by_one_request,
+    {"four": AT_ONCE, "4 KiB": LARGE},
+    test_fairness.test_one_address_with_many_connections_delays_another_by_a_few_requests,
     test_fairness.test_a_large_body_waits_for_another_turn,
+    test_fairness.test_of_large_bodies_one_is_read_in_a_turn,
 )
 tried_elsewhere("a body", {"16": MOST_MEMBERS}, test_schemas.test_many_members_are_refused_at_once)
 tried_elsewhere(

@@ -1,8 +1,11 @@
-"""In a turn of the loop each name begins one piece of work, whoever else waits."""
+"""In a turn of the loop each name begins so many pieces of work, whoever else waits."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+
+import pytest
 
 from gapless.runtime.round_robin import RoundRobin
 
@@ -10,11 +13,11 @@ from gapless.runtime.round_robin import RoundRobin
 class Diary:
     """Who began what, in which turn of the loop."""
 
-    def __init__(self) -> None:
-        self.robin = RoundRobin()
+    def __init__(self, at_once: int) -> None:
+        self.robin = RoundRobin(at_once)
         self.lines: list[tuple[int, str]] = []
         self._turn = 0
-        self._ticking = asyncio.create_task(self._tick())
+        self._ticking = asyncio.create_task(self._tick())  # ends with the test's loop
 
     async def _tick(self) -> None:
         while True:
@@ -27,24 +30,41 @@ class Diary:
 
     async def until_done(self, *names: str) -> None:
         await asyncio.gather(*map(self.work, names))
-        self._ticking.cancel()
 
 
-async def test_who_comes_with_many_delays_another_by_one() -> None:
-    diary = Diary()
-    await diary.until_done(*["mallory"] * 5, "ann")
-    assert [name for _, name in diary.lines] == ["mallory", "ann", *["mallory"] * 4]
+async def arrive(diary: Diary, name: str, *, turns: int) -> None:
+    """One more of them in each of the next turns."""
+    working = []
+    for _ in range(turns):
+        working.append(asyncio.create_task(diary.work(name)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*working)
 
 
-async def test_one_of_a_name_begins_in_a_turn() -> None:
-    diary = Diary()
-    await diary.until_done(*["mallory", "ann"] * 4)
-    turns = [turn for turn, name in diary.lines if name == "mallory"]
-    assert len(set(turns)) == len(turns) == 4
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+async def test_who_comes_with_many_delays_another_by_few(at_once: int) -> None:
+    diary = Diary(at_once)
+    await diary.until_done(*["mallory"] * 9, "ann")
+    assert [name for _, name in diary.lines] == [*["mallory"] * at_once, "ann", *["mallory"] * (9 - at_once)]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+async def test_so_many_of_a_name_begin_in_a_turn(at_once: int) -> None:
+    diary = Diary(at_once)
+    await diary.until_done(*["mallory", "ann"] * 8)
+    turns = Counter(turn for turn, name in diary.lines if name == "mallory")
+    assert list(turns.values()) == [at_once] * (8 // at_once)
+
+
+async def test_who_comes_later_begins_with_no_more_than_so_many() -> None:
+    diary = Diary(2)
+    await asyncio.gather(diary.until_done(*["mallory"] * 5), arrive(diary, "mallory", turns=12))
+    turns = Counter(turn for turn, _ in diary.lines)
+    assert (turns.total(), max(turns.values())) == (17, 2)
 
 
 async def test_who_leaves_while_he_waits_takes_no_turn() -> None:
-    robin = RoundRobin()
+    robin = RoundRobin(1)
     first, leaving, staying = (asyncio.create_task(robin.turn("a")) for _ in range(3))
     await asyncio.sleep(0)
     leaving.cancel()
@@ -53,15 +73,15 @@ async def test_who_leaves_while_he_waits_takes_no_turn() -> None:
 
 
 async def test_nothing_is_remembered() -> None:
-    robin = RoundRobin()
+    robin = RoundRobin(1)
     await asyncio.gather(*(robin.turn(str(number % 10)) for number in range(100)))
     for _ in range(2):
         await asyncio.sleep(0)
-    assert robin._waiting == {}
+    assert robin._lines == {}
 
 
 def test_a_loop_that_is_gone_leaves_nobody_waiting() -> None:
-    robin = RoundRobin()
+    robin = RoundRobin(1)
 
     old = asyncio.new_event_loop()
     try:

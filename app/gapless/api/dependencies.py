@@ -24,8 +24,8 @@ OLDEST = "start"
 BODY_SECONDS = 30.0
 """Seconds for a body to arrive: a client that sends slower holds a connection for nothing."""
 
-LARGE = 16_384
-"""Bytes above which a body waits for a turn of its sender's: to read a hundred kilobytes takes milliseconds."""
+LARGE = 4096
+"""Bytes above which a body waits for a turn of its sender's: to read sixteen kilobytes may take milliseconds."""
 
 
 def service(request: Request) -> Service:

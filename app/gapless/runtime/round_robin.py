@@ -1,4 +1,4 @@
-"""Gives each address its turn: in one turn of the event loop every one of them begins one piece of work.
+"""Gives each address its turn: in one turn of the event loop every one of them begins a few pieces of work.
 
 The loop does whatever is ready before it looks for more. A client that asks on many connections at once would have all
 of it done first, and everybody else's next step would wait for the sum.
@@ -12,32 +12,56 @@ from collections.abc import Hashable
 
 
 class RoundRobin:
-    """The turns of one event loop. Nothing is remembered of who does not wait."""
+    """The turns of one event loop. `at_once`: pieces of work of one name that begin in a turn.
 
-    def __init__(self) -> None:
+    Nothing is remembered of who does not wait.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._lines: dict[Hashable, _Line] = {}
 
     async def turn(self, name: Hashable) -> None:
-        """Return at once for the first of this name; for the next ones in later turns of the loop, one in each."""
+        """Return at once for the first ones of this name; for the next ones in later turns of the loop."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # what waited on another one ended with it
-            self._loop, self._waiting = loop, {}
-        waiting = self._waiting.get(name)
-        if waiting is None:
-            waiting = self._waiting[name] = deque()
-            loop.call_soon(self._next, loop, name, waiting)
+            self._loop, self._lines = loop, {}
+        line = self._lines.get(name)
+        if line is None:
+            line = self._lines[name] = _Line()
+            loop.call_soon(self._next, loop, name, line)
+        if line.begun < self._at_once and not line.waiting:
+            line.begun += 1
             return
         mine = loop.create_future()
-        waiting.append(mine)
+        line.waiting.append(mine)
         await mine
 
-    def _next(self, loop: asyncio.AbstractEventLoop, name: Hashable, waiting: deque[asyncio.Future[None]]) -> None:
-        while waiting:
-            first = waiting.popleft()
+    def _next(self, loop: asyncio.AbstractEventLoop, name: Hashable, line: _Line) -> None:
+        """In the turn that begins, those begin who were called in the last one; others are called for the next."""
+        line.begun, line.called = line.called, line.call(self._at_once)
+        if line.begun or line.called:
+            loop.call_soon(self._next, loop, name, line)
+        elif self._lines.get(name) is line:
+            del self._lines[name]
+
+
+class _Line:
+    """Who waits of one name, and how many have begun in this turn of the loop and are called for the next."""
+
+    __slots__ = ("begun", "called", "waiting")
+
+    def __init__(self) -> None:
+        self.begun = self.called = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
+
+    def call(self, most: int) -> int:
+        """Let the first ones begin in the next turn; how many they are."""
+        called = 0
+        while self.waiting and called < most:
+            first = self.waiting.popleft()
             if not first.done():  # its caller may have left
                 first.set_result(None)
-                loop.call_soon(self._next, loop, name, waiting)
-                return
-        if self._waiting.get(name) is waiting:
-            del self._waiting[name]
+                called += 1
+        return called

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real(seconds=6)
 @pytest.fixture
 async def caching() -> AsyncIterator[Browser]:
     """Playwright switches the cache off in all browsers that it starts."""
-    options = {"executable_path": chromium_binary(), "args": list(FLAGS)}
+    options = {"executable_path": chromium_binary(whole=True), "args": list(FLAGS)}
     async with async_playwright() as playwright:
         off = ["--disable-back-forward-cache"]
         browser = await playwright.chromium.launch(**options, ignore_default_args=off)

@@ -179,7 +179,8 @@ async def test_written_offline_and_sent_by_a_page_that_comes_later(
 
 async def test_written_offline_and_the_browser_is_killed(tmp_path: Path, origin: str, service: Service) -> None:
     """The same profile in a new browser: all five, once and in order."""
-    options = {"executable_path": chromium_binary(), "args": ["--no-sandbox", "--disable-gpu"], "headless": True}
+    whole = chromium_binary(whole=True)
+    options = {"executable_path": whole, "args": ["--no-sandbox", "--disable-gpu"], "headless": True}
     async with async_playwright() as playwright:
         first = await playwright.chromium.launch_persistent_context(tmp_path, **options)
         ann = await room(first, origin, service.url, "killed", user="ann")

@@ -33,8 +33,8 @@ beforeEach(() => {
     },
   };
   const locks = { run: (name, work) => work(() => true) };
-  const tell = (kind) => (item) => told.push([kind, item.data, item.error?.kind, item.uncertain]);
-  const on = { user: "ann", position: () => "t9x2k0ab-0-0", changed: tell("changed"), accepted: tell("accepted"), gone: tell("gone") };
+  const news = (kind, item) => told.push([kind, item.data, item.error?.kind, item.uncertain]);
+  const on = { user: "ann", position: () => "t9x2k0ab-0-0", news };
   sender = new Sender(http, outbox, locks, on);
 });
 
@@ -144,13 +144,13 @@ test("refused after a try of which nothing is known: uncertain", async () => {
   answers = { a: [LOST, NO] };
   await send("a");
   await pass(1000);
-  assert.deepEqual(told.at(-1), ["changed", "a", "refused", true]);
+  assert.deepEqual(told.at(-1), ["item", "a", "refused", true]);
 });
 
 test("at most a thousand wait", async () => {
   for (let count = 0; count < 1000; count++) await outbox.add({ channel: "x", state: "failed" });
   await send("a");
-  assert.deepEqual(told, [["changed", "a", "full", undefined]]);
+  assert.deepEqual(told, [["item", "a", "full", undefined]]);
   assert.deepEqual(posts, []);
 });
 

@@ -5,14 +5,16 @@
  * until the client reconnects. Receipts go out at most once a second; delivered ones by the leading tab alone.
  */
 import { pathOf } from "./http.js";
-import { compare, parse, reaches } from "./position.js";
+import { parse, reaches } from "./position.js";
 
 const SECOND = 1000;
 const TYPING_AGAIN = 10_000;
 const TYPING_ENDS = 12_000;
+const NOBODY = Object.freeze([]);
 
 export class Around {
   unread = 0;
+  people = NOBODY;
   #channel;
   #path;
   #core;
@@ -22,7 +24,6 @@ export class Around {
   #here = new Set();
   #typing = new Map(); // user -> the timer that ends it
   #typed = 0;
-  #people = Object.freeze([]);
   #read = null; // my mark
   #seenHidden = null; // seen while the tab was hidden: counts once it is visible
   #told = {}; // marks that are to go out
@@ -37,10 +38,6 @@ export class Around {
     this.#core = core;
     this.#list = list;
     this.#on = on;
-  }
-
-  get people() {
-    return this.#people;
   }
 
   // --- what the stream says, each time all of it
@@ -96,8 +93,8 @@ export class Around {
   #show() {
     const users = [...new Set([...this.#here, ...this.#typing.keys()])].filter((user) => user !== this.#core.user).sort();
     const people = users.map((user) => Object.freeze({ user, here: this.#here.has(user), typing: this.#typing.has(user) }));
-    this.#people = Object.freeze(people);
-    this.#on.people(this.#people);
+    this.people = Object.freeze(people);
+    this.#on.people(this.people);
     this.#on.changed();
   }
 
@@ -131,8 +128,7 @@ export class Around {
 
   /** The read mark only goes up; another epoch begins anew. @returns {boolean} whether it did */
   mark(id) {
-    const [before, now] = [parse(this.#read), parse(id)];
-    if (!now || (before && compare(before, now) >= 0)) return false;
+    if (!parse(id) || reaches(this.#read, id)) return false;
     this.#read = id;
     this.#on.changed();
     return true;
@@ -188,6 +184,6 @@ export class Around {
     for (const timer of this.#typing.values()) clearTimeout(timer);
     this.#typing.clear();
     this.#here.clear();
-    this.#people = Object.freeze([]);
+    this.people = NOBODY;
   }
 }

@@ -11,7 +11,6 @@ export class Channel {
   /** @type {object | null} */
   problem = null;
   #core;
-  #name;
   #list;
   #history;
   #listeners = new Listeners();
@@ -25,8 +24,8 @@ export class Channel {
   /** Made by a client. @param {import("./core.js").Core} core what all channels of a client share */
   constructor(name, client, core) {
     this.client = client;
+    this.name = name;
     this.#core = core;
-    this.#name = name;
     this.#list = new List(core.user);
     this.#history = new History(name, core.http, this.#list, (fresh) => {
       this.#drafts.compare();
@@ -51,10 +50,6 @@ export class Channel {
       leave: () => this.#leave(),
       forget: () => this.#drafts.forget(),
     });
-  }
-
-  get name() {
-    return this.#name;
   }
 
   get messages() {
@@ -91,10 +86,10 @@ export class Channel {
   #open() {
     clearTimeout(this.#linger);
     if (this.#core.inert) return;
-    if (this.#wanted) return void (this.problem && this.#core.forgive(this.#name));
+    if (this.#wanted) return void (this.problem && this.#core.forgive(this.name));
     this.#wanted = true;
-    this.#core.enter(this.#name, !this.#list.position);
-    if (this.#list.position) this.#core.want(this.#name, this.#list.position);
+    this.#core.enter(this.name, !this.#list.position);
+    if (this.#list.position) this.#core.want(this.name, this.#list.position);
     else this.#begin();
   }
 
@@ -111,7 +106,7 @@ export class Channel {
     this.#history.stop();
     this.#around.rest();
     this.#begun = null;
-    this.#core.leave(this.#name);
+    this.#core.leave(this.name);
   }
 
   #forgive() {
@@ -125,12 +120,12 @@ export class Channel {
       (read) => {
         if (this.#begun !== begun || !this.#list.position) return;
         this.#around.mark(read);
-        this.#core.want(this.#name, this.#list.position);
+        this.#core.want(this.name, this.#list.position);
       },
       (error) => {
         if (this.#begun !== begun) return;
         this.#begun = null;
-        this.#core.want(this.#name, null);
+        this.#core.want(this.name, null);
         if (error instanceof Refused) this.#setProblem({ kind: "refused", detail: error.message });
       },
     ));
@@ -139,7 +134,7 @@ export class Channel {
   /** @returns {Promise<string | undefined>} the read mark */
   async #first() {
     await this.#history.first(this.#core.pageSize);
-    return this.#list.position && this.#core.unsent.marked(this.#name, this.#list.position);
+    return this.#list.position && this.#core.unsent.marked(this.name, this.#list.position);
   }
 
   // --- what the stream says
@@ -209,7 +204,7 @@ export class Channel {
    * @returns {object | false} its row; false where there is no such message, or it is being sent
    */
   edit(either, data) {
-    return this.#drafts.has(either) ? this.#drafts.edit(either, data) : this.#drafts.amend(either, "edit", data);
+    return this.#drafts.edit(either, data);
   }
 
   delete(id) {
@@ -236,8 +231,8 @@ export class Channel {
   // --- the past
 
   /** Reads `n` rows more. @returns {Promise<boolean>} false: the start was reached. Rejects without a network */
-  async older(n = 50) {
-    return this.#core.inert ? false : this.#history.older(n);
+  older(n = 50) {
+    return this.#history.older(n);
   }
 
   // --- telling

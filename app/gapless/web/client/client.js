@@ -22,7 +22,7 @@ export class Client {
   }
 
   get state() {
-    return this.#core.inert ? "idle" : this.#core.state;
+    return this.#core.state;
   }
 
   get problem() {

@@ -84,12 +84,10 @@ export class Connection {
   }
 
   #begin() {
-    const attempt = { began: Date.now(), heard: 0, messages: 0, buffered: false, winner: null, legs: new Set(), fallback: 0 };
+    const buffered = this.#transport === "buffered" || (this.#transport === "auto" && Date.now() < this.#bufferedUntil);
+    const attempt = { began: Date.now(), heard: 0, messages: 0, buffered, streamed: !buffered, winner: null, legs: new Set() };
     this.#attempt = attempt;
     if (this.state !== "live") this.#become("opening");
-    const buffered = this.#transport === "buffered" || (this.#transport === "auto" && Date.now() < this.#bufferedUntil);
-    attempt.buffered = buffered;
-    attempt.streamed = !buffered;
     this.#watch(attempt);
     this.#run(attempt, buffered);
     if (buffered) return;
@@ -112,9 +110,14 @@ export class Connection {
     }));
     attempt.legs.delete(leg);
     leg.abort();
-    if (this.#attempt !== attempt || (attempt.winner && attempt.winner !== leg)) return;
+    if (this.#left(attempt, leg)) return;
     if (!attempt.winner && attempt.legs.size) return; // the other leg may still say hello
     this.#ended(attempt, end);
+  }
+
+  /** Whether another attempt or leg has taken this one's place. */
+  #left(attempt, leg) {
+    return this.#attempt !== attempt || (attempt.winner && attempt.winner !== leg);
   }
 
   /** @returns {Promise<{reason: string, after?: number}>} how it ended */
@@ -132,7 +135,7 @@ export class Connection {
     );
     while (!end) {
       const { done, value } = await reader.read();
-      if (done || this.#attempt !== attempt || (attempt.winner && attempt.winner !== leg)) break;
+      if (done || this.#left(attempt, leg)) break;
       attempt.heard = Date.now();
       this.#watch(attempt);
       parser.push(decoder.decode(value, { stream: true }));

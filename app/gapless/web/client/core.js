@@ -5,7 +5,7 @@ import { Streams } from "./streams.js";
 import { Tabs } from "./tabs.js";
 import { Tokens } from "./tokens.js";
 import { Unsent } from "./unsent.js";
-import { Wakeup } from "./wakeup.js";
+import { listen } from "./wakeup.js";
 
 const FORMAT = "gapless.1"; // of what tabs say to each other and keep; tabs of another format are other tabs
 
@@ -19,7 +19,7 @@ export class Core {
   #tokens;
   #streams;
   #tabs;
-  #wakeup;
+  #unlisten; // no longer hears of the machine
   #echo;
   #onChange;
   #channels = new Map(); // name -> what its Channel wants to hear
@@ -47,15 +47,9 @@ export class Core {
     this.#tokens = new Tokens(token, user, shared, told);
     this.http = new Http(base, this.#tokens, options.fetch ?? ((...request) => fetch(...request)), onChange);
     this.#streams = new Streams(this.http, { user, transport });
-    this.#tabs = new Tabs(identity, this.#streams, this.#heard(), tabs);
-    this.unsent = new Unsent({ identity, storage, user }, this.http, this.#tabs, this.#sent());
+    this.#tabs = new Tabs(identity, this.#streams, this, tabs);
+    this.unsent = new Unsent({ identity, storage, user }, this.http, this.#tabs, this);
     this.#echo = new Echo((channel) => this.#live(channel), (channel) => this.#tabs.ask("restart", channel));
-    this.#wakeup = new Wakeup({
-      hurry: (network) => this.#hurry(network),
-      shut: () => (this.unsent.close(), this.#tabs.shut()),
-      open: () => (this.#tabs.open(), this.unsent.open()),
-      words: onChange,
-    });
   }
 
   // --- what the client shows
@@ -97,8 +91,7 @@ export class Core {
     this.#users.delete(who);
     this.#opening.delete(who);
     if (this.#wants.delete(who)) this.#tabs.want(this.#wants);
-    this.#rest();
-    this.#onChange();
+    this.changed();
   }
 
   /** @param {string | null} position null: it may not be read */
@@ -119,9 +112,10 @@ export class Core {
   begin() {
     if (this.#open) return;
     this.#open = true;
-    this.#tabs.open();
-    this.#wakeup.listen();
-    this.unsent.open();
+    const open = () => (this.#tabs.open(), this.unsent.open());
+    const shut = () => (this.unsent.close(), this.#tabs.shut());
+    this.#unlisten = listen({ hurry: (network) => this.#hurry(network), shut, open, words: this.#onChange });
+    open();
   }
 
   get leading() {
@@ -150,8 +144,7 @@ export class Core {
       this.#tabs.tell("forget");
       this.#forgotten();
     }
-    this.#rest();
-    this.#onChange();
+    this.changed();
     return dropped;
   }
 
@@ -162,7 +155,7 @@ export class Core {
     if (!this.#open || this.#users.size || this.unsent.busy) return;
     this.#open = false;
     this.#started = false;
-    this.#wakeup.stop();
+    this.#unlisten();
     this.#echo.stop();
     this.unsent.close();
     this.#tabs.shut();
@@ -175,7 +168,7 @@ export class Core {
 
   /** Where a channel stands while its stream is live. */
   #live(channel) {
-    return this.state === "live" ? this.#channels.get(channel)?.position() : null;
+    return this.state === "live" ? this.position(channel) : null;
   }
 
   #hurry(network) {
@@ -192,21 +185,19 @@ export class Core {
     this.#onChange();
   }
 
-  // --- what the parts say
+  // --- what the tabs say
 
-  #heard() {
-    return {
-      event: (channel, ...event) => this.#channels.get(channel)?.event(...event),
-      standing: (positions) => {
-        for (const [name, position] of Object.entries(positions)) this.#channels.get(name)?.standing(position);
-      },
-      state: () => this.#moved(),
-      told: (kind, content) => this.#told(kind, content),
-    };
+  event(channel, ...event) {
+    this.#channels.get(channel)?.event(...event);
+  }
+
+  /** Where the stream stands that another tab has. */
+  standing(positions) {
+    for (const [name, position] of Object.entries(positions)) this.#channels.get(name)?.standing(position);
   }
 
   /** The stream's state may be another. */
-  #moved() {
+  moved() {
     const live = this.#tabs.state === "live";
     if (!live) for (const channel of this.#channels.values()) channel.interrupted();
     else if (!this.#up) this.unsent.drain(); // the way is open: what pauses need not wait
@@ -214,28 +205,35 @@ export class Core {
     this.#onChange();
   }
 
-  #sent() {
-    return {
-      position: (channel) => this.#channels.get(channel)?.position() ?? null,
-      news: (kind, content) => {
-        this.#channels.get(content[0].channel)?.[kind](...content);
-        this.#tabs.tell(kind, content);
-        if (kind === "accepted") this.#echo.expect(content[0].channel, content[1]);
-      },
-      show: (item) => this.#channels.get(item.channel)?.item(item),
-      changed: () => {
-        this.#rest();
-        this.#onChange();
-      },
-    };
-  }
-
-  #told(kind, content) {
+  /** What another tab tells all of them. */
+  told(kind, content) {
     if (kind === "token") return this.#tokens.hear(content);
     if (kind === "token?") return this.#tokens.current && this.#tabs.tell("token", this.#tokens.current);
     if (kind === "forget") return (this.#forgotten(), this.close(false));
-    const [{ channel }] = content;
-    this.#channels.get(channel)?.[kind](...content);
-    return kind !== "mark" && this.unsent.told(channel);
+    this.show(kind, content);
+    return kind !== "mark" && this.unsent.told(content[0].channel);
+  }
+
+  // --- what is said of what is not sent
+
+  position(channel) {
+    return this.#channels.get(channel)?.position() ?? null;
+  }
+
+  /** In this tab. @param {"item" | "accepted" | "gone" | "mark"} kind @param {any[]} content the first names its channel */
+  show(kind, content) {
+    this.#channels.get(content[0].channel)?.[kind](...content);
+  }
+
+  /** In all tabs. */
+  news(kind, content) {
+    this.show(kind, content);
+    this.#tabs.tell(kind, content);
+    if (kind === "accepted") this.#echo.expect(content[0].channel, content[1]);
+  }
+
+  changed() {
+    this.#rest();
+    this.#onChange();
   }
 }

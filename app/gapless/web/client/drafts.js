@@ -15,10 +15,6 @@ export class Drafts {
     this.#changed = changed;
   }
 
-  has(localId) {
-    return this.#items.has(localId) && !this.#items.get(localId).ref;
-  }
-
   write(data, event, ref) {
     const item = makeItem(this.#channel, data, event, ref);
     const row = this.#show(item);
@@ -32,9 +28,10 @@ export class Drafts {
     if (item?.state === "failed") this.#revive(item, {});
   }
 
-  /** One that failed, under a new localId: the service may remember the old one with other content. */
+  /** One that failed gets a new localId: the service may remember the old one with other content. */
   edit(either, data) {
     const item = this.#items.get(either);
+    if (!item || item.ref) return this.amend(either, "edit", data);
     if (item.state !== "failed") return false;
     const { localId, json, data: copy } = makeItem(this.#channel, data, item.event);
     this.#items.delete(either);

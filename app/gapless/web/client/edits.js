@@ -16,7 +16,7 @@ export class Edits {
     if ((user === null && !admin) || (event !== "edit" && event !== "delete")) return false;
     const name = `${ref} ${admin ? "" : user}`;
     const before = this.#kept.get(name);
-    if (before && newer(before, { place })) return false;
+    if (before && compare(before.place, place) > 0) return false;
     this.#kept.delete(name);
     this.#kept.set(name, { kind: event, data: event === "delete" ? null : data, place });
     if (this.#kept.size > MOST) this.#kept.delete(this.#kept.keys().next().value);
@@ -27,10 +27,6 @@ export class Edits {
   of({ id, user }) {
     const [own, admin] = [user === null ? undefined : this.#kept.get(`${id} ${user}`), this.#kept.get(`${id} `)];
     if (!own || !admin) return own ?? admin;
-    return newer(own, admin) ? own : admin;
+    return compare(own.place, admin.place) > 0 ? own : admin;
   }
-}
-
-function newer(a, b) {
-  return (a.place.generation - b.place.generation || compare(a.place, b.place)) > 0;
 }

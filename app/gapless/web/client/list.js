@@ -87,7 +87,7 @@ export class List {
 
   /** A page of what is before the oldest; the bound grows with it. @returns {number} how many rows that added */
   before(page) {
-    const generation = this.#loaded.oldest?.generation ?? this.#generation;
+    const generation = this.#loaded.oldest?.place.generation ?? this.#generation;
     const gap = this.gap;
     this.gap = null; // it stands before what comes next, not before this
     const fresh = page.messages.filter((message) => this.#add(message, generation) === "new");
@@ -98,9 +98,9 @@ export class List {
   }
 
   #add(message, generation) {
-    const place = parse(message.id);
+    const place = parse(message.id, generation);
     if (message.ref) {
-      this.#amend(message, { generation, ...place });
+      this.#amend(message, place);
       return "known";
     }
     const known = this.#loaded.get(message.id);
@@ -111,10 +111,10 @@ export class List {
     const mine = message.localId !== null && message.user === this.#user;
     const own = mine && this.#byLocalId.get(message.localId);
     if (own && !own.id) {
-      this.#settle(own, message.id, message.timestamp, generation);
+      this.#settle(own, message, place);
       return "known";
     }
-    const entry = { key: message.id, ...fields(message), id: message.id, state: "sent", generation, place, loose: false };
+    const entry = { key: message.id, ...fields(message), state: "sent", place, loose: false };
     // An outbox that is read later than the log may still hold it.
     if (mine) this.#byLocalId.set(message.localId, entry);
     this.#insert(entry);
@@ -173,7 +173,7 @@ export class List {
     const entry = this.#byLocalId.get(localId);
     if (!entry || entry.id) return;
     if (this.#loaded.get(id)) return this.discard(localId); // it stands in the list as somebody's who loaded it
-    this.#settle(entry, id, timestamp, this.#generation, true);
+    this.#settle(entry, { id, timestamp }, parse(id, this.#generation), true);
   }
 
   /** @returns {boolean} whether there was one that is not sent */
@@ -186,10 +186,10 @@ export class List {
     return true;
   }
 
-  #settle(entry, id, timestamp, generation, loose = false) {
+  #settle(entry, { id, timestamp }, place, loose = false) {
     this.#unsent.splice(this.#unsent.indexOf(entry), 1);
     const settled = { id, at: new Date(timestamp), state: "sent", error: undefined, uncertain: undefined };
-    Object.assign(entry, settled, { generation, place: parse(id), loose });
+    Object.assign(entry, settled, { place, loose });
     this.#insert(entry);
   }
 

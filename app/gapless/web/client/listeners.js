@@ -1,28 +1,25 @@
 /** Who wants to hear of what. The same function may be given twice, and each is ended by itself. */
 
 export class Listeners {
-  #all = new Map(); // kind -> those who listen
+  #all = new Set(); // of {kind, fn}
   #soon = false; // a change is told in this microtask
 
   get size() {
-    let size = 0;
-    for (const entries of this.#all.values()) size += entries.size;
-    return size;
+    return this.#all.size;
   }
 
   /** @returns {() => boolean} ends it; whether it was there */
   add(kind, fn) {
-    const entry = { fn };
-    if (!this.#all.has(kind)) this.#all.set(kind, new Set());
-    this.#all.get(kind).add(entry);
-    return () => this.#all.get(kind).delete(entry);
+    const entry = { kind, fn };
+    this.#all.add(entry);
+    return () => this.#all.delete(entry);
   }
 
   /** An error of a page's function is the page's, and harms nobody else. */
   tell(kind, argument) {
-    for (const { fn } of [...(this.#all.get(kind) ?? [])]) {
+    for (const entry of [...this.#all]) {
       try {
-        fn(argument);
+        if (entry.kind === kind) entry.fn(argument);
       } catch (error) {
         reportError(error);
       }

@@ -9,13 +9,13 @@ export class Loaded {
     return this.#entries.values();
   }
 
-  /** Null if there is none. */
+  /** Undefined if there is none. */
   get oldest() {
-    return this.#entries[0] ?? null;
+    return this.#entries[0];
   }
 
   get newest() {
-    return this.#entries.at(-1) ?? null;
+    return this.#entries.at(-1);
   }
 
   /** Undefined if it is not loaded. */
@@ -33,7 +33,7 @@ export class Loaded {
 
   /** A generation begins: what only a reply told of belongs to the log that is there now. */
   begin(generation) {
-    for (const entry of this.#entries) if (entry.loose) entry.generation = generation;
+    for (const { loose, place } of this.#entries) if (loose) place.generation = generation;
     this.#entries.sort(inOrder);
   }
 
@@ -47,5 +47,5 @@ export class Loaded {
 
 /** Negative where entry `a` stands before `b`. */
 function inOrder(a, b) {
-  return a.generation - b.generation || compare(a.place, b.place);
+  return compare(a.place, b.place);
 }

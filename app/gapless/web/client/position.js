@@ -2,20 +2,22 @@
 
 /**
  * @param {string | null | undefined} text `<epoch>-<seq>-<mark>`
- * @returns {{epoch: string, seq: number, mark: string} | null}
+ * @param {number} [generation] a reader counts them: a `reset` begins one
+ * @returns {{generation: number, epoch: string, seq: number} | null}
  */
-export function parse(text) {
-  const found = /^([0-9a-z]{6,8})-(\d{1,15})-([0-9a-z]{1,4})$/.exec(text ?? "");
-  return found && { epoch: found[1], seq: Number(found[2]), mark: found[3] };
+export function parse(text, generation = 0) {
+  const found = /^([0-9a-z]{6,8})-(\d{1,15})-[0-9a-z]{1,4}$/.exec(text ?? "");
+  return found && { generation, epoch: found[1], seq: Number(found[2]) };
 }
 
 /**
- * Negative where `a` stands before `b` in one history: by epoch, then seq. Epochs begin with their second, so they have
- * an order. Marks have none: they tell rewritten histories apart.
+ * Negative where `a` stands before `b`: by generation, epoch and seq. Epochs begin with their second, so they have an
+ * order. Marks have none: they tell rewritten histories apart.
  */
 export function compare(a, b) {
-  if (a.epoch !== b.epoch) return a.epoch < b.epoch ? -1 : 1;
-  return a.seq - b.seq;
+  const before = a.generation - b.generation;
+  if (before || a.epoch === b.epoch) return before || a.seq - b.seq;
+  return a.epoch < b.epoch ? -1 : 1;
 }
 
 /**

@@ -27,6 +27,6 @@ export function makeRow(entry, me, delivered) {
 }
 
 /** What an entry takes from a message of the log. */
-export function fields({ localId, data, user, event, timestamp }) {
-  return { localId, data, user, event, at: new Date(timestamp) };
+export function fields({ localId, id, data, user, event, timestamp }) {
+  return { localId, id, data, user, event, at: new Date(timestamp) };
 }

@@ -26,8 +26,9 @@ export class Sender {
    * @param {import("./http.js").Http} http
    * @param {import("./outbox.js").Outbox} outbox
    * @param {{run(name: string, work: (held: () => boolean) => Promise<void>, patience: number): Promise<void>}} locks
-   * @param {{changed(item: import("./item.js").Item): void, accepted(item: import("./item.js").Item, id: string, timestamp: string): void, gone(item: import("./item.js").Item): void,
-   *   position(channel: string): string | null, user: string | null}} on
+   * @param {{news(kind: "item" | "accepted" | "gone", item: import("./item.js").Item, id?: string, timestamp?: string): void,
+   *   position(channel: string): string | null, user: string | null}} on an item is new or changed; it was accepted, as
+   *   `id`; it was given up
    */
   constructor(http, outbox, locks, on) {
     this.#http = http;
@@ -39,11 +40,11 @@ export class Sender {
   /** Keep a new item, then send it. @param {import("./item.js").Item} item */
   async write(item) {
     if ((await this.#outbox.items()).length >= MOST) {
-      this.#on.changed({ ...item, state: "failed", error: { kind: "full", detail: `${MOST} messages wait already.` } });
+      this.#on.news("item", { ...item, state: "failed", error: { kind: "full", detail: `${MOST} messages wait already.` } });
       return;
     }
     const order = await this.#outbox.add(item);
-    this.#on.changed({ ...item, order });
+    this.#on.news("item", { ...item, order });
     this.drain(item.channel);
   }
 
@@ -53,14 +54,14 @@ export class Sender {
     if (!item) return undefined;
     const changed = { ...item, ...fields };
     await this.#outbox.put(changed);
-    this.#on.changed(changed);
+    this.#on.news("item", changed);
     if (changed.state === "sending") this.drain(changed.channel);
     return changed;
   }
 
   async discard(item) {
     await this.#outbox.remove(item.order);
-    this.#on.gone(item);
+    this.#on.news("gone", item);
   }
 
   /** Send what waits on a channel; where that is under way already and pauses, at once. */
@@ -112,8 +113,8 @@ export class Sender {
       const item = items.find((one) => one.channel === channel && one.state === "sending");
       if (!item) return;
       const wait = await this.#deliver(item, held);
-      line.failures = wait === null ? 0 : line.failures + 1;
-      if (wait !== null) await this.#pause(line, backoff(line.failures - 1, Math.random, wait));
+      if (wait === null) line.failures = 0;
+      else await this.#pause(line, backoff(line.failures++, Math.random, wait));
     }
   }
 
@@ -141,8 +142,7 @@ export class Sender {
 
   async #post(item, held) {
     const first = item.tried === undefined;
-    if (first) item = { ...item, tried: Date.now(), from: this.#on.position(item.channel) };
-    if (first) await this.#outbox.put(item);
+    if (first) await this.#outbox.put((item = { ...item, tried: Date.now(), from: this.#on.position(item.channel) }));
     if (!held()) return 0;
     const answer = await this.#http.send("POST", `${pathOf(item.channel)}messages`, asBody(item, this.#on.user));
     if (answer.kind === "yes") return this.#accepted(item, answer.body);
@@ -156,14 +156,14 @@ export class Sender {
 
   async #accepted(item, { id, timestamp }) {
     await this.#outbox.remove(item.order);
-    this.#on.accepted(item, id, timestamp);
+    this.#on.news("accepted", item, id, timestamp);
     return null;
   }
 
   async #fail(item, error, uncertain = false) {
     const failed = { ...item, state: "failed", error, ...(uncertain && { uncertain: true }) };
     await this.#outbox.put(failed);
-    this.#on.changed(failed);
+    this.#on.news("item", failed);
     return null;
   }
 
@@ -177,10 +177,7 @@ export class Sender {
       const found = messages.find(({ localId, user }) => localId === item.localId && user === this.#on.user);
       if (found) return this.#accepted(item, found);
       if (gap) return this.#fail(item, { kind: "unknown", detail: "It may have been sent: what came then is not kept." }, true);
-      if (!messages.length) {
-        await this.#outbox.put({ ...item, tried: undefined });
-        return this.#post({ ...item, tried: undefined }, held);
-      }
+      if (!messages.length) return this.#post({ ...item, tried: undefined }, held);
       after = cursor;
     }
   }

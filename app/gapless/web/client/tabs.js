@@ -42,7 +42,7 @@ export class Tabs {
    * @param {string} name of the user's tabs, with the version of what they say to each other
    * @param {import("./streams.js").Streams} streams
    * @param {{event(channel: string, event: string, data: any, position: string): void, standing(positions: object): void,
-   *   state(): void, told(kind: string, content: any): void}} on
+   *   moved(): void, told(kind: string, content: any): void}} on moved: the state may be another
    * @param {boolean} [shared] false: this tab is alone
    */
   constructor(name, streams, on, shared = true) {
@@ -119,7 +119,7 @@ export class Tabs {
 
   stateChanged() {
     if (this.leading) this.#say("state", this.#streams.state);
-    this.#on.state();
+    this.#on.moved();
   }
 
   // --- locks for others
@@ -204,7 +204,7 @@ export class Tabs {
     this.#heard.at = Date.now();
     if (kind === "event") return this.#hear(content);
     this.#heard.state = kind === "here" ? content.state : content;
-    this.#on.state();
+    this.#on.moved();
     return kind === "here" && this.#on.standing(content.positions);
   }
 

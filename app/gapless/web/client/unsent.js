@@ -15,12 +15,12 @@ export class Unsent {
    * @param {{identity: string, storage: "indexeddb" | "memory", user: string | null}} whose
    * @param {import("./http.js").Http} http
    * @param {import("./tabs.js").Tabs} tabs
-   * @param {{news(kind: "item" | "accepted" | "gone" | "mark", content: any[]): void, show(item: object): void,
-   *   position(channel: string): string | null, changed(): void}} on news: for all tabs, of the channel that
-   *   `content[0]` names
+   * @param {{news(kind: "item" | "accepted" | "gone" | "mark", content: any[]): void,
+   *   show(kind: "item", content: [object]): void, position(channel: string): string | null, changed(): void}} on news:
+   *   for all tabs, of the channel that `content[0]` names; show: for this one
    */
   constructor({ identity, storage, user }, http, tabs, on) {
-    const news = (kind) => (...content) => {
+    const news = (kind, ...content) => {
       on.news(kind, content);
       this.#count();
     };
@@ -29,8 +29,7 @@ export class Unsent {
       this.problem = problem;
       on.changed();
     });
-    const told = { changed: news("item"), accepted: news("accepted"), gone: news("gone") };
-    this.#sender = new Sender(http, this.#outbox, tabs, { user, position: on.position, ...told });
+    this.#sender = new Sender(http, this.#outbox, tabs, { user, position: (channel) => on.position(channel), news });
   }
 
   open() {
@@ -47,7 +46,7 @@ export class Unsent {
 
   /** What was written in a channel before, or in another tab. */
   async show(channel) {
-    for (const item of await this.#outbox.items()) if (item.channel === channel) this.#on.show(item);
+    for (const item of await this.#outbox.items()) if (item.channel === channel) this.#on.show("item", [item]);
   }
 
   /** Whether anything is to be sent, or on its way into the outbox. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.async_api import BrowserContext, Request
@@ -34,8 +35,9 @@ def service(valkey_server: Valkey, origin: str) -> Iterator[Service]:
 async def test_sixteen_channels(context: BrowserContext, origin: str, service: Service) -> None:
     """The first message is there within 12 seconds, and what is sent is answered while all wait: within 2.
 
-    A machine that is busy may take longer. So what is asserted of time is five times that; and that no more requests
-    wait at a time than leave connections free.
+    A machine that is busy may take longer. So what is asserted of time is five times that; and what makes it true: the
+    same channels are streamed once, for ten seconds, and then asked for in turns; and no more requests wait at a time
+    than leave connections free.
     """
     waiting: set[Request] = set()
     most: list[int] = []
@@ -57,6 +59,9 @@ async def test_sixteen_channels(context: BrowserContext, origin: str, service: S
         await ann.page.evaluate(OPEN, OTHERS)
         await ann.until_shown(["through"], alarm=60)
         assert time.monotonic() - began < 60
+        streamed = [tuple(parse_qs(urlsplit(url).query)["channel"]) for url in urls if "mode=buffered" not in url]
+        assert len(streamed[-1]) == 1 + OTHERS
+        assert len(set(streamed)) == len(streamed), "each of them is one round of ten seconds"
         for number in range(3):
             sent = time.monotonic()
             await ann.send(number)

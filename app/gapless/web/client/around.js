@@ -44,16 +44,12 @@ export class Around {
 
   /** One event. @returns {boolean} whether it is of those that are about what goes on around */
   take(event, data) {
-    if (event === "hello") this.#hello(data);
+    if (event === "hello") this.#features = data.features?.[this.#channel] ?? [];
     else if (event === "receipt") this.#receipts(data);
     else if (event === "presence") this.#presence(data);
     else if (event === "signal") this.#signal(data);
     else return false;
     return true;
-  }
-
-  #hello({ features }) {
-    this.#features = features?.[this.#channel] ?? [];
   }
 
   #receipts({ receipts }) {

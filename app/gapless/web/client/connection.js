@@ -85,19 +85,15 @@ export class Connection {
 
   #begin() {
     const buffered = this.#transport === "buffered" || (this.#transport === "auto" && Date.now() < this.#bufferedUntil);
-    const attempt = { began: Date.now(), heard: 0, messages: 0, buffered, streamed: !buffered, winner: null, legs: new Set() };
+    const attempt = { began: Date.now(), heard: 0, messages: 0, streamed: !buffered, winner: null, legs: new Set() };
     this.#attempt = attempt;
     if (this.state !== "live") this.#become("opening");
-    this.#watch(attempt);
     this.#run(attempt, buffered);
     if (buffered) return;
     attempt.fallback = setTimeout(() => {
       if (attempt.heard) return;
       this.#become("opening"); // a successor that is so late is an interruption
-      if (this.#transport === "stream") return;
-      attempt.buffered = true;
-      this.#watch(attempt);
-      this.#run(attempt, true);
+      if (this.#transport !== "stream") this.#run(attempt, true);
     }, FIRST_BYTE);
   }
 
@@ -105,6 +101,8 @@ export class Connection {
   async #run(attempt, buffered) {
     const leg = new AbortController();
     attempt.legs.add(leg);
+    attempt.buffered = buffered;
+    this.#watch(attempt);
     const end = await this.#read(attempt, leg, buffered).catch((error) => ({
       reason: error instanceof Unauthorized ? "unauthorized" : "cut",
     }));

@@ -19,7 +19,7 @@ export class Core {
   #tokens;
   #streams;
   #tabs;
-  #unlisten; // no longer hears of the machine
+  #unlisten; // to what a page hears of the machine
   #echo;
   #onChange;
   #channels = new Map(); // name -> what its Channel wants to hear
@@ -48,7 +48,7 @@ export class Core {
     this.http = new Http(base, this.#tokens, options.fetch ?? ((...request) => fetch(...request)), onChange);
     this.#streams = new Streams(this.http, { user, transport });
     this.#tabs = new Tabs(identity, this.#streams, this, tabs);
-    this.unsent = new Unsent({ identity, storage, user }, this.http, this.#tabs, this);
+    this.unsent = new Unsent(identity, storage, this.http, this.#tabs, this);
     this.#echo = new Echo((channel) => this.#live(channel), (channel) => this.#tabs.ask("restart", channel));
   }
 

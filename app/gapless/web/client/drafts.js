@@ -77,7 +77,7 @@ export class Drafts {
   }
 
   forget() {
-    for (const item of [...this.#items.values()]) this.gone(item);
+    for (const item of this.#items.values()) this.gone(item);
   }
 
   // --- what the log says
@@ -92,7 +92,7 @@ export class Drafts {
 
   /** A page of history may hold what was sent, too. */
   compare() {
-    for (const { localId, ref } of [...this.#items.values()]) {
+    for (const { localId, ref } of this.#items.values()) {
       if (!ref && this.#list.find(localId)?.id) this.echoed({ localId, user: this.#core.user });
     }
   }

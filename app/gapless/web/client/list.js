@@ -7,7 +7,7 @@
 import { follows, parse, reaches } from "./position.js";
 import { Edits } from "./edits.js";
 import { Loaded } from "./loaded.js";
-import { fields, makeRow } from "./row.js";
+import { makeRow } from "./row.js";
 
 export const BOUND = 500;
 
@@ -98,25 +98,26 @@ export class List {
   }
 
   #add(message, generation) {
-    const place = parse(message.id, generation);
+    const { id, localId, data, user, event, timestamp } = message;
+    const place = parse(id, generation);
     if (message.ref) {
       this.#amend(message, place);
       return "known";
     }
-    const known = this.#loaded.get(message.id);
+    const known = this.#loaded.get(id);
     if (known) {
       known.loose = false;
       return "known";
     }
-    const mine = message.localId !== null && message.user === this.#user;
-    const own = mine && this.#byLocalId.get(message.localId);
+    const mine = localId !== null && user === this.#user;
+    const own = mine && this.#byLocalId.get(localId);
     if (own && !own.id) {
       this.#settle(own, message, place);
       return "known";
     }
-    const entry = { key: message.id, ...fields(message), state: "sent", place, loose: false };
+    const entry = { key: id, localId, id, data, user, event, at: new Date(timestamp), state: "sent", place, loose: false };
     // An outbox that is read later than the log may still hold it.
-    if (mine) this.#byLocalId.set(message.localId, entry);
+    if (mine) this.#byLocalId.set(localId, entry);
     this.#insert(entry);
     return "new";
   }
@@ -137,13 +138,13 @@ export class List {
     this.trim();
   }
 
-  /** Drop the oldest above the bound. @returns {boolean} whether there were any */
+  /** Drops the oldest above the bound. */
   trim() {
-    const dropped = this.#loaded.trim(this.bound);
-    if (!dropped.length) return false;
-    for (const { localId } of dropped) if (localId) this.#byLocalId.delete(localId);
-    this.#oldest = null;
-    return (this.#changed = true);
+    for (const { localId } of this.#loaded.trim(this.bound)) {
+      if (localId) this.#byLocalId.delete(localId);
+      this.#oldest = null;
+      this.#changed = true;
+    }
   }
 
   // --- own messages
@@ -188,9 +189,8 @@ export class List {
 
   #settle(entry, { id, timestamp }, place, loose = false) {
     this.#unsent.splice(this.#unsent.indexOf(entry), 1);
-    const settled = { id, at: new Date(timestamp), state: "sent", error: undefined, uncertain: undefined };
-    Object.assign(entry, settled, { place, loose });
-    this.#insert(entry);
+    const settled = { id, at: new Date(timestamp), state: "sent", error: undefined, uncertain: undefined, place, loose };
+    this.#insert(Object.assign(entry, settled));
   }
 
   /** How far others have received: own rows up to there are delivered. */

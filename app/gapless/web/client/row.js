@@ -25,8 +25,3 @@ export function makeRow(entry, me, delivered) {
     ...(change && { change }),
   });
 }
-
-/** What an entry takes from a message of the log. */
-export function fields({ localId, id, data, user, event, timestamp }) {
-  return { localId, id, data, user, event, at: new Date(timestamp) };
-}

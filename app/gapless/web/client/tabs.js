@@ -109,8 +109,9 @@ export class Tabs {
   // --- what streams say, where this tab leads
 
   event(channel, event, data, position) {
-    this.#say("event", { channel, event, data, position });
-    this.#hear({ channel, event, data, position });
+    const told = { channel, event, data, position };
+    this.#say("event", told);
+    this.#hear(told);
   }
 
   #hear({ channel, event, data, position }) {

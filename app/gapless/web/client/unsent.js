@@ -12,14 +12,15 @@ export class Unsent {
   #writing = 0;
 
   /**
-   * @param {{identity: string, storage: "indexeddb" | "memory", user: string | null}} whose
+   * @param {string} identity whose it is
+   * @param {"indexeddb" | "memory"} storage
    * @param {import("./http.js").Http} http
    * @param {import("./tabs.js").Tabs} tabs
-   * @param {{news(kind: "item" | "accepted" | "gone" | "mark", content: any[]): void,
+   * @param {{user: string | null, news(kind: "item" | "accepted" | "gone" | "mark", content: any[]): void,
    *   show(kind: "item", content: [object]): void, position(channel: string): string | null, changed(): void}} on news:
    *   for all tabs, of the channel that `content[0]` names; show: for this one
    */
-  constructor({ identity, storage, user }, http, tabs, on) {
+  constructor(identity, storage, http, tabs, on) {
     const news = (kind, ...content) => {
       on.news(kind, content);
       this.#count();
@@ -29,6 +30,7 @@ export class Unsent {
       this.problem = problem;
       on.changed();
     });
+    const { user } = on;
     this.#sender = new Sender(http, this.#outbox, tabs, { user, position: (channel) => on.position(channel), news });
   }
 

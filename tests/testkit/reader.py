@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 import httpx
 
 from tests.testkit.alarm import Alarm
+from tests.testkit.asides import Known
 from tests.testkit.event_stream import EventStreamParser
 from tests.testkit.history import content_key
 from tests.testkit.reader_notes import Notes
@@ -191,6 +192,7 @@ class EventSourceReader(Notes):
             return ""
         if self.opened:
             self.log.reconnected(self.last_event_id)
+            self.around = Known()  # for the checker, too, it knows nothing from here on
         self.opened += 1
         self._changed.set()
         events = len(self.log.events)

@@ -14,6 +14,8 @@ from anyio import to_thread
 from tests.soak.counted import lives
 from tests.soak.crowd import Crowd
 from tests.soak.pages import Pages
+from tests.soak.processes import CAP, SETTINGS, services
+from tests.soak.quiet import Quiet
 from tests.soak.traces import traces
 from tests.testkit.alarm import Alarm, auntil
 from tests.testkit.chaos.rest import REST
@@ -26,8 +28,6 @@ from tests.testkit.fault_injector import FaultInjector
 from tests.testkit.injection import Injection
 from tests.testkit.load_publisher import Publisher
 from tests.testkit.process import Process
-from tests.testkit.service import Service
-from tests.testkit.variant import Variant
 from tests.testkit.wire import Wire
 
 if TYPE_CHECKING:
@@ -36,22 +36,12 @@ if TYPE_CHECKING:
     from tests.testkit.asides import Marks
     from tests.testkit.pace import Pace
 
-CAP = 400
 FLOOD = 6
 """Batches of a hundred, more than a log keeps: whoever is away has missed some."""
-AHEAD = 60.0
-SETTINGS = {"GAPLESS_CAP": str(CAP), "GAPLESS_RECHECK": "3", "GAPLESS_RETRY_MS": "300", "GAPLESS_LIFETIME": "20"}
-SETTINGS["GAPLESS_NAMESPACES"] = '{"": {"signals": true, "receipts": true, "presence": true}}'
-SETTINGS |= {"GAPLESS_PRESENCE": "20", "GAPLESS_ORIGINS": "*", "GAPLESS_METRICS": "true"}
 PATIENCE = 3
 """Times the given seconds, and two minutes, in which every fault must have struck."""
 CAUGHT_UP = 90.0
 """Seconds after the last fault in which everybody must be at the head."""
-
-
-def services(env: dict[str, str]) -> list[Service]:
-    """Three that stream, one of which has a clock that is a minute ahead, and one that hands bodies over whole."""
-    return [Service(env), Service(env), Variant(env, ahead=AHEAD), Variant(env, buffered=True)]
 
 
 class World:
@@ -95,6 +85,8 @@ class World:
                 wrote = [*self.crowd.publishers, *self.closing]
                 self.lives = await lives(self.scene.stage.services, wrote, self.crowd.readers, client)
             self._look_at_logs()
+            self.quiet = Quiet(stage, {*self.scene.history.names, *self.crowd.users.values()})
+            await self.quiet.play()
 
     # --- while it goes on
 
@@ -217,7 +209,7 @@ class World:
 
     def report(self, verdict: Verdict) -> dict[str, Any]:
         """JSON-able. `ok`: nothing was found, everybody came to the head, and every fault has hit."""
-        miscounted = [sentence for life in self.lives for sentence in life.wrong()]
+        miscounted = [sentence for life in self.lives for sentence in life.wrong()] + self.quiet.wrong
         never = sorted(name for name, hits in self.hits.items() if not hits)
         own = {f"service {service.port}" for service in self.scene.stage.services}
         defects = [line for process in Process.started if process.name in own for line in traces(process)]
@@ -242,6 +234,7 @@ class World:
             "pages": self._count,
             "wrong on pages": self.pages_wrong,
             "counted": [str(life) for life in self.lives],
+            "counted to the last": self.quiet.report,
             "miscounted": miscounted,
             "defects": defects[:100],
             "too little": verdict.too_little,

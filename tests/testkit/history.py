@@ -103,6 +103,12 @@ class History:
         self.lossy = False
         self._ticks = 0
 
+    @property
+    def names(self) -> set[str]:
+        """Channels that were written or read, those who wrote, and readers."""
+        written = {name for one in self.published for name in (one.channel, one.publisher)}
+        return written | {*self.readers} | {name for log in self.readers.values() for name in log.channels}
+
     def tick(self) -> int:
         """A number larger than all before it: the order of requests and facts."""
         self._ticks += 1

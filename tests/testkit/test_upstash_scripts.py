@@ -206,6 +206,19 @@ async def test_every_command_is_billed_inner_ones_too(up: UpstashEmulator, http:
     assert up.counts == {"EVAL": 1, "RPUSH": 3, "INCR": 1}
 
 
+async def test_what_was_asked_for_is_counted_and_not_what_scripts_do(
+    up: UpstashEmulator, http: httpx.AsyncClient
+) -> None:
+    body = "return redis.call('RPUSH', KEYS[1], 1)"
+    assert "NOSCRIPT" in await refused(http, "EVALSHA", digest(body), 1, "list")
+    await ask(http, "eval", body, 1, "list")
+    await http.post("/pipeline", json=[["EVALSHA", digest(body), 1, "list"], ["LLEN", "list"]])
+    assert up.asked == {f"EVALSHA {digest(body)}": 2, f"EVAL {digest(body)}": 1, "LLEN": 1}
+    await refused(http, "EVALSHA")
+    async with subscribed(http, "/subscribe/c"):
+        assert (up.asked["EVALSHA"], up.asked["SUBSCRIBE"]) == (1, 1)
+
+
 async def test_scripts_are_billed_the_same_under_the_guard(up: UpstashEmulator, http: httpx.AsyncClient) -> None:
     up.configure(publish_in_scripts="refuse_always")
     body = "redis.call('RPUSH', KEYS[1], 1) redis.pcall('PUBLISH', 'c', 'm') return redis.call('LLEN', KEYS[1])"

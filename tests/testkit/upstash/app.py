@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -56,6 +58,8 @@ class App:
         self.upstreams = Upstreams(faults)
         self.held: list[Callable[[], Awaitable[Response]]] = []
         self.closing = False
+        self.asked: Counter[str] = Counter()
+        """What requests have asked for: `NAME`, or `NAME sha` for a script, whatever became of it."""
         self.sent = 0
         """Bytes of replies and notices so far, before base64 makes a third more of the replies."""
         self._engine, self._faults, self._roles = engine, faults, roles
@@ -109,6 +113,7 @@ class App:
             await exchange.answer(replies.refusal(bad.error))
             return
         seen = Seen(unquote(asked.path), asked.commands)
+        self.asked.update(map(_asked, asked.commands))
 
         async def work() -> Response:
             return await self._delayed(seen, lambda: self._answer(asked, seen, read_only))
@@ -133,6 +138,7 @@ class App:
         request = exchange.request
         command, *names = segments(raw_path(request))
         argv = (command.upper(), *names)
+        self.asked[command_name(argv)] += 1
         seen = Seen(unquote(raw_path(request)), (argv,))
         if "text/event-stream" not in request.headers.get("accept", ""):
             await exchange.answer(replies.refusal(replies.not_over_rest(argv[0].decode())))
@@ -234,6 +240,15 @@ class App:
 
 async def _nothing() -> Response:
     return Response()
+
+
+def _asked(argv: Argv) -> str:
+    """A command by its name, a script with its SHA-1."""
+    name = command_name(argv)
+    if name not in ("EVALSHA", "EVAL") or len(argv) < 2:
+        return name
+    sha = argv[1].decode() if name == "EVALSHA" else hashlib.sha1(argv[1], usedforsecurity=False).hexdigest()
+    return f"{name} {sha}"
 
 
 def _size(reply: object) -> int:

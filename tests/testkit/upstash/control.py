@@ -43,7 +43,7 @@ def _route(emulator: UpstashEmulator, path: str, method: str, act: Any) -> Route
 
 
 async def _counts(emulator: UpstashEmulator, _: dict[str, Any]) -> dict[str, Any]:
-    return {"counts": emulator.counts, "total": total(emulator.counts), "sent": emulator.sent}
+    return {"counts": emulator.counts, "total": total(emulator.counts), "sent": emulator.sent, "asked": emulator.asked}
 
 
 async def _reset_counts(emulator: UpstashEmulator, _: dict[str, Any]) -> dict[str, Any]:

@@ -107,6 +107,11 @@ class UpstashEmulator:
         return self._app.sent
 
     @property
+    def asked(self) -> Counter[str]:
+        """What requests have asked for so far: `NAME`, or `NAME sha` for a script; subscriptions, too."""
+        return self._app.asked
+
+    @property
     def upstreams(self) -> Upstreams:
         """The subscriptions open now: `len()`, iteration, `cut(match, how)`, `freeze(match)`."""
         return self._app.upstreams

@@ -70,6 +70,10 @@ class EmulatorProcess:
         """Bytes of replies and notices so far."""
         return int(self._ask("GET", "counts")["sent"])
 
+    def asked(self) -> Counter[str]:
+        """`UpstashEmulator.asked`."""
+        return Counter(self._ask("GET", "counts")["asked"])
+
     def reset_counts(self) -> None:
         """Start the bill again."""
         self._ask("DELETE", "counts")

@@ -1,0 +1,107 @@
+"""What a store says that it was sent: each command, and which script it runs. Not what scripts call inside."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections import Counter
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from anyio import to_thread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.testkit.chaos.stage import Stage
+    from tests.testkit.valkey import Valkey
+
+OURS = "-- a test's own\n"
+"""How a script begins that is not to be counted."""
+_FREE = {"PING"}
+"""What keeps connections alive is counted by nobody."""
+_LINE = re.compile(r"\+[\d.]+ \[\d+ (\S+)\] (.*)")
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|(.))")
+_SHORT = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b"}
+
+
+@asynccontextmanager
+async def store_counts(stage: Stage) -> AsyncIterator[Counter[str]]:
+    """Filled in at the end: as /metrics has it, `gapless_store_commands_total{EVALSHA,publish}`."""
+    found: Counter[str] = Counter()
+    if stage.up is None:
+        async with _monitored(stage.pair.primary) as asked:
+            yield found
+    else:
+        before = await to_thread.run_sync(stage.up.asked)
+        yield found
+        asked = await to_thread.run_sync(stage.up.asked)
+        asked.subtract(before)
+    for command, count in asked.items():
+        name, _, sha = command.partition(" ")
+        if name not in _FREE:
+            labels = ",".join(filter(None, (name, _scripts().get(sha))))
+            found[f"gapless_store_commands_total{{{labels}}}"] += count
+
+
+@cache
+def _scripts() -> dict[str, str]:
+    """The product's scripts by their SHA-1, as they are and as Upstash locks them."""
+    found = {}
+    for file in files("gapless.stores").joinpath("lua").iterdir():
+        for first in ("", "#!lua flags=allow-key-locking\n"):
+            text = first + file.read_text(encoding="utf-8")
+            found[_sha(text.encode())] = file.name.removesuffix(".lua")
+    return found
+
+
+def _sha(text: bytes) -> str:
+    return hashlib.sha1(text, usedforsecurity=False).hexdigest()
+
+
+@asynccontextmanager
+async def _monitored(valkey: Valkey) -> AsyncIterator[Counter[str]]:
+    """Filled in at the end: what the server was sent by whomever, in its own words (MONITOR)."""
+    found: Counter[str] = Counter()
+    end = uuid4().hex
+    reader, writer = await asyncio.open_connection("127.0.0.1", valkey.port, limit=1 << 24)
+
+    async def listen() -> None:
+        while end not in (line := (await reader.readuntil(b"\r\n")).decode()):
+            if command := command_of(line):
+                found[command] += 1
+
+    writer.write(b"MONITOR\r\n")
+    assert await reader.readline() == b"+OK\r\n"
+    listening = asyncio.create_task(listen())
+    try:
+        yield found
+        await to_thread.run_sync(valkey.cli, "ECHO", end)
+        await listening
+    finally:
+        listening.cancel()
+        writer.close()
+
+
+def command_of(line: str) -> str | None:
+    """A line of MONITOR as `NAME`, or `NAME sha` where it runs a script; None for what is not to be counted."""
+    match = _LINE.match(line)
+    assert match, line
+    if match[1] == "lua":
+        return None
+    name, *words = [_unescaped(word) for word in _WORD.findall(match[2])]
+    if words and words[0].startswith(OURS):
+        return None
+    if (name := name.upper()) == "EVALSHA":
+        return f"EVALSHA {words[0]}"
+    return f"EVAL {_sha(words[0].encode('latin-1'))}" if name == "EVAL" else name
+
+
+def _unescaped(word: str) -> str:
+    """A word as it was sent; bytes above 127 as Latin-1."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _SHORT.get(found[2], found[2]), word)

@@ -1,0 +1,205 @@
+"""The end of a soak, where nothing fails any more: what each process says at /metrics must equal what was counted.
+
+The processes are those that have lived through the faults, and one more, whose streams end soon. Everybody here reads
+to an end that he knows and then leaves; every post is answered; the store counts what it is sent. What the numbers have
+grown by meanwhile has one right value each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import httpx
+from anyio import to_thread
+
+from tests.soak.bodies import Weighing
+from tests.soak.commands import OURS, store_counts
+from tests.soak.exact import CLIENTS, STORE, Account, Numbers, counted, grown, missing, named, samples
+from tests.soak.party import PATIENCE, Books, Channels, Party
+from tests.testkit.alarm import auntil
+from tests.testkit.checker import Minimum, check
+from tests.testkit.service import Service
+from tests.testkit.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tests.testkit.chaos.stage import Stage
+
+ALL = 150.0
+"""Seconds for all of it; it takes a tenth where the machine has nothing else to do."""
+SOON = 4.0
+"""Seconds after which the streams of the youngest process end."""
+FLOOD = 120
+"""Messages: more than a log here keeps, and of this size more than a feed holds."""
+LARGE = 8192
+WANTED = (
+    *(f"gapless_streams_ended_total{{{reason}}}" for reason in ("deadline", "disconnect")),
+    "gapless_streams_opened_total",
+    "gapless_streams_refused_total{busy}",
+    "gapless_turns_total",
+    "gapless_messages_published_total",
+    "gapless_publish_seconds_count",
+    *(f"gapless_publishes_total{{{outcome}}}" for outcome in ("accepted", "duplicate", "conflict", "limited")),
+    *(f"gapless_messages_delivered_total{{{to}}}" for to in ("stream", "turn", "page")),
+    *(f"gapless_delivered_bytes_total{{{to}}}" for to in ("stream", "turn", "page")),
+    *(f"gapless_gaps_total{{{reason}}}" for reason in ("trimmed", "reset", "unknown")),
+    *(f"gapless_store_commands_total{{EVALSHA,{script}}}" for script in ("publish", "newest", "presence", "receipt")),
+    "gapless_store_commands_total{SUBSCRIBE}",
+)
+"""Numbers of which some must have been counted: comparing nothing shows nothing."""
+_WIPE = f"{OURS}local held = redis.call('LRANGE', KEYS[1], 0, -1) redis.call('DEL', KEYS[1]) return held"
+
+
+class Quiet:
+    """`play` it on a stage whose faults are over and whose crowd has gone; then ask what is `wrong`."""
+
+    def __init__(self, stage: Stage, names: Iterable[str]) -> None:
+        """`names`: of channels and users that the processes have met before."""
+        self.accounts: list[Account] = []
+        self.wrong: list[str] = []
+        """What does not hold, as sentences."""
+        self._stage, self._names = stage, {name for name in names if name}
+        *self._lived, self._buffered = stage.services
+        self._young = Service(self._lived[0].env | {"GAPLESS_LIFETIME": str(SOON), "GAPLESS_STREAMS": "2"})
+        self._books = Books()
+        kind = "tcp" if stage.up is None else "upstash"
+        self._channels = Channels(*(f"quiet:{kind}-{name}" for name in Channels._fields))
+        self._last = f"quiet:{kind}-last"
+
+    async def play(self) -> None:
+        """All of it, and the judgement."""
+        await self._buffered.aterminate()  # it tells no numbers, and so must send no commands
+        try:
+            async with asyncio.timeout(ALL):
+                await self._play()
+        except (AssertionError, TimeoutError) as error:  # what came before is judged all the same
+            self.wrong.append(f"not all could be compared: {error!r}")
+        finally:
+            self._young.close()
+
+    async def _play(self) -> None:
+        await self._young.astart()
+        await to_thread.run_sync(self._young.checked)
+        weighing = Weighing(Wire())
+        async with httpx.AsyncClient(transport=weighing, timeout=PATIENCE) as client:
+            parties = [Party(self._books, client, one.url, self._channels, n) for n, one in enumerate(self._all)]
+            before = await self._settled(client)
+            async with store_counts(self._stage) as ran:
+                await self._act(parties)
+                await self._close_feeds(client, parties)
+                after = await self._settled(client)
+            texts = await self._texts(client)
+        self._judge(list(zip(before, after, strict=True)), ran, weighing, texts)
+
+    @property
+    def _all(self) -> list[Service]:
+        return [*self._lived, self._young]
+
+    # --- what happens
+
+    async def _act(self, parties: Sequence[Party]) -> None:
+        first, *_, young = parties
+        lived = parties[:-1]
+        for name in self._channels:
+            await first.publish(name, 5)
+        await asyncio.gather(*(party.come() for party in lived))
+        await asyncio.gather(*(party.write() for party in lived))
+        await young.publish(self._channels.plain, 3)
+        heads = {name: await first.publish(name, 1) for name in self._channels}
+        await asyncio.gather(*(party.level(heads) for party in lived))
+        away = [await party.go_away() for party in lived]
+        await self._meet(young)
+        heads[self._channels.trimmed] = await first.publish(self._channels.trimmed, FLOOD, size=LARGE)
+        self._wipe(self._channels.wiped)
+        heads[self._channels.wiped] = await first.publish(self._channels.wiped, 3)
+        await asyncio.gather(*(party.come_back(reader) for party, reader in zip(lived, away, strict=True)))
+        await asyncio.gather(*(party.level(heads) for party in lived))
+        await young.ended()
+        for party in parties:
+            await party.leave()
+
+    async def _meet(self, young: Party) -> None:
+        """Two are served, of whom all is told, until their streams end. A third is refused: there is room for two."""
+        all_ = f"&history=20&receipts=1&presence=1&user={quote(young.user)}"
+        await young.stream([self._channels.plain], all_)
+        await young.stream([*self._channels], all_)
+        await young.stream([self._channels.plain])
+
+    def _wipe(self, channel: str) -> None:
+        log = self._stage.pair.log(channel)
+        held = self._stage.pair.primary.cli("EVAL", _WIPE, 1, log.key)
+        self._books.history.wiped(channel, ["-".join(line.split(" ", 3)[:3]) for line in held])
+
+    # --- between, when all is still
+
+    async def _close_feeds(self, client: httpx.AsyncClient, parties: Sequence[Party]) -> None:
+        """One reader stays at each process until all other channels are closed. The last one closes the connection to
+        the store, and with it what the store may not have read yet: it must not be an UNSUBSCRIBE."""
+        for party in parties:
+            await party.stream([self._last])
+
+        async def closed() -> bool:
+            return all(told["gapless_feeds_open"] <= 1 for told in await self._told(client))
+
+        await auntil(closed, "all channels to be closed but one", alarm=PATIENCE, look=0.2)
+        for party in parties:
+            await party.leave()
+
+    async def _settled(self, client: httpx.AsyncClient) -> list[Numbers]:
+        """What each process tells when nobody reads any more, and no command has been sent for a moment."""
+        before: list[Numbers] = []
+
+        async def still() -> list[Numbers] | None:
+            nonlocal before
+            then, before = before, await self._told(client)
+            idle = not any(told["gapless_streams_open"] or told["gapless_feeds_open"] for told in before)
+            return before if idle and then and _commands(then) == _commands(before) else None
+
+        found = await auntil(still, "all to be still", alarm=PATIENCE, look=0.3)
+        assert found is not None
+        return found
+
+    async def _told(self, client: httpx.AsyncClient) -> list[Numbers]:
+        return [samples(text) for text in await self._texts(client)]
+
+    async def _texts(self, client: httpx.AsyncClient) -> list[str]:
+        replies = [await client.get(f"{service.url}/metrics") for service in self._all]
+        return [reply.raise_for_status().text for reply in replies]
+
+    # --- what came of it
+
+    def _judge(
+        self, told: Sequence[tuple[Numbers, Numbers]], ran: Numbers, weighing: Weighing, texts: Sequence[str]
+    ) -> None:
+        books = self._books
+        for channel in self._channels:
+            self._stage.pair.log(channel).tell(books.history)
+        verdict = check(books.history, Minimum(messages=1, published=1, gaps=3))
+        self.wrong += [verdict.story(finding) for finding in verdict.findings] + verdict.too_little
+        seen = counted(books.history.readers.values(), books.ways, books.posts, weighing.sizes)
+        for service, (before, after) in zip(self._all, told, strict=True):
+            name = f"service {service.port}"
+            self.accounts.append(Account(name, grown(before, after, CLIENTS), seen[service.url]))
+        self.accounts.append(Account("the store", sum((grown(*both, STORE) for both in told), Counter()), ran))
+        self.wrong += [sentence for account in self.accounts for sentence in account.wrong()]
+        self.wrong += missing(self.accounts, WANTED)
+        self.wrong += named(texts, self._names | books.history.names)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """JSON-able: what was compared, as it was counted for all processes together."""
+        together: Numbers = sum((account.seen for account in self.accounts), Counter())
+        return {
+            "processes": len(self._all),
+            "numbers": sum(len(account.told.keys() | account.seen.keys()) for account in self.accounts),
+            "counted": dict(sorted(together.items())),
+            "names looked for in labels": len(self._names | self._books.history.names),
+        }
+
+
+def _commands(told: Sequence[Numbers]) -> list[Numbers]:
+    return [grown(Counter(), one, STORE) for one in told]

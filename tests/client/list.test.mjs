@@ -113,6 +113,16 @@ test("after a reset ids that are listed keep their rows, and a later log goes af
   assert.deepEqual([list.rows[0], list.rows[1]], [rows[0], rows[1]]);
 });
 
+test("after a reset the new log stands behind the old one, and its edits count, though its clock is behind", () => {
+  const list = begun(message(7, { id: id(7, NEXT) }));
+  const edit = (seq, epoch, data) => message(seq, { id: id(seq, epoch), event: "edit", ref: id(7, NEXT), data });
+  list.take(edit(8, NEXT, "before"));
+  list.break({ reason: "reset", missed: null, oldest: id(1), latest: id(2) }, id(0, EPOCH, "0"));
+  list.take(message(1));
+  list.take(edit(2, EPOCH, "after"));
+  assert.deepEqual(list.rows.map(({ data }) => data), ["after", 1]);
+});
+
 test("the first message of a log that began after its reader had looked", () => {
   const list = new List("ann");
   list.follow({ messages: [], oldest: null, cursor: "t9x2k0-0-0", gap: null });

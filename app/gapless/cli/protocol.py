@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from gapless.cli.direct_write import DirectWrite, offer
 from gapless.cli.head import check_head, without_upgrade
+from gapless.cli.response import join_head, undivided
 
 HEAD_LIMIT = 65_536
 """Bytes of a request's line and headers, and of its trailers."""
@@ -184,8 +185,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running, self._direct = cycle, offer(cycle)
+        join_head(cycle)
         if cycle.scope["http_version"] == "1.0":
-            app = _undivided(cycle, app)
+            app = undivided(cycle, app)
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
@@ -233,18 +235,3 @@ class _Flow(FlowControl):
     def resume_reading(self) -> None:
         if not self._held:
             super().resume_reading()
-
-
-def _undivided(cycle: RequestResponseCycle, app: Any) -> Any:
-    """HTTP/1.0 knows no chunks: where no length is given, the connection's end is the body's."""
-    cycle.chunked_encoding = False
-
-    async def serve(scope: Any, receive: Any, send: Any) -> None:
-        async def send_plain(message: Any) -> None:
-            if message["type"] == "http.response.body":
-                cycle.expected_content_length = len(message.get("body", b""))
-            await send(message)
-
-        await app(scope, receive, send_plain)
-
-    return serve

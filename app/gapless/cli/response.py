@@ -1,0 +1,64 @@
+"""How the response to one request leaves, where uvicorn's own way is dear or wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+
+def join_head(cycle: RequestResponseCycle) -> None:
+    """Have a head that says how long its body is leave with the first part of the body: one write instead of two.
+
+    ASGI says that a server waits for the body; uvicorn writes the head as soon as the app sends it.
+    """
+    cycle.transport = _Joining(cycle)  # type: ignore[assignment]
+
+
+class _Joining:
+    """The transport of a response until its head is written: what uvicorn asks of one."""
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = ref(cycle)  # by a strong reference each request would leave a ring to the collector of garbage
+        self._transport = cycle.transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Keep a head that is followed by a body. All else is written, after the head that was kept."""
+        cycle: Any = self._cycle()
+        if not self._head and _is_followed(cycle):
+            self._head = data
+            return
+        if cycle.response_started:  # else it is `100 Continue`
+            cycle.transport = self._transport
+        self._transport.write(self._head + data)
+
+    def close(self) -> None:
+        """The app has failed before its body."""
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+
+def _is_followed(cycle: RequestResponseCycle) -> bool:
+    """Whether a body has to follow the head that is being written: a stream's may be long in coming."""
+    return cycle.expected_content_length > 0 and cycle.scope["method"] != "HEAD"
+
+
+def undivided(cycle: RequestResponseCycle, app: Any) -> Any:
+    """HTTP/1.0 knows no chunks: where no length is given, the connection's end is the body's."""
+    cycle.chunked_encoding = False
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        async def send_plain(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_plain)
+
+    return serve

@@ -13,6 +13,8 @@ from gapless.channels.feeds import Feeds
 from gapless.delivery.buffered import MOST_BYTES, MOST_MESSAGES, BufferedResponse
 from gapless.delivery.streaming import Start, StreamLimits
 from gapless.log.cursor import parse_cursor
+from gapless.log.errors import StoreUnavailable
+from gapless.log.store import Slice
 from tests.testkit.clock import advance, settle
 from tests.testkit.model_store import ModelStore
 
@@ -144,6 +146,36 @@ async def test_a_store_that_says_nothing_for_a_whole_turn_is_unreachable() -> No
     store = ModelStore(latency=60)
     blocks = await take(store, lifetime=18)
     assert blocks == [{"retry": "6250", "event": "end", "data": '{"reason":"unavailable"}'}]
+
+
+class FarAway(ModelStore):
+    """Reads of the channel `far` fail where they are for more than its end."""
+
+    broken = True
+
+    async def slice(self, channel: str, *place: Any, **how: Any) -> Slice:
+        if self.broken and channel == "far":
+            raise StoreUnavailable("broken on purpose")
+        return await super().slice(channel, *place, **how)
+
+
+async def test_only_what_was_handed_over_is_counted() -> None:
+    """A turn that has messages and a gap in hand when a read fails says `end` alone."""
+    store, channels = FarAway(cap=70), ["new", "cut", "far"]
+    begin = resume(await take(store, *channels), 3)
+    for channel, count in (("new", 2), ("cut", 90), ("far", 66)):
+        for i in range(count):
+            store.append(channel, str(i))
+    for broken in (True, False):
+        store.broken = broken
+        feeds = Feeds(store, SETTINGS, store.clock.now)
+        async with feeds.open(channels) as opened:
+            turn = BufferedResponse(opened, begin, StreamLimits(20, 15, 700, 0.5))
+            body = await turn.collect()
+        assert turn.served == (b"event: hello" in body) == (not broken)
+        assert turn.messages == body.count(b"event: message") + body.count(b'\ndata: {"id"')
+        assert feeds.counters.gaps == ({} if broken else {"trimmed": 1})
+    assert turn.messages > 60
 
 
 async def test_history_comes_with_the_first_turn() -> None:

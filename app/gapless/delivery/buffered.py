@@ -19,6 +19,7 @@ from gapless.delivery.mode import Mode
 from gapless.delivery.retry import RETRY_UNAVAILABLE, jittered
 from gapless.delivery.session import PLAIN, Extras, Start, StreamLimits, StreamSession
 from gapless.delivery.watch import Watch
+from gapless.log.entries import Gap
 from gapless.log.errors import StoreUnavailable
 from gapless.log.store import Room
 
@@ -44,7 +45,10 @@ class BufferedResponse(StreamSession):
 
     def __init__(self, feeds: Sequence[Feed], start: Start, limits: StreamLimits, extras: Extras = PLAIN) -> None:
         super().__init__(feeds, start, limits, extras)
+        self.served = False
+        """The body says more than `end`."""
         self._bell = asyncio.Event()
+        self._gaps: list[tuple[Feed, Gap]] = []
         self._body: list[bytes] = []
         self._size = 0
         self._asides: list[bytes] = []
@@ -66,14 +70,27 @@ class BufferedResponse(StreamSession):
             reason = self._limits.deadline_reason
         except StoreUnavailable:
             gone = False
-            self._body.clear()
+            self._drop()
         finally:
             self._leave(gone=gone)
         if not self._body:  # not even `hello`: the store failed, or took all the time there was
             return sse.end(End.UNAVAILABLE, retry=jittered(RETRY_UNAVAILABLE, self._limits.random))
+        self.served = True
+        for feed, gap in self._gaps:
+            super()._count(feed, gap)
         return b"".join(
             [*self._body, *self._riding_along(), sse.end(reason, retry=jittered(RETRY, self._limits.random))]
         )
+
+    def _drop(self) -> None:
+        """Nothing of what was collected is handed over."""
+        self._body.clear()
+        self._gaps.clear()
+        self.messages = 0
+
+    def _count(self, feed: Feed, gap: Gap) -> None:
+        """It is told once the body is whole."""
+        self._gaps.append((feed, gap))
 
     def deliver(self, cursor: ChannelCursor, new: Sequence[Frame], block: bytes, now: float) -> None:
         """Wake the turn: there is something to collect."""

@@ -19,6 +19,7 @@ from gapless.delivery.end import End
 from gapless.delivery.mode import Mode
 from gapless.delivery.watch import Watch
 from gapless.log.cursor import Position, format_cursor
+from gapless.log.entries import Gap
 from gapless.log.store import Room
 
 
@@ -102,6 +103,10 @@ class StreamSession:
     async def _until_room(self) -> None:
         """Return once the client takes more: nothing is fetched for it before."""
 
+    def _count(self, feed: Feed, gap: Gap) -> None:
+        """The client is told of a gap."""
+        feed.counters.gaps[gap.reason.value] += 1
+
     def _share(self) -> Room:
         """As much as one turn of a channel may send."""
         raise NotImplementedError
@@ -138,7 +143,7 @@ class StreamSession:
         """One gap per channel. Only the last carries the new cursor: a client cut off before it is told all again."""
         gaps = [(cursor, await cursor.feed.unknown()) for cursor in self._cursors]
         for cursor, gap in gaps:
-            cursor.feed.counters.gaps[gap.reason.value] += 1
+            self._count(cursor.feed, gap)
             cursor.position = gap.resume
         told = [sse.block("gap", sse.gap_json(cursor.feed.channel, gap)) for cursor, gap in gaps[:-1]]
         cursor, gap = gaps[-1]
@@ -201,7 +206,7 @@ class StreamSession:
         if cursor.gap is None:
             return b""
         gap, cursor.gap = cursor.gap, None
-        cursor.feed.counters.gaps[gap.reason.value] += 1
+        self._count(cursor.feed, gap)
         cursor.position = gap.resume
         return sse.block("gap", sse.gap_json(cursor.feed.channel, gap), cursor=self._joint_cursor())
 

@@ -184,6 +184,18 @@ async def test_gaps_reads_and_ends(valkey: Valkey) -> None:
     assert grown(after, again, "gapless_") == {}  # to look costs the store nothing
 
 
+async def test_a_turn_that_the_store_fails_is_refused(valkey: Valkey) -> None:
+    async with running_app(valkey.url, metrics=True) as found:
+        valkey.cli("SET", "gapless:{a}:log", "something else")
+        before = await scrape(found.client)
+        turn = await found.client.get("/channels/a/stream?mode=buffered")
+        after = await scrape(found.client)
+    assert '"unavailable"' in turn.text and "hello" not in turn.text
+    assert grown(before, after, "gapless_streams_refused") == {'gapless_streams_refused_total{reason="unavailable"}': 1}
+    for name in ("gapless_turns", "gapless_delivered", "gapless_messages"):
+        assert grown(before, after, name) == {}
+
+
 async def test_two_apps_in_a_process_have_two_sets_of_numbers(valkey: Valkey) -> None:
     async with running_app(valkey.url, metrics=True) as one, running_app(valkey.url, metrics=True) as other:
         await one.client.post("/channels/a/messages", json={"data": 1})

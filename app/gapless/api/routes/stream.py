@@ -131,8 +131,11 @@ async def _open(request: Request, grant: Grant, channels: Sequence[str]) -> Resp
     except ServerShutdown:
         return _whole(end(End.SHUTDOWN, retry=jittered(limits.retry_ms, limits.random)))
     request.scope["gapless.note"] = f"turn messages={buffered.messages}"
-    service.counters.turns += 1
-    service.counters.handed_over("turn", buffered.messages, len(body))
+    if buffered.served:
+        service.counters.turns += 1
+        service.counters.handed_over("turn", buffered.messages, len(body))
+    else:
+        service.counters.streams.refused[End.UNAVAILABLE.value] += 1
     return _whole(body)
 
 

@@ -24,6 +24,7 @@ OURS = "-- a test's own\n"
 """How a script begins that is not to be counted."""
 _FREE = {"PING"}
 """What keeps connections alive is counted by nobody."""
+BYTES = "bytes"
 _LINE = re.compile(r"\+[\d.]+ \[\d+ (\S+)\] (.*)")
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|(.))")
@@ -32,7 +33,7 @@ _SHORT = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b"}
 
 @asynccontextmanager
 async def store_counts(stage: Stage) -> AsyncIterator[Counter[str]]:
-    """Filled in at the end: as /metrics has it, `gapless_store_commands_total{EVALSHA,publish}`."""
+    """Filled in at the end: as /metrics has it, `gapless_store_commands_total{EVALSHA,publish}`; and their bytes."""
     found: Counter[str] = Counter()
     if stage.up is None:
         async with _monitored(stage.pair.primary) as asked:
@@ -44,7 +45,9 @@ async def store_counts(stage: Stage) -> AsyncIterator[Counter[str]]:
         asked.subtract(before)
     for command, count in asked.items():
         name, _, sha = command.partition(" ")
-        if name not in _FREE:
+        if name == BYTES:
+            found["gapless_store_bytes_total{sent}"] = count
+        elif name not in _FREE:
             labels = ",".join(filter(None, (name, _scripts().get(sha))))
             found[f"gapless_store_commands_total{{{labels}}}"] += count
 
@@ -73,8 +76,9 @@ async def _monitored(valkey: Valkey) -> AsyncIterator[Counter[str]]:
 
     async def listen() -> None:
         while end not in (line := (await reader.readuntil(b"\r\n")).decode()):
-            if command := command_of(line):
-                found[command] += 1
+            if words := words_of(line):
+                found[command_of(words)] += 1
+                found[BYTES] += sum(map(len, words))
 
     writer.write(b"MONITOR\r\n")
     assert await reader.readline() == b"+OK\r\n"
@@ -88,20 +92,21 @@ async def _monitored(valkey: Valkey) -> AsyncIterator[Counter[str]]:
         writer.close()
 
 
-def command_of(line: str) -> str | None:
-    """A line of MONITOR as `NAME`, or `NAME sha` where it runs a script; None for what is not to be counted."""
+def words_of(line: str) -> list[str]:
+    """The words of a line of MONITOR, bytes above 127 as Latin-1; none for what is not to be counted."""
     match = _LINE.match(line)
     assert match, line
-    if match[1] == "lua":
-        return None
-    name, *words = [_unescaped(word) for word in _WORD.findall(match[2])]
-    if words and words[0].startswith(OURS):
-        return None
-    if (name := name.upper()) == "EVALSHA":
-        return f"EVALSHA {words[0]}"
-    return f"EVAL {_sha(words[0].encode('latin-1'))}" if name == "EVAL" else name
+    words = [] if match[1] == "lua" else [_unescaped(word) for word in _WORD.findall(match[2])]
+    return [] if len(words) > 1 and words[1].startswith(OURS) else words
+
+
+def command_of(words: list[str]) -> str:
+    """`NAME`, or `NAME sha` for a script."""
+    name = words[0].upper()
+    if name == "EVALSHA":
+        return f"{name} {words[1]}"
+    return f"{name} {_sha(words[1].encode('latin-1'))}" if name == "EVAL" else name
 
 
 def _unescaped(word: str) -> str:
-    """A word as it was sent; bytes above 127 as Latin-1."""
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _SHORT.get(found[2], found[2]), word)

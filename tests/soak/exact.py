@@ -34,7 +34,7 @@ CLIENTS = (
     "gapless_gaps_total",
 )
 """What the clients of a process can know."""
-STORE = ("gapless_store_commands_total",)
+STORE = ("gapless_store_commands_total", "gapless_store_bytes_total{sent}")
 """What the store knows, of all its clients together."""
 OUTCOMES = {
     "201": "accepted",
@@ -82,7 +82,7 @@ def samples(text: str) -> Numbers:
 
 def grown(before: Numbers, after: Numbers, names: Sequence[str]) -> Numbers:
     """By how much the samples of these names have grown, also where they have not."""
-    return Counter({key: after[key] - before[key] for key in after if key.partition("{")[0] in names})
+    return Counter({key: after[key] - before[key] for key in after if {key, key.partition("{")[0]} & {*names}})
 
 
 def counted(
@@ -107,10 +107,22 @@ def _read(log: ReaderLog, to: str) -> Numbers:
             found[f"gapless_messages_delivered_total{{{to}}}"] += 1
         elif isinstance(event, Gap):
             found[f"gapless_gaps_total{{{event.reason}}}"] += 1
-        elif isinstance(event, Hello) and to == "turn":
+    if to != "page":
+        found.update(_streams(log) if to == "stream" else _turns(log))
+    return found
+
+
+def _turns(log: ReaderLog) -> Numbers:
+    """A turn is `hello`, and whatever follows. An `end` alone refuses one."""
+    found: Numbers = Counter()
+    begun = False
+    for event in log.events:
+        if isinstance(event, Hello):
             found["gapless_turns_total"] += 1
-    if to == "stream":
-        found.update(_streams(log))
+            begun = True
+        elif isinstance(event, End):
+            found[f"gapless_streams_refused_total{{{event.reason}}}"] += not begun
+            begun = False
     return found
 
 

@@ -38,11 +38,13 @@ _NEVER = 1000.0
 
 
 class Channels(NamedTuple):
-    """`plain`: nothing befalls it. `trimmed`: more is written than it keeps. `wiped`: it begins anew."""
+    """`plain`: nothing befalls it. `trimmed`: more is written than it keeps. `wiped`: it begins anew. `replaced`: what
+    is stored there is no log."""
 
     plain: str
     trimmed: str
     wiped: str
+    replaced: str
 
 
 class Books:
@@ -85,9 +87,9 @@ class Party:
 
     async def come(self) -> None:
         """Streams of one and of several channels, turns and pages, each way also with a cursor that says nothing."""
-        plain, trimmed, wiped = self._channels
+        plain, trimmed, wiped, _ = self._channels
         await self.stream([plain], start=NONSENSE)
-        for channels in ([*self._channels], [wiped], [trimmed]):
+        for channels in ([plain, trimmed, wiped], [wiped], [trimmed]):
             await self.stream(channels)
         for channel, start in ((plain, NONSENSE), (trimmed, None), (wiped, None)):
             await self._begin(self._turns(channel, start))
@@ -168,9 +170,10 @@ class Party:
 
     async def write(self) -> None:
         """Every answer that a post may have."""
-        plain, *_ = self._channels
+        plain, *_, replaced = self._channels
         for channel in self._channels:
-            await self.publish(channel, 6)
+            if channel != replaced:
+                await self.publish(channel, 6)
         told = {"data": "told twice", "user": self.user, "localId": f"{self.user} x"}
         ids = await self._post(plain, [told], "201")
         assert await self._post(plain, [told], "200") == ids
@@ -178,6 +181,8 @@ class Party:
         limited = f"limited:{plain.partition(':')[2]}-{self._number}"
         await self._post(limited, [{"data": n, "user": self.user} for n in range(5)], "201")
         await self._post(limited, [{"data": 5, "user": self.user}], "429")
+        await self._post(replaced, [{"data": "in vain", "user": self.user}], "503 none")
+        await _ask(self._turns(replaced, None))
         await self._beside("POST", f"{plain}/signals", {"event": "typing", "user": self.user})
         await self._beside("PUT", f"{plain}/receipts", {"read": ids[0], "user": self.user})
 
@@ -201,10 +206,11 @@ class Party:
         began, history = monotonic(), self._books.history
         body = bodies[0] if len(bodies) == 1 else bodies
         reply = await self._client.post(f"{self._url}/channels/{channel}/messages", json=body)
-        assert str(reply.status_code) == wanted, (reply.status_code, reply.text)
+        told = reply.json()
+        answer = f"{reply.status_code} {told['outcome']}" if reply.status_code == 503 else str(reply.status_code)
+        assert answer == wanted, (answer, told)
         self._books.post(Post(self._url, began, monotonic(), len(bodies), wanted))
-        told = reply.json() if reply.is_success else []
-        ids = [one["id"] for one in (told if isinstance(told, list) else [told])]
+        ids = [one["id"] for one in (told if isinstance(told, list) else [told])] if reply.is_success else []
         outcome = {"201": "acked", "200": "duplicate"}.get(wanted, "refused")
         for n, one in enumerate(bodies):
             said = channel, one["user"], content_key(one["data"]), outcome, ids[n] if ids else None

@@ -12,7 +12,7 @@ import pytest
 from gapless.api.exposition import registry_of, text_of
 from gapless.runtime.counters import Counters
 from tests.soak.bodies import Weighing
-from tests.soak.commands import OURS, command_of
+from tests.soak.commands import OURS, command_of, words_of
 from tests.soak.exact import CLIENTS, STORE, Account, Numbers, Read, counted, grown, missing, named, samples
 from tests.testkit.history import History
 from tests.testkit.load_publisher import Post
@@ -35,12 +35,13 @@ def told(break_: Callable[[Counters], object] = lambda _: None) -> str:
         counters.publishes.took(0.01, outcome, messages)
         counters.store.commands["EVALSHA", "publish"] += 1
     counters.store.commands["SUBSCRIBE", ""] += 1
+    counters.store.sent_bytes += 99
     for reason, messages in (("deadline", 3), ("disconnect", 2)):
         stream = Stream()
         stream.messages = messages
         counters.streams.begin(stream)
         counters.streams.end(stream, reason)
-    counters.streams.refused["busy"] += 1
+    counters.streams.refused.update(("busy", "unavailable"))
     counters.bytes["stream"] += 900
     counters.turns += 1
     counters.handed_over("turn", 1, 200)
@@ -68,6 +69,8 @@ def seen() -> dict[str, Numbers]:
     turn.hello("1")
     turn.message("room", "2", 2)
     turn.end("deadline")  # which is no stream's end
+    turn.reconnected("2")
+    turn.end("unavailable")
     page.gap("room", "reset", None, "5", "6", "4")
     for n in (5, 6):
         page.message("room", str(n), n)
@@ -76,7 +79,11 @@ def seen() -> dict[str, Numbers]:
     return counted(history.readers.values(), ways, posts, {STREAM: 900, TURN: 200, PAGE: 300})
 
 
-RAN = {"gapless_store_commands_total{EVALSHA,publish}": 4, "gapless_store_commands_total{SUBSCRIBE}": 1}
+RAN = {
+    "gapless_store_bytes_total{sent}": 99,
+    "gapless_store_commands_total{EVALSHA,publish}": 4,
+    "gapless_store_commands_total{SUBSCRIBE}": 1,
+}
 
 
 def wrong(text: str) -> list[str]:
@@ -101,11 +108,12 @@ BROKEN: dict[str, Callable[[Counters], object]] = {
     "gapless_publishes_total{duplicate} says 2, and 1": lambda c: c.publishes.outcomes.update(["duplicate"]),
     "gapless_publish_seconds_count says 5, and 4": lambda c: c.publishes.seconds.observe(1),
     "gapless_streams_ended_total{slow} says 1, and 0": lambda c: c.streams.ended.update(["slow"]),
-    "gapless_streams_refused_total{busy} says 0, and 1": lambda c: c.streams.refused.clear(),
+    "gapless_streams_refused_total{busy} says 0, and 1": lambda c: c.streams.refused.pop("busy"),
     "gapless_turns_total says 0, and 1": lambda c: setattr(c, "turns", 0),
     "gapless_store_commands_total{EVALSHA,publish} says 3": lambda c: c.store.commands.subtract(
         [("EVALSHA", "publish")]
     ),
+    "gapless_store_bytes_total{sent} says 98, and 99": lambda c: setattr(c.store, "sent_bytes", 98),
     "gapless_store_commands_total{EVAL,slice} says 1, and 0": lambda c: c.store.commands.update([("EVAL", "slice")]),
 }
 """A counter that is broken, and what the law says of it."""
@@ -151,7 +159,9 @@ def test_a_line_of_the_store_is_a_command_and_its_script() -> None:
         '[0 127.0.0.1:5] "PING"': "PING",
         f'[0 127.0.0.1:5] "EVAL" "{OURS[:-1]}\\nreturn 1" "0"': None,
     }
-    assert {said: command_of(f"+1700000000.1 {said}\r\n") for said in words} == words
+    found = {said: words_of(f"+1700000000.1 {said}\r\n") for said in words}
+    assert {said: command_of(one) if one else None for said, one in found.items()} == words
+    assert [len(word) for word in [*found.values()][1]] == [4, len('return "\\n" -- é\n'.encode()), 1]
 
 
 async def test_bodies_are_weighed_by_the_way_in_which_they_are_read() -> None:

@@ -213,7 +213,8 @@ async def test_what_was_asked_for_is_counted_and_not_what_scripts_do(
     assert "NOSCRIPT" in await refused(http, "EVALSHA", digest(body), 1, "list")
     await ask(http, "eval", body, 1, "list")
     await http.post("/pipeline", json=[["EVALSHA", digest(body), 1, "list"], ["LLEN", "list"]])
-    assert up.asked == {f"EVALSHA {digest(body)}": 2, f"EVAL {digest(body)}": 1, "LLEN": 1}
+    sent = 2 * len(f"EVALSHA{digest(body)}1list") + len(f"eval{body}1list") + len("LLENlist")
+    assert up.asked == {f"EVALSHA {digest(body)}": 2, f"EVAL {digest(body)}": 1, "LLEN": 1, "bytes": sent}
     await refused(http, "EVALSHA")
     async with subscribed(http, "/subscribe/c"):
         assert (up.asked["EVALSHA"], up.asked["SUBSCRIBE"]) == (1, 1)

@@ -59,7 +59,8 @@ class App:
         self.held: list[Callable[[], Awaitable[Response]]] = []
         self.closing = False
         self.asked: Counter[str] = Counter()
-        """What requests have asked for: `NAME`, or `NAME sha` for a script, whatever became of it."""
+        """What requests have asked for: `NAME`, or `NAME sha` for a script, whatever became of it. `bytes`: of all
+        words."""
         self.sent = 0
         """Bytes of replies and notices so far, before base64 makes a third more of the replies."""
         self._engine, self._faults, self._roles = engine, faults, roles
@@ -113,7 +114,8 @@ class App:
             await exchange.answer(replies.refusal(bad.error))
             return
         seen = Seen(unquote(asked.path), asked.commands)
-        self.asked.update(map(_asked, asked.commands))
+        for argv in asked.commands:
+            self._count(argv)
 
         async def work() -> Response:
             return await self._delayed(seen, lambda: self._answer(asked, seen, read_only))
@@ -138,7 +140,7 @@ class App:
         request = exchange.request
         command, *names = segments(raw_path(request))
         argv = (command.upper(), *names)
-        self.asked[command_name(argv)] += 1
+        self._count(argv)
         seen = Seen(unquote(raw_path(request)), (argv,))
         if "text/event-stream" not in request.headers.get("accept", ""):
             await exchange.answer(replies.refusal(replies.not_over_rest(argv[0].decode())))
@@ -148,6 +150,10 @@ class App:
         elif not await self._fault(exchange, seen, lambda: self._delayed(seen, _nothing)):
             await self._delayed(seen, _nothing)
             await self._stream(exchange, argv, seen.path)
+
+    def _count(self, argv: Argv) -> None:
+        self.asked[_asked(argv)] += 1
+        self.asked["bytes"] += sum(map(len, argv))
 
     async def _stream(self, exchange: Exchange, argv: Argv, path: str) -> None:
         try:

@@ -108,7 +108,8 @@ class UpstashEmulator:
 
     @property
     def asked(self) -> Counter[str]:
-        """What requests have asked for so far: `NAME`, or `NAME sha` for a script; subscriptions, too."""
+        """What requests have asked for so far: `NAME`, or `NAME sha` for a script; subscriptions, too. `bytes`: of all
+        words."""
         return self._app.asked
 
     @property

@@ -18,6 +18,14 @@ async def served(valkey: Valkey) -> AsyncIterator[RunningApp]:
         await assert_well(served)
 
 
+@pytest.fixture(scope="module")
+async def refusing(valkey_server: Valkey) -> AsyncIterator[RunningApp]:
+    """One such service for all that a file has refused: no such request leaves a trace, and it is well after them."""
+    async with running_app(valkey_server.url) as served:
+        yield await served.checked()
+        await assert_well(served)
+
+
 async def assert_well(served: RunningApp) -> None:
     """It publishes, and its streams bring what was published."""
     sent = await served.client.post("/channels/well/messages", json={"data": "well"})

@@ -262,49 +262,6 @@ def test_a_killed_valkey_is_back_with_all_messages(folder: Path) -> None:
     assert servers(folder) == []
 
 
-def children(pid: int) -> list[int]:
-    """The worker processes of a service."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        fields = stat.read_text().rpartition(")")[2].split()
-        if int(fields[1]) == pid and b"spawn_main" in stat.with_name("cmdline").read_bytes():
-            found.append(int(stat.parent.name))
-    return sorted(found)
-
-
-@pytest.mark.real
-def test_workers_share_one_store_and_the_dead_are_replaced(folder: Path) -> None:
-    with Serving(folder, "--workers", "2") as serving:
-        url = serving.ready()
-        one, other = children(serving.pid)
-        assert len(servers(folder)) == 1
-        os.kill(other, signal.SIGSTOP)
-        post(url, "by one")
-        os.kill(other, signal.SIGCONT)
-        os.kill(one, signal.SIGKILL)
-        assert history(url) == ["by one"]
-        until(lambda: len(children(serving.pid)) == 2 and one not in children(serving.pid), "it is replaced", alarm=30)
-        assert "a worker has ended (code -9)" in serving.log
-        serving.signal_alone(signal.SIGTERM)
-        assert serving.wait(alarm=30) == 0
-        assert serving.log.count("http://") == 1
-    assert servers(folder) == []
-
-
-@pytest.mark.real
-def test_workers_end_with_a_parent_that_was_killed(folder: Path) -> None:
-    with Serving(folder, "--workers", "2") as serving:
-        url = serving.ready()
-        post(url, "kept")
-        workers = children(serving.pid)
-        assert len(workers) == 2
-        serving.signal_alone(signal.SIGKILL)
-        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "they have ended", alarm=30)
-    with Serving(folder, PORT=url.rpartition(":")[2]) as serving:
-        assert history(serving.ready()) == ["kept"]
-        assert serving.terminate() == 0
-
-
 @pytest.mark.real
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_what_the_app_refuses_while_it_starts_is_one_sentence(folder: Path, workers: str) -> None:

@@ -109,51 +109,66 @@ def test_the_table_has_a_row_for_each_route() -> None:
     assert set(KINDS) == set(tokens(Secret()))
 
 
-@pytest.mark.parametrize("signer", SIGNERS, ids=lambda signer: getattr(signer, "kind", "secret"))
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run pauses nowhere."""
+    monkeypatch.setattr(typewriter, "PAUSE", 0)
+
+
+@pytest.fixture(scope="module", params=SIGNERS, ids=lambda signer: getattr(signer, "kind", "secret"))
+async def signed(request: pytest.FixtureRequest, valkey_server: Valkey) -> AsyncIterator[tuple[RunningApp, Signer]]:
+    """One service for each signer, and who signs for it."""
+    async with keyed(valkey_server, request.param) as found:
+        yield await found.checked(), request.param
+
+
+@pytest.fixture(scope="module")
+async def shared(valkey_server: Valkey) -> AsyncIterator[RunningApp]:
+    """One service whose application shares a secret with it."""
+    async with keyed(valkey_server, Secret()) as found:
+        yield await found.checked()
+
+
 @pytest.mark.parametrize("route", TABLE)
 async def test_every_route_answers_what_the_page_says(
-    valkey: Valkey, route: str, signer: Signer, monkeypatch: pytest.MonkeyPatch
+    valkey: Valkey, route: str, signed: tuple[RunningApp, Signer]
 ) -> None:
-    monkeypatch.setattr(typewriter, "PAUSE", 0)
-    async with keyed(valkey, signer) as found:
-        seen = {}
-        for kind, token in tokens(signer).items():
-            reply = await ask(found.client, route, headers=bearer(token) if token else {})
-            seen[kind] = reply.status_code
-            if reply.status_code == 401:
-                assert reply.headers["www-authenticate"] == "Bearer"
-        assert seen == TABLE[route]
+    found, signer = signed
+    seen = {}
+    for kind, token in tokens(signer).items():
+        reply = await ask(found.client, route, headers=bearer(token) if token else {})
+        seen[kind] = reply.status_code
+        if reply.status_code == 401:
+            assert reply.headers["www-authenticate"] == "Bearer"
+    assert seen == TABLE[route]
 
 
 @pytest.mark.parametrize("route", TABLE)
-async def test_a_cookie_says_the_same_on_our_own_pages(valkey: Valkey, route: str) -> None:
-    async with keyed(valkey, Secret()) as found:
-        seen = {}
-        for kind, token in tokens(Secret()).items():
-            headers = {"Origin": "http://localhost", **({"Cookie": f"gapless_token={token}"} if token else {})}
-            seen[kind] = (await ask(found.client, route, headers=headers)).status_code
-        assert seen == TABLE[route]
+async def test_a_cookie_says_the_same_on_our_own_pages(valkey: Valkey, route: str, shared: RunningApp) -> None:
+    seen = {}
+    for kind, token in tokens(Secret()).items():
+        headers = {"Origin": "http://localhost", **({"Cookie": f"gapless_token={token}"} if token else {})}
+        seen[kind] = (await ask(shared.client, route, headers=headers)).status_code
+    assert seen == TABLE[route]
 
 
 @pytest.mark.parametrize("route", TABLE)
-async def test_a_token_in_a_url_reads_and_does_nothing_else(valkey: Valkey, route: str) -> None:
+async def test_a_token_in_a_url_reads_and_does_nothing_else(valkey: Valkey, route: str, shared: RunningApp) -> None:
     method, path = route.split(" ")
-    async with keyed(valkey, Secret()) as found:
-        seen = {}
-        for kind, token in tokens(Secret()).items():
-            seen[kind] = (await ask(found.client, route, access_token=token or "")).status_code
-        nobody = TABLE[route]["no token"]
-        assert seen == (TABLE[route] if (method, path) in BY_URL else dict.fromkeys(KINDS, nobody))
+    seen = {}
+    for kind, token in tokens(Secret()).items():
+        seen[kind] = (await ask(shared.client, route, access_token=token or "")).status_code
+    nobody = TABLE[route]["no token"]
+    assert seen == (TABLE[route] if (method, path) in BY_URL else dict.fromkeys(KINDS, nobody))
 
 
 @pytest.mark.parametrize("route", [route for route in TABLE if TABLE[route]["no token"] == 401])
-async def test_who_may_comes_before_what(valkey: Valkey, route: str) -> None:
+async def test_who_may_comes_before_what(route: str, shared: RunningApp) -> None:
     """Whoever may not ask learns nothing of what he asked for, and is not read at length."""
     method, path = route.split(" ")
-    async with keyed(valkey, Secret()) as found:
-        url = path.format(channel="not%20a%20channel") + "?limit=x&cursor=x&channel=%00"
-        reply = await found.client.request(method, url, content=b"{", headers={"Idempotency-Key": "x" * 1000})
-        assert reply.status_code == 401
+    url = path.format(channel="not%20a%20channel") + "?limit=x&cursor=x&channel=%00"
+    reply = await shared.client.request(method, url, content=b"{", headers={"Idempotency-Key": "x" * 1000})
+    assert reply.status_code == 401
 
 
 # --- where the keys can't be had

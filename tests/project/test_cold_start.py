@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 
 STORE = {"UPSTASH_REDIS_REST_URL": "https://store.example", "UPSTASH_REDIS_REST_TOKEN": "token"}
 PLATFORM = {"AWS_LAMBDA_FUNCTION_NAME": "gapless-api", "GAPLESS_PUBLIC": "true"}
@@ -25,12 +26,14 @@ EVENT = {
 REQUEST = f"assert gapless.aws.handler({EVENT}, None)['statusCode'] == 422"
 
 
-def imported(*lines: str, **settings: str) -> set[str]:
-    """The modules that a fresh interpreter holds after these lines."""
-    told = "\n".join([*lines, "import sys, json", "print(json.dumps(list(sys.modules)))"])
-    env = STORE | PLATFORM | settings
-    done = subprocess.run([sys.executable, "-c", told], env=env, capture_output=True, text=True, check=True)
-    return {name for name in json.loads(done.stdout) if name != "pydantic.v1"}  # set to None, to be no more
+@cache
+def imported(*lines: str, **settings: str) -> list[set[str]]:
+    """The modules that a fresh interpreter holds after each of these lines. A start costs a second: one for all."""
+    told = "\n".join(f"{line}\nprint(json.dumps(list(sys.modules)))" for line in lines)
+    argv = [sys.executable, "-c", f"import json, sys\n{told}"]
+    done = subprocess.run(argv, env=STORE | PLATFORM | settings, capture_output=True, text=True, check=True)
+    held = [set(json.loads(line)) for line in done.stdout.splitlines()]
+    return [names - {"pydantic.v1"} for names in held]  # set to None, to be no more
 
 
 def unwanted(modules: set[str]) -> set[str]:
@@ -39,7 +42,7 @@ def unwanted(modules: set[str]) -> set[str]:
 
 
 def test_the_handler_imports_no_server_no_other_store_no_command() -> None:
-    modules = imported(HANDLER)
+    modules, _ = imported(HANDLER, REQUEST)
     assert unwanted(modules) == set()
     packages = {"gapless.stores.redis", "gapless.stores.upstash"}
     assert {name for name in modules if name.startswith("gapless.stores.")} - packages == {
@@ -51,7 +54,7 @@ def test_the_handler_imports_no_server_no_other_store_no_command() -> None:
 
 
 def test_nor_does_the_first_request_that_needs_the_store() -> None:
-    modules = imported(HANDLER, REQUEST)
+    _, modules = imported(HANDLER, REQUEST)
     assert unwanted(modules) == set()
     assert {"httpx", "gapless.stores.upstash.store"} <= modules and "gapless.stores.redis.store" not in modules
     assert "anyio._backends._asyncio" not in modules  # what runs functions in threads, where a route asks for that
@@ -59,26 +62,26 @@ def test_nor_does_the_first_request_that_needs_the_store() -> None:
 
 def test_keys_are_loaded_where_there_are_any_and_jwt_with_the_first_token() -> None:
     keyed = {"GAPLESS_JWT_SECRET": "0123456789abcdef0123456789abcdef"}
-    modules = imported(HANDLER, SERVICE, **keyed)
-    assert "gapless.auth.verifier" in modules and unwanted(modules) == set()
     token = "from gapless.auth.tokens import key_id; key_id('eyJhbGciOiJIUzI1NiJ9.e30.AAAA')"
-    assert "jwt" in imported(HANDLER, SERVICE, token, **keyed)
+    _, modules, later = imported(HANDLER, SERVICE, token, **keyed)
+    assert "gapless.auth.verifier" in modules and unwanted(modules) == set()
+    assert "jwt" in later
 
 
 def test_traces_and_errors_are_loaded_where_the_environment_asks_for_them() -> None:
     asked = {"OTEL_SERVICE_NAME": "chat", "SENTRY_DSN": "http://key@127.0.0.1:1/7"}
-    assert {"gapless.telemetry.traces", "sentry_sdk"} <= imported(HANDLER, **asked)
+    assert {"gapless.telemetry.traces", "sentry_sdk"} <= imported(HANDLER, **asked)[0]
 
 
 def test_a_store_over_tcp_brings_redis_and_no_http_client() -> None:
     nothing = dict.fromkeys(STORE, "")
-    modules = imported(HANDLER, SERVICE, REDIS_URL="redis://store.example", **nothing)
+    _, modules = imported(HANDLER, SERVICE, REDIS_URL="redis://store.example", **nothing)
     assert "redis" in modules and not {"upstash_redis", "gapless.stores.upstash.store"} & modules
 
 
 def test_nor_does_the_server_load_what_no_app_needs() -> None:
     """In the process of `gapless serve` and in its workers, which unpickle what `configure` made."""
     served = "gapless.cli.server.configure().load()"
-    modules = imported("import gapless.cli.server", served, GAPLESS_PUBLIC="true")
+    _, modules = imported("import gapless.cli.server", served, GAPLESS_PUBLIC="true")
     assert "gapless.asgi" in modules
     assert not [name for name in modules if name.startswith("pydantic.v1")]

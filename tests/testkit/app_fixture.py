@@ -86,6 +86,11 @@ class RunningApp:
                 if found := of_kind(stream.events, kind):
                     return json.loads(found[0])
 
+    async def checked(self) -> RunningApp:
+        """Itself, once the check of its store with which it starts is over: from then on the store may be emptied."""
+        assert (await self.client.get("/readyz")).status_code == 200
+        return self
+
     async def whole(self, path: str, headers: Mapping[str, str] | None = None) -> list[Event]:
         """A stream to its end. Where the machine is held up, that may come before its hello: then it is the next's."""
         while True:

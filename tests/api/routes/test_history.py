@@ -324,13 +324,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("query", "detail"), REFUSED.values(), ids=REFUSED)
-async def test_what_can_not_be_asked(query: dict[str, Any], detail: str, served: RunningApp) -> None:
-    assert_problem(await served.client.get(PATH, params=query), 422, detail)
+async def test_what_can_not_be_asked(query: dict[str, Any], detail: str, refusing: RunningApp) -> None:
+    assert_problem(await refusing.client.get(PATH, params=query), 422, detail)
 
 
 @pytest.mark.parametrize("channel", ["x" * 65, "-a", "a%20b", "a%0A"])
-async def test_what_is_no_channel(channel: str, served: RunningApp) -> None:
-    assert_problem(await served.client.get(f"/channels/{channel}/messages"), 422, "channel: ")
+async def test_what_is_no_channel(channel: str, refusing: RunningApp) -> None:
+    assert_problem(await refusing.client.get(f"/channels/{channel}/messages"), 422, "channel: ")
 
 
 async def test_empty_queries_are_none(served: RunningApp) -> None:

@@ -233,8 +233,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("sent", BAD.values(), ids=BAD)
-async def test_bad_input(sent: Bad, served: RunningApp, valkey: Valkey) -> None:
-    reply = await served.client.post(sent.path, content=sent.body, headers=sent.headers)
+async def test_bad_input(sent: Bad, refusing: RunningApp, valkey: Valkey) -> None:
+    reply = await refusing.client.post(sent.path, content=sent.body, headers=sent.headers)
     assert_problem(reply, sent.status, sent.detail)
     assert valkey.cli("DBSIZE") == 0
 

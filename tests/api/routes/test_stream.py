@@ -267,8 +267,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("path", "detail"), REFUSED.values(), ids=REFUSED)
-async def test_what_can_never_work(path: str, detail: str, served: RunningApp) -> None:
-    assert_problem(await served.client.get(path), 422, detail)
+async def test_what_can_never_work(path: str, detail: str, refusing: RunningApp) -> None:
+    assert_problem(await refusing.client.get(path), 422, detail)
 
 
 async def test_other_methods(served: RunningApp) -> None:

@@ -138,6 +138,8 @@ async def test_what_goes_to_many_is_framed_once() -> None:
     part = b"the same for all"
     for one in many:
         await one.send(START)
+        assert one.write(b"with the head")
+    for one in many:
         assert one.write(part)
     assert len({id(one.wire.writes[-1]) for one in many}) == 1
     for one in many:

@@ -1,4 +1,4 @@
-"""A head that says how long its body is leaves with it, in one write; every other head at once."""
+"""A head leaves with the first part of its body, in one write, where that comes at once or has to come."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.test_direct_write import START, asked
 
+STREAM = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 FOUR = {**START, "headers": [(b"content-length", b"4")]}
 
 
@@ -27,18 +28,49 @@ async def test_a_head_leaves_with_its_body() -> None:
     ("line", "start"),
     [
         (b"HEAD / HTTP/1.1", FOUR),
-        (b"GET / HTTP/1.1", START),
+        (b"HEAD / HTTP/1.1", START),
         (b"GET / HTTP/1.0", START),
         (b"GET / HTTP/1.1", {**START, "headers": [(b"content-length", b"0")]}),
         (b"GET / HTTP/1.1", {**START, "status": 204}),
     ],
-    ids=["to HEAD", "of a stream", "of a stream of old", "of nothing", "without content"],
+    ids=["to HEAD", "to HEAD of a stream", "of a stream of old", "of nothing", "without content"],
 )
 async def test_a_head_that_no_body_has_to_follow_leaves_at_once(line: bytes, start: dict[str, object]) -> None:
     one = await asked(line)
     await one.send(start)
     assert [write[-4:] for write in one.wire.writes] == [b"\r\n\r\n"]
     await one.over()
+
+
+@pytest.mark.parametrize("direct", [False, True])
+async def test_a_streams_head_leaves_with_what_is_sent_at_once(direct: bool) -> None:
+    one = await asked()
+    await one.send(START)
+    if direct:
+        assert one.write(b"hi")
+    else:
+        await one.send({"type": "http.response.body", "body": b"hi", "more_body": True})
+    await one.send({"type": "http.response.body", "body": b"you", "more_body": True})
+    assert one.wire.writes == [STREAM + b"2\r\nhi\r\n", b"3\r\nyou\r\n"]
+    await one.over()
+
+
+async def test_a_streams_head_waits_for_no_more_than_a_turn_of_the_loop() -> None:
+    one = await asked()
+    await one.send(START)
+    await asyncio.sleep(0)
+    assert one.wire.writes == [STREAM]
+    await one.send({"type": "http.response.body", "body": b"hi", "more_body": True})
+    assert one.wire.writes[1:] == [b"2\r\nhi\r\n"]
+    await one.over()
+
+
+async def test_nothing_is_written_to_a_client_that_is_gone() -> None:
+    one = await asked()
+    await one.send(START)
+    one.wire.close()
+    await one.over()
+    assert one.wire.writes == []
 
 
 async def test_an_app_that_fails_before_the_body_has_sent_the_head() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from weakref import ref
 
@@ -9,9 +10,10 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
 def join_head(cycle: RequestResponseCycle) -> None:
-    """Have a head that says how long its body is leave with the first part of the body: one write instead of two.
+    """Have a head leave with the first part of its body, in one write instead of two.
 
-    ASGI says that a server waits for the body; uvicorn writes the head as soon as the app sends it.
+    ASGI says that a server waits for the body; uvicorn writes the head as soon as the app sends it. A stream's body may
+    be long in coming: its head waits until the loop's next turn, and no longer.
     """
     cycle.transport = _Joining(cycle)  # type: ignore[assignment]
 
@@ -27,26 +29,38 @@ class _Joining:
     def write(self, data: bytes) -> None:
         """Keep a head that is followed by a body. All else is written, after the head that was kept."""
         cycle: Any = self._cycle()
-        if not self._head and _is_followed(cycle):
+        if not cycle.response_started:  # it is `100 Continue`
+            self._transport.write(data)
+        elif self._head or not _is_followed(cycle):
+            self._pass(self._head + data)
+        else:
             self._head = data
-            return
-        if cycle.response_started:  # else it is `100 Continue`
-            cycle.transport = self._transport
-        self._transport.write(self._head + data)
+            if cycle.chunked_encoding:
+                asyncio.get_running_loop().call_soon(self._flush)
 
     def close(self) -> None:
         """The app has failed before its body."""
-        if self._head:
-            self._transport.write(self._head)
+        self._flush()
         self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head and not self._transport.is_closing():
+            self._pass(self._head)
+
+    def _pass(self, data: bytes) -> None:
+        """Write it. What comes next does not pass here."""
+        self._head = b""
+        if (cycle := self._cycle()) is not None:
+            cycle.transport = self._transport
+        self._transport.write(data)
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
 
 def _is_followed(cycle: RequestResponseCycle) -> bool:
-    """Whether a body has to follow the head that is being written: a stream's may be long in coming."""
-    return cycle.expected_content_length > 0 and cycle.scope["method"] != "HEAD"
+    """Whether a body has to follow the head that is being written."""
+    return bool(cycle.chunked_encoding or cycle.expected_content_length) and cycle.scope["method"] != "HEAD"
 
 
 def undivided(cycle: RequestResponseCycle, app: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The response of a live stream. Headers and HEAD are sse-starlette's; the body is written here.
+"""The response of a live stream. Headers are sse-starlette's; the body is written here.
 
 sse-starlette encodes and sends each event for each client, and starts several tasks per stream: one pings, one listens,
 one waits. Here a feed writes the same bytes to every stream from one place, and one timer for the whole process sees
@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, MutableMapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from sse_starlette import EventSourceResponse
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gapless.api.sized import sized_send, sized_write
@@ -34,12 +35,12 @@ from gapless.runtime.counters import Counters
 _HEADERS = {"Cache-Control": "no-store, no-transform"}
 
 
-class LiveResponse(EventSourceResponse):
+class LiveResponse(Response):
     """Answers a request for a stream with its head, and leaves `body` in the scope for `AccessLog`."""
 
     def __init__(self, body: LiveBody) -> None:
-        super().__init__(_nothing(), headers=_HEADERS, ping=0)
-        del self.headers["Connection"]  # HTTP/1.1 keeps it anyway, HTTP/2 forbids the header, HTTP/1.0 ends by closing
+        self.status_code, self.background, self.body = 200, None, b""  # instead of what would be made for each anew
+        self.raw_headers = [*_head()]
         self._body = body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,6 +49,14 @@ class LiveResponse(EventSourceResponse):
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         scope["gapless.body"] = self._body
+
+
+@cache
+def _head() -> list[tuple[bytes, bytes]]:
+    """The headers of every stream: sse-starlette's, and ours."""
+    made = EventSourceResponse(_nothing(), headers=_HEADERS, ping=0)
+    del made.headers["Connection"]  # HTTP/1.1 keeps it anyway, HTTP/2 forbids the header, HTTP/1.0 ends by closing
+    return made.raw_headers
 
 
 class LiveBody:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
@@ -31,25 +32,39 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|(.))")
 _SHORT = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b"}
 
 
+Count = Callable[[], Awaitable[Counter[str]]]
+
+
 @asynccontextmanager
-async def store_counts(stage: Stage) -> AsyncIterator[Counter[str]]:
-    """Filled in at the end: as /metrics has it, `gapless_store_commands_total{EVALSHA,publish}`; and their bytes."""
-    found: Counter[str] = Counter()
+async def store_counts(stage: Stage) -> AsyncIterator[Count]:
+    """Tells how much the store was sent since the beginning, as /metrics has it:
+    `gapless_store_commands_total{EVALSHA,publish}`, and the bytes of all."""
     if stage.up is None:
         async with _monitored(stage.pair.primary) as asked:
-            yield found
+            yield _named(asked)
     else:
-        before = await to_thread.run_sync(stage.up.asked)
-        yield found
-        asked = await to_thread.run_sync(stage.up.asked)
-        asked.subtract(before)
-    for command, count in asked.items():
-        name, _, sha = command.partition(" ")
-        if name == BYTES:
-            found["gapless_store_bytes_total{sent}"] = count
-        elif name not in _FREE:
-            labels = ",".join(filter(None, (name, _scripts().get(sha))))
-            found[f"gapless_store_commands_total{{{labels}}}"] += count
+        up = stage.up
+        before = await to_thread.run_sync(up.asked)
+
+        async def grown() -> Counter[str]:
+            return await to_thread.run_sync(up.asked) - before
+
+        yield _named(grown)
+
+
+def _named(asked: Count) -> Count:
+    async def named() -> Counter[str]:
+        found: Counter[str] = Counter()
+        for command, count in (await asked()).items():
+            name, _, sha = command.partition(" ")
+            if name == BYTES:
+                found["gapless_store_bytes_total{sent}"] = count
+            elif name not in _FREE:
+                labels = ",".join(filter(None, (name, _scripts().get(sha))))
+                found[f"gapless_store_commands_total{{{labels}}}"] += count
+        return found
+
+    return named
 
 
 @cache
@@ -68,25 +83,33 @@ def _sha(text: bytes) -> str:
 
 
 @asynccontextmanager
-async def _monitored(valkey: Valkey) -> AsyncIterator[Counter[str]]:
-    """Filled in at the end: what the server was sent by whomever, in its own words (MONITOR)."""
+async def _monitored(valkey: Valkey) -> AsyncIterator[Count]:
+    """What the server was sent by whomever, in its own words (MONITOR)."""
     found: Counter[str] = Counter()
-    end = uuid4().hex
+    marks: dict[str, asyncio.Event] = {}
     reader, writer = await asyncio.open_connection("127.0.0.1", valkey.port, limit=1 << 24)
 
     async def listen() -> None:
-        while end not in (line := (await reader.readuntil(b"\r\n")).decode()):
-            if words := words_of(line):
+        while line := (await reader.readuntil(b"\r\n")).decode():
+            words = words_of(line)
+            if words[:1] == ["ECHO"]:
+                marks[words[1]].set()
+            elif words:
                 found[command_of(words)] += 1
                 found[BYTES] += sum(map(len, words))
+
+    async def asked() -> Counter[str]:
+        mark = uuid4().hex
+        marks[mark] = asyncio.Event()
+        await to_thread.run_sync(valkey.cli, "ECHO", mark)
+        await marks[mark].wait()
+        return found.copy()
 
     writer.write(b"MONITOR\r\n")
     assert await reader.readline() == b"+OK\r\n"
     listening = asyncio.create_task(listen())
     try:
-        yield found
-        await to_thread.run_sync(valkey.cli, "ECHO", end)
-        await listening
+        yield asked
     finally:
         listening.cancel()
         writer.close()

@@ -64,7 +64,7 @@ class Account(NamedTuple):
     def wrong(self) -> list[str]:
         """Every number that is not what was counted, as a sentence."""
         return [
-            f"{self.name}: {key} says {self.told[key]:g}, and {self.seen[key]:g} were counted"
+            f"{self.name}: {key} says {self.told[key]}, and {self.seen[key]} were counted"
             for key in sorted(self.told.keys() | self.seen.keys())
             if self.told[key] != self.seen[key]
         ]

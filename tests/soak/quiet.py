@@ -16,7 +16,7 @@ import httpx
 from anyio import to_thread
 
 from tests.soak.bodies import Weighing
-from tests.soak.commands import OURS, store_counts
+from tests.soak.commands import OURS, Count, store_counts
 from tests.soak.exact import CLIENTS, OUTCOMES, STORE, Account, Numbers, counted, grown, missing, named, samples
 from tests.soak.party import PATIENCE, Books, Channels, Party
 from tests.testkit.alarm import auntil
@@ -33,6 +33,8 @@ ALL = 150.0
 """Seconds for all of it; it takes a tenth where the machine has nothing else to do."""
 SOON = 4.0
 """Seconds after which the streams of the youngest process end."""
+MOMENT = 0.2
+"""Seconds in which a command that is under way has arrived, and its reply come back."""
 FLOOD = 120
 """Messages: more than a log here keeps, and of this size more than a feed holds."""
 LARGE = 8192
@@ -66,11 +68,11 @@ class Quiet:
         """What does not hold, as sentences."""
         self._stage, self._names = stage, {name for name in names if name}
         *self._lived, self._buffered = stage.services
-        self._young = Service(self._lived[0].env | {"GAPLESS_LIFETIME": str(SOON), "GAPLESS_STREAMS": "2"})
+        young = {"GAPLESS_LIFETIME": str(SOON), "GAPLESS_STREAMS": "2", "GAPLESS_LINGER": str(ALL)}
+        self._young = Service(self._lived[0].env | young)
         self._books = Books()
         kind = "tcp" if stage.up is None else "upstash"
         self._channels = Channels(*(f"quiet:{kind}-{name}" for name in Channels._fields))
-        self._last = f"quiet:{kind}-last"
 
     async def play(self) -> None:
         """All of it, and the judgement."""
@@ -90,12 +92,16 @@ class Quiet:
         async with httpx.AsyncClient(transport=weighing, timeout=PATIENCE) as client:
             parties = [Party(self._books, client, one.url, self._channels, n) for n, one in enumerate(self._all)]
             before = await self._settled(client)
-            async with store_counts(self._stage) as ran:
-                await self._act(parties)
-                await self._close_feeds(client, parties)
-                after = await self._settled(client)
-            texts = await self._texts(client)
-        self._judge(list(zip(before, after, strict=True)), ran, weighing, texts)
+            try:
+                async with store_counts(self._stage) as count:
+                    await self._act(parties)
+                    sent, ran = await self._commands(client, count)
+            finally:
+                for party in parties:
+                    await party.leave()
+            after, texts = await self._left(client)
+        self._compare(before, after, sent, ran, weighing)
+        self._judge(texts)
 
     @property
     def _all(self) -> list[Service]:
@@ -124,8 +130,6 @@ class Quiet:
         await asyncio.gather(*(party.come_back(reader) for party, reader in zip(lived, away, strict=True)))
         await asyncio.gather(*(party.level(heads) for party in lived))
         await young.ended()
-        for party in parties:
-            await party.leave()
 
     async def _meet(self, young: Party) -> None:
         """Two are served, of whom all is told, until their streams end. A third is refused: there is room for two."""
@@ -140,32 +144,43 @@ class Quiet:
 
     # --- between, when all is still
 
-    async def _close_feeds(self, client: httpx.AsyncClient, parties: Sequence[Party]) -> None:
-        """One reader stays at each process until all other channels are closed. The last one closes the connection to
-        the store, and with it what the store may not have read yet: it must not be an UNSUBSCRIBE."""
-        for party in parties:
-            await party.stream([self._last])
-
-        async def closed() -> bool:
-            return all(told["gapless_feeds_open"] <= 1 for told in await self._told(client))
-
-        await auntil(closed, "all channels to be closed but one", alarm=PATIENCE, look=0.2)
-        for party in parties:
-            await party.leave()
-
     async def _settled(self, client: httpx.AsyncClient) -> list[Numbers]:
-        """What each process tells when nobody reads any more, and no command has been sent for a moment."""
+        """What each process tells when nobody reads any more, no channel is open, and no command was sent meanwhile."""
         before: list[Numbers] = []
 
         async def still() -> list[Numbers] | None:
             nonlocal before
             then, before = before, await self._told(client)
             idle = not any(told["gapless_streams_open"] or told["gapless_feeds_open"] for told in before)
-            return before if idle and then and _commands(then) == _commands(before) else None
+            return before if idle and then and _together(then) == _together(before) else None
 
         found = await auntil(still, "all to be still", alarm=PATIENCE, look=0.3)
         assert found is not None
         return found
+
+    async def _commands(self, client: httpx.AsyncClient, count: Count) -> tuple[Numbers, Numbers]:
+        """What all processes say that they have sent, and what the store says, at a moment at which none is under way.
+
+        All channels are still open: one that closes may break off its read, and nobody knows whether that was sent.
+        """
+        while True:
+            before = await count()
+            await asyncio.sleep(MOMENT)
+            told = _together(await self._told(client))
+            await asyncio.sleep(MOMENT)
+            if await count() == before:
+                return told, before
+
+    async def _left(self, client: httpx.AsyncClient) -> tuple[list[Numbers], list[str]]:
+        """What each process tells when all streams have ended."""
+
+        async def closed() -> list[str] | None:
+            texts = await self._texts(client)
+            return None if any(samples(text)["gapless_streams_open"] for text in texts) else texts
+
+        texts = await auntil(closed, "all streams to end", alarm=PATIENCE, look=0.1)
+        assert texts is not None
+        return [samples(text) for text in texts], texts
 
     async def _told(self, client: httpx.AsyncClient) -> list[Numbers]:
         return [samples(text) for text in await self._texts(client)]
@@ -176,22 +191,25 @@ class Quiet:
 
     # --- what came of it
 
-    def _judge(
-        self, told: Sequence[tuple[Numbers, Numbers]], ran: Numbers, weighing: Weighing, texts: Sequence[str]
+    def _compare(
+        self, before: Sequence[Numbers], after: Sequence[Numbers], sent: Numbers, ran: Numbers, weighing: Weighing
     ) -> None:
         books = self._books
-        for channel in self._channels[:-1]:
-            self._stage.pair.log(channel).tell(books.history)
-        verdict = check(books.history, Minimum(messages=1, published=1, gaps=3))
-        self.wrong += [verdict.story(finding) for finding in verdict.findings] + verdict.too_little
         seen = counted(books.history.readers.values(), books.ways, books.posts, weighing.sizes)
-        for service, (before, after) in zip(self._all, told, strict=True):
-            name = f"service {service.port}"
-            self.accounts.append(Account(name, grown(before, after, CLIENTS), seen[service.url]))
-        self.accounts.append(Account("the store", sum((grown(*both, STORE) for both in told), Counter()), ran))
+        for service, then, now in zip(self._all, before, after, strict=True):
+            self.accounts.append(Account(f"service {service.port}", grown(then, now, CLIENTS), seen[service.url]))
+        self.accounts.append(Account("the store", grown(_together(before), sent, STORE), ran))
         self.wrong += [sentence for account in self.accounts for sentence in account.wrong()]
         self.wrong += missing(self.accounts, WANTED)
-        self.wrong += named(texts, self._names | books.history.names)
+
+    def _judge(self, texts: Sequence[str]) -> None:
+        """What was read and written here, by the checker, and what the labels say."""
+        history = self._books.history
+        for channel in self._channels[:-1]:
+            self._stage.pair.log(channel).tell(history)
+        verdict = check(history, Minimum(messages=1, published=1, gaps=3))
+        self.wrong += [verdict.story(finding) for finding in verdict.findings] + verdict.too_little
+        self.wrong += named(texts, self._names | history.names)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -205,5 +223,9 @@ class Quiet:
         }
 
 
-def _commands(told: Sequence[Numbers]) -> list[Numbers]:
-    return [grown(Counter(), one, STORE) for one in told]
+def _together(told: Sequence[Numbers]) -> Numbers:
+    """What all processes say of the store. Zeros stay."""
+    found: Numbers = Counter()
+    for one in told:
+        found.update(grown(Counter(), one, STORE))
+    return found

@@ -43,11 +43,11 @@ class Rotate:
 
 
 class Connection(NamedTuple):
-    """One attempt to read: where, since when (`time.monotonic`), and how many messages the reader had by then."""
+    """One attempt to read: where, since when (`time.monotonic`), and how many events its log had by then."""
 
     url: str
     begun: float
-    messages: int
+    events: int
 
 
 class EventSourceReader(Notes):
@@ -162,7 +162,7 @@ class EventSourceReader(Notes):
         if self.last_event_id:
             headers["Last-Event-ID"] = self.last_event_id.encode()
         was_open, how, url = self.opened, "", self._dice.choice(self._urls)
-        self.connections.append(Connection(url, monotonic(), self.messages))
+        self.connections.append(Connection(url, monotonic(), len(self.log.events)))
         request = client.build_request(
             "GET",
             url,

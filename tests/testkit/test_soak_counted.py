@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,23 +35,30 @@ def counted() -> Counters:
         counters.store.commands["EVALSHA", "publish"] += 1
     counters.publishes.took(0.01, "unavailable")
     counters.streams.begin(Stream())
+    counters.gaps["reset"] = 2
+    counters.streams.ended.update(("deadline", "unavailable", "disconnect"))
+    counters.streams.opened += 3
+    counters.streams.refused["unavailable"] = 1
     return counters
 
 
-def life(counters: Counters, *, appended: int = 10, perhaps: int = 0, seen: int = 40) -> Life:
+def life(counters: Counters, *, appended: int = 10, perhaps: int = 0, messages: int = 40) -> Life:
+    seen = Counter({"messages": messages, "gaps{reset}": 2, "ends{deadline}": 1, "ends{unavailable}": 2})
     return Life("service 1", numbers(text_of(registry_of(counters, lambda: 1)).decode()), appended, perhaps, seen)
 
 
 def test_what_is_right_passes() -> None:
     assert life(counted()).wrong() == []
-    assert life(counted(), appended=7, perhaps=3, seen=39).wrong() == []  # one broke off, one had no answer
+    assert life(counted(), appended=7, perhaps=3, messages=39).wrong() == []  # one broke off, one had no answer
 
 
-BROKEN: dict[str, Callable[[Counters], None]] = {
+BROKEN: dict[str, Callable[[Counters], object]] = {
     "published 11": lambda c: setattr(c.publishes, "messages", 11),
     "published 9": lambda c: setattr(c.publishes, "messages", 9),
-    "delivered 0": lambda c: setattr(c.streams, "_open", set()) or setattr(c.streams, "opened", 0),
-    "opened 2 streams": lambda c: setattr(c.streams, "opened", 2),
+    "messages: 0 told": lambda c: [setattr(c.streams, "_open", set()), setattr(c.streams, "opened", 3)],
+    "gaps{reset}: 1 told": lambda c: c.gaps.update({"reset": -1}),
+    "ends{unavailable}: 1 told": lambda c: c.streams.refused.clear(),
+    "opened 5 streams": lambda c: setattr(c.streams, "opened", 5),
     "2 scripts sent": lambda c: c.store.commands.subtract([("EVALSHA", "publish")]),
 }
 """A counter that is broken, and what the law says of it."""
@@ -78,14 +86,17 @@ def test_posts_are_of_the_life_in_which_they_began_and_were_answered() -> None:
     assert posted(posts, HERE, 10) == (4, 2 + 32 + 64)
 
 
-def test_messages_are_of_the_life_in_which_their_connection_began() -> None:
-    connections = [
-        Connection(f"{HERE}/stream", 5, 0),  # 3 messages of an earlier life
-        Connection(f"{HERE}/stream", 11, 3),  # 4
-        Connection(f"{ELSEWHERE}/stream", 12, 7),  # 5
-        Connection(f"{HERE}/stream", 13, 12),  # 8 so far
-    ]
-    assert seen(connections, 20, HERE, 10) == 12
+def test_what_is_seen_is_of_the_life_in_which_its_connection_began() -> None:
+    log = History().reader("ann", "c")
+    connections = []
+    for url, begun, messages in ((HERE, 5, 3), (HERE, 11, 4), (ELSEWHERE, 12, 5), (HERE, 13, 8)):
+        connections.append(Connection(f"{url}/stream", begun, len(log.events)))
+        for n in range(messages):
+            log.message("c", str(n), n)
+        log.gap("c", "reset", None, None, None, None)
+        log.end("deadline" if begun < 13 else "shutdown")
+    found = seen(connections, log.events, HERE, 10)
+    assert found == {"messages": 12, "gaps{reset}": 2, "ends{deadline}": 1, "ends{shutdown}": 1}
 
 
 async def test_a_process_that_nobody_breaks_counts_what_its_clients_saw(valkey: Valkey) -> None:

@@ -114,14 +114,16 @@ class App:
             await exchange.answer(replies.refusal(bad.error))
             return
         seen = Seen(unquote(asked.path), asked.commands)
-        for argv in asked.commands:
-            self._count(argv)
 
         async def work() -> Response:
             return await self._delayed(seen, lambda: self._answer(asked, seen, read_only))
 
-        if not await self._fault(exchange, seen, work):
-            await exchange.answer(await work())
+        try:
+            if not await self._fault(exchange, seen, work):
+                await exchange.answer(await work())
+        finally:
+            for argv in asked.commands:
+                self._count(argv)
 
     async def _answer(self, asked: Asked, seen: Seen, read_only: bool) -> Response:
         try:

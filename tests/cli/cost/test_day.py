@@ -11,10 +11,10 @@ from tests.cli.cost.day import Day
 pytestmark = pytest.mark.virtual_time
 
 SHAPES = {
-    "a busy channel on a server": Shape(3, 2, 400, 1, Platform.SERVER, Store.REDIS),
-    "few messages on two channels on Vercel": Shape(4, 3, 45, 2, Platform.VERCEL, Store.UPSTASH),
-    "streams on Lambda": Shape(2, 3, 150, 1, Platform.LAMBDA_STREAM, Store.UPSTASH, rate=False),
-    "turns on Lambda": Shape(1, 2, 150, 1, Platform.LAMBDA, Store.UPSTASH),
+    "a busy channel on a server": Shape(3, 1, 200, 1, Platform.SERVER, Store.REDIS),
+    "few messages on two channels on Vercel": Shape(4, 2, 30, 2, Platform.VERCEL, Store.UPSTASH),
+    "streams on Lambda": Shape(2, 2, 100, 1, Platform.LAMBDA_STREAM, Store.UPSTASH, rate=False),
+    "turns on Lambda": Shape(1, 1, 75, 1, Platform.LAMBDA, Store.UPSTASH),
 }
 
 

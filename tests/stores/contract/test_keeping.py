@@ -28,7 +28,7 @@ async def listed(store: Store) -> dict[str, ChannelInfo]:
 
 async def test_every_channel_that_has_a_log_is_listed(store: Store) -> None:
     assert await listed(store) == {}
-    names = [f"c{number}" for number in range(300)] + ["a:b", "a.b", "A-_"]
+    names = [f"c{number}" for number in range(keyspace.PAGE + 1)] + ["a:b", "a.b", "A-_"]
     newest = {name: entries(await store.publish(publication(name, 1, 2)))[-1] for name in names}
     assert await listed(store) == {name: ChannelInfo(name, 2, newest[name]) for name in names}
 

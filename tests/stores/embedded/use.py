@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gapless.stores.embedded.folder import held
 from gapless.stores.embedded.resp import ask
 from tests.testkit.alarm import until
+from tests.testkit.forked import AVAILABLE
 from tests.testkit.need import need
 from tests.testkit.process import Process
 
@@ -22,31 +23,15 @@ if TYPE_CHECKING:
 
     from gapless.stores.embedded.valkey import EmbeddedValkey
 
-_USER = """
-import fcntl, signal, sys
-from pathlib import Path
-from gapless.stores.embedded.valkey import EmbeddedUnavailable, EmbeddedValkey
-
-signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-gate = open(sys.argv[2])
-print("at the gate", flush=True)
-fcntl.flock(gate, fcntl.LOCK_SH)
-try:
-    use = EmbeddedValkey.start(Path(sys.argv[1]))
-except EmbeddedUnavailable as error:
-    sys.exit(f"refused: {error}")
-try:
-    print("joined" if use.joined else "started", use.pid, flush=True)
-    signal.pause()
-finally:
-    use.stop()
-"""
-
 
 def user(folder: Path, gate: Path, env: dict[str, str] | None = None) -> Process:
-    """A process that starts the Valkey of `folder` once nobody holds `gate`, says how, and waits for SIGTERM."""
-    argv = [sys.executable, "-c", _USER, str(folder), str(gate)]
-    return Process("user", argv, env={**os.environ, **(env or {})})
+    """A process that starts the Valkey of `folder` once nobody holds `gate`, says how, and waits for SIGTERM.
+
+    A fork, unless it has an environment of its own.
+    """
+    argv = [sys.executable, "-m", "tests.stores.embedded.user", str(folder), str(gate)]
+    function = "tests.stores.embedded.user:main" if AVAILABLE and not env else None
+    return Process("user", argv, env={**os.environ, **(env or {})}, function=function)
 
 
 def outcome(process: Process) -> tuple[str, int]:

@@ -170,6 +170,7 @@ def test_what_hangs_is_ended_and_says_where(inner: Inner, tmp_path: Path, monkey
     result = inner("--timeout=1", "--timeout-method=thread", test_hangs=HANGS)
     assert result.ret == 1
     assert "in waits_for_nothing" in result.stdout.str() + result.stderr.str()
+    assert "Timeout (0:00:00.9" in result.stderr.str(), "told before its end, past whatever captures its output"
 
 
 SETTING = """

@@ -47,7 +47,8 @@ async def store_counts(stage: Stage) -> AsyncIterator[Count]:
         before = await to_thread.run_sync(up.asked)
 
         async def grown() -> Counter[str]:
-            return await to_thread.run_sync(up.asked) - before
+            asked = await to_thread.run_sync(up.asked) - before
+            return Counter({command: count for command, count in asked.items() if command not in _FREE})
 
         yield _named(grown)
 
@@ -57,11 +58,9 @@ def _named(asked: Count) -> Count:
         found: Counter[str] = Counter()
         for command, count in (await asked()).items():
             name, _, sha = command.partition(" ")
-            if name == BYTES:
-                found["gapless_store_bytes_total{sent}"] = count
-            elif name not in _FREE:
-                labels = ",".join(filter(None, (name, _scripts().get(sha))))
-                found[f"gapless_store_commands_total{{{labels}}}"] += count
+            labels = ",".join(filter(None, (name, _scripts().get(sha))))
+            key = "gapless_store_bytes_total{sent}" if name == BYTES else f"gapless_store_commands_total{{{labels}}}"
+            found[key] += count
         return found
 
     return named
@@ -94,7 +93,7 @@ async def _monitored(valkey: Valkey) -> AsyncIterator[Count]:
             words = words_of(line)
             if words[:1] == ["ECHO"]:
                 marks[words[1]].set()
-            elif words:
+            elif words and words[0] not in _FREE:
                 found[command_of(words)] += 1
                 found[BYTES] += sum(map(len, words))
 

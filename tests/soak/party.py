@@ -87,7 +87,8 @@ class Party:
 
     async def come(self) -> None:
         """Streams of one and of several channels, turns and pages, each way also with a cursor that says nothing."""
-        plain, trimmed, wiped, _ = self._channels
+        plain, trimmed, wiped, replaced = self._channels
+        self._doomed = await self.stream([replaced])
         await self.stream([plain], start=NONSENSE)
         for channels in ([plain, trimmed, wiped], [wiped], [trimmed]):
             await self.stream(channels)
@@ -155,6 +156,12 @@ class Party:
                 await reader.__aexit__()
                 await asyncio.sleep(reader.retry_ms / 1000)
                 reader = await self.come_back(reader)
+
+    async def doomed(self) -> None:
+        """The stream of what is no log any more was told so, and leaves."""
+        await self._doomed.until(_ended, "end", alarm=PATIENCE)
+        self._streams.remove(self._doomed)
+        await self._doomed.__aexit__()
 
     async def ended(self) -> None:
         """Each stream was told `end`."""

@@ -39,7 +39,7 @@ FLOOD = 120
 """Messages: more than a log here keeps, and of this size more than a feed holds."""
 LARGE = 8192
 WANTED = (
-    *(f"gapless_streams_ended_total{{{reason}}}" for reason in ("deadline", "disconnect")),
+    *(f"gapless_streams_ended_total{{{reason}}}" for reason in ("deadline", "disconnect", "unavailable")),
     "gapless_streams_opened_total",
     *(f"gapless_streams_refused_total{{{reason}}}" for reason in ("busy", "unavailable")),
     "gapless_turns_total",
@@ -115,8 +115,9 @@ class Quiet:
         *written, replaced = self._channels
         for name in written:
             await first.publish(name, 5)
-        self._ours(_REPLACE, replaced)
         await asyncio.gather(*(party.come() for party in lived))
+        self._ours(_REPLACE, replaced)
+        await asyncio.gather(*(party.doomed() for party in lived))
         await asyncio.gather(*(party.write() for party in lived))
         await young.publish(self._channels.plain, 3)
         heads = {name: await first.publish(name, 1) for name in written}

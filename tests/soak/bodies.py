@@ -26,7 +26,7 @@ class Weighing(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx."""
         response = await self._inner.handle_async_request(request)
-        if (way := way_of(request)) is None:
+        if (way := way_of(request)) is None or response.status_code != 200:
             return response
 
         def add(size: int) -> None:

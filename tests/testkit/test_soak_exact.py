@@ -171,12 +171,17 @@ async def test_bodies_are_weighed_by_the_way_in_which_they_are_read() -> None:
         "/channels/a/messages": b"{}",
         "/metrics": b"many",
     }
-    inner = httpx.MockTransport(lambda request: httpx.Response(200, content=bodies[request.url.path]))
-    weighing = Weighing(inner)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        status = 503 if "limit" in request.url.params else 200
+        return httpx.Response(status, content=bodies[request.url.path])
+
+    weighing = Weighing(httpx.MockTransport(answer))
     async with httpx.AsyncClient(transport=weighing, base_url=HERE) as client:
         for path in bodies:
             await client.get(path)
         await client.get("/channels/a/stream?mode=buffered")
+        await client.get("/channels/a/messages?limit=1")  # not served
         await client.post("/channels/a/messages")
     size = len(bodies["/channels/a/stream"])
     assert weighing.sizes == {STREAM: size, TURN: size, PAGE: 2}

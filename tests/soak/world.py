@@ -87,6 +87,7 @@ class World:
             self._look_at_logs()
             self.quiet = Quiet(stage, {*self.scene.history.names, *self.crowd.users.values()})
             await self.quiet.play()
+            self._tell("{numbers} numbers of {processes} processes compared".format(**self.quiet.report))
 
     # --- while it goes on
 

@@ -144,6 +144,12 @@ class Valkey:
         Bytes that are not UTF-8 come as surrogate escapes. Raises redis.exceptions.ResponseError for
         an error reply, ConnectionError or TimeoutError (redis.exceptions) where nobody answers.
         """
+        with self._connected(alarm) as link:
+            link.send_command(*args)
+            return link.read_response()
+
+    @contextmanager
+    def _connected(self, alarm: float) -> Iterator[Any]:
         how: dict[str, Any] = {"socket_timeout": alarm, "driver_info": None, "protocol": 2}
         how |= {"decode_responses": True, "encoding_errors": "surrogateescape"}
         connection: Any = untyped  # redis-py has no types for its connections
@@ -153,15 +159,16 @@ class Valkey:
             link = connection.Connection(host="127.0.0.1", port=self.port, **how)
         try:
             link.connect()
-            link.send_command(*args)
-            return link.read_response()
+            yield link
         finally:
             link.disconnect()
 
     def flush(self) -> None:
         """Empty it: all keys, all scripts."""
-        self.cli("FLUSHALL", "SYNC")
-        self.cli("SCRIPT", "FLUSH", "SYNC")
+        with self._connected(5.0) as link:
+            for command in (("FLUSHALL", "SYNC"), ("SCRIPT", "FLUSH", "SYNC")):
+                link.send_command(*command)
+                assert link.read_response() == "OK"
 
     def commandstats(self) -> dict[str, int]:
         """Calls of each command since the server's start, those inside scripts included."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
@@ -14,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from tests.testkit.upstash import replies
+from tests.testkit.upstash.counts import note
 from tests.testkit.upstash.exchange import Exchange
 from tests.testkit.upstash.faults import Armed, Faults, Seen
 from tests.testkit.upstash.replies import ErrorReply
@@ -59,8 +59,6 @@ class App:
         self.held: list[Callable[[], Awaitable[Response]]] = []
         self.closing = False
         self.asked: Counter[str] = Counter()
-        """What requests have asked for: `NAME`, or `NAME sha` for a script, whatever became of it. `bytes`: of all
-        words."""
         self.sent = 0
         """Bytes of replies and notices so far, before base64 makes a third more of the replies."""
         self._engine, self._faults, self._roles = engine, faults, roles
@@ -122,8 +120,7 @@ class App:
             if not await self._fault(exchange, seen, work):
                 await exchange.answer(await work())
         finally:
-            for argv in asked.commands:
-                self._count(argv)
+            note(self.asked, asked.commands)
 
     async def _answer(self, asked: Asked, seen: Seen, read_only: bool) -> Response:
         try:
@@ -142,7 +139,7 @@ class App:
         request = exchange.request
         command, *names = segments(raw_path(request))
         argv = (command.upper(), *names)
-        self._count(argv)
+        note(self.asked, [argv])
         seen = Seen(unquote(raw_path(request)), (argv,))
         if "text/event-stream" not in request.headers.get("accept", ""):
             await exchange.answer(replies.refusal(replies.not_over_rest(argv[0].decode())))
@@ -152,10 +149,6 @@ class App:
         elif not await self._fault(exchange, seen, lambda: self._delayed(seen, _nothing)):
             await self._delayed(seen, _nothing)
             await self._stream(exchange, argv, seen.path)
-
-    def _count(self, argv: Argv) -> None:
-        self.asked[_asked(argv)] += 1
-        self.asked["bytes"] += sum(map(len, argv))
 
     async def _stream(self, exchange: Exchange, argv: Argv, path: str) -> None:
         try:
@@ -248,15 +241,6 @@ class App:
 
 async def _nothing() -> Response:
     return Response()
-
-
-def _asked(argv: Argv) -> str:
-    """A command by its name, a script with its SHA-1."""
-    name = command_name(argv)
-    if name not in ("EVALSHA", "EVAL") or len(argv) < 2:
-        return name
-    sha = argv[1].decode() if name == "EVALSHA" else hashlib.sha1(argv[1], usedforsecurity=False).hexdigest()
-    return f"{name} {sha}"
 
 
 def _size(reply: object) -> int:

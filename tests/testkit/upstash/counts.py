@@ -1,12 +1,17 @@
-"""What the database would be billed for: every command, those inside scripts and pipelines too."""
+"""What the database would be billed for: every command, those inside scripts and pipelines too; and what was asked."""
 
 from __future__ import annotations
 
 from collections import Counter
+from hashlib import sha1
 from typing import TYPE_CHECKING, Final
 
+from tests.testkit.upstash.request import command_name
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from tests.testkit.upstash.request import Argv
 
 # "Note that these commands (AUTH, INFO, PING, QUIT, COMMAND) are not billed" (Upstash REST docs, AWS Lambda
 # tutorial). Everything else is: "each command inside a pipeline or transaction is still billed" (Billing);
@@ -34,3 +39,13 @@ def billed(before: bytes, after: bytes) -> Counter[str]:
 def total(counts: Mapping[str, int]) -> int:
     """All billed commands together."""
     return sum(counts.values())
+
+
+def note(asked: Counter[str], commands: Iterable[Argv]) -> None:
+    """Count what was asked for, not what scripts do: `NAME`, or `NAME sha` for a script. `bytes`: of all words."""
+    for argv in commands:
+        name = command_name(argv)
+        if name in ("EVALSHA", "EVAL") and len(argv) > 1:
+            name += f" {argv[1].decode() if name == 'EVALSHA' else sha1(argv[1], usedforsecurity=False).hexdigest()}"
+        asked[name] += 1
+        asked["bytes"] += sum(map(len, argv))

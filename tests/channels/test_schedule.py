@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gapless.channels.schedule import NEVER, QUIET_AFTER, QUIET_EVERY, REREAD, Schedule
@@ -103,6 +103,7 @@ def test_silence_is_read_into_at_most_once_a_minute(steps: list[float]) -> None:
 
 
 @given(st.lists(waits, min_size=1, max_size=60))
+@example([0.0, QUIET_AFTER])  # it comes in the moment in which a read for the one before begins
 def test_after_the_last_notice_a_lost_one_is_found_within_a_minute(steps: list[float]) -> None:
     feed = Feed(10_000)
     notices(feed, steps)

@@ -113,8 +113,8 @@ async def running_app(
     tracing: Any = None,
     **settings: Any,
 ) -> AsyncIterator[RunningApp]:
-    """An app with these settings. Streams live for 0.2 s unless it is said otherwise: they are read to their end."""
-    chosen = Settings(**{"redis_url": redis_url, "lifetime": 0.2, "linger": 0.0, **settings})
+    """An app with these settings. Streams live for 0.5 s unless it is said otherwise: they are read to their end."""
+    chosen = Settings(**{"redis_url": redis_url, "lifetime": 0.5, "linger": 0.0, **settings})
     app = create_app(chosen, policy, clock=clock, tracing=tracing)
     async with app.router.lifespan_context(app), _client(app, "127.0.0.1") as client:
         yield RunningApp(app, client)

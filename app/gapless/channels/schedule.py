@@ -23,6 +23,7 @@ class Schedule:
         self._recheck_at = NEVER
         self._asked_at = NEVER
         self._last_read = self._last_notice = self._last_quiet = -NEVER
+        self._silent = False  # no read was for the silence after the last notice
 
     def ask(self, at: float) -> None:
         """Read at `at` at the latest."""
@@ -35,11 +36,13 @@ class Schedule:
     def noticed(self, now: float) -> None:
         """A notice arrived."""
         self._last_notice = now
+        self._silent = True
 
     def began(self, now: float) -> None:
         """A read begins: it answers every question asked before."""
         if now >= self._quiet_at():
             self._last_quiet = now
+            self._silent = False
         self._last_read = now
         self._recheck_at = now + self._recheck
         self._asked_at = NEVER
@@ -49,6 +52,6 @@ class Schedule:
         return min(self._recheck_at, self._asked_at, self._quiet_at())
 
     def _quiet_at(self) -> float:
-        if self._last_notice <= self._last_quiet:
+        if not self._silent:
             return NEVER
         return max(self._last_notice + QUIET_AFTER, self._last_quiet + QUIET_EVERY)

@@ -56,12 +56,11 @@ def leave_as_a_terminal_says(service: Service) -> int:
 
 
 TWO = ("--workers", "2")
-# `gapless serve` with workers, as a platform ends it: tests/cli/test_workers.py.
+# As a platform ends it: `gapless serve` with workers in tests/cli/test_workers.py, uvicorn with workers in servers/.
 LEAVES = {
     "gapless": ("gapless", (), leave_as_a_platform_says),
     "gapless, 2 workers, from a terminal": ("gapless", TWO, leave_as_a_terminal_says),
     "uvicorn": ("uvicorn", (), leave_as_a_platform_says),
-    "uvicorn, 2 workers": ("uvicorn", TWO, leave_as_a_platform_says),
 }
 
 

@@ -20,8 +20,10 @@ class Alarm(AssertionError):
     """What was waited for did not come in time."""
 
 
-def until(check: Callable[[], T], what: str, *, alarm: float = 10.0) -> T:
+def until(check: Callable[[], T], what: str, *, alarm: float = 10.0, look: float = _LOOK) -> T:
     """Return the first true value of `check()`; `Alarm` naming `what` after `alarm` seconds.
+
+    `look`: seconds between two looks, longer where each is dear.
 
     Blocks the calling thread. An exception of `check` is not swallowed.
     """
@@ -29,7 +31,7 @@ def until(check: Callable[[], T], what: str, *, alarm: float = 10.0) -> T:
     while not (value := check()):
         if time.monotonic() > end:
             raise Alarm(f"not within {alarm:g} s: {what} (last seen: {value!r})")
-        time.sleep(_LOOK)
+        time.sleep(look)
     return value
 
 

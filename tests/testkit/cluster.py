@@ -39,8 +39,11 @@ class Cluster:
         raise LookupError(f"no node serves slot {slot}")
 
     def wait_ok(self, *, alarm: float = 60.0) -> None:
-        """Return when every live node says that all slots are served and agrees on who serves them."""
-        until(self._agreed, "the cluster's nodes agree and serve all slots", alarm=alarm)
+        """Return when every live node says that all slots are served and agrees on who serves them.
+
+        A look asks each node twice; a node that has just started serves nothing for two seconds.
+        """
+        until(self._agreed, "the cluster's nodes agree and serve all slots", alarm=alarm, look=0.1)
 
     def wait_moved(self, key: str, away_from: Valkey, *, alarm: float = 60.0) -> Valkey:
         """Return the node that took over `key` after `away_from` was killed."""

@@ -70,6 +70,7 @@ WAYS = {
     "gapless serve": Way("gapless serve --port {port}", tell(signal.SIGTERM)),
     "gapless serve, workers": Way("gapless serve --port {port} --workers 2", tell(signal.SIGTERM)),
     "uvicorn": Way("uvicorn gapless.asgi:app --port {port}", tell(signal.SIGTERM)),
+    "uvicorn, workers": Way("uvicorn gapless.asgi:app --port {port} --workers 2", tell(signal.SIGTERM)),
     "uvicorn, by asyncio and h11": Way(
         "uvicorn gapless.asgi:app --port {port} --loop asyncio --http h11", tell(signal.SIGINT)
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import gc
 import logging
 import os
@@ -29,7 +28,7 @@ from tests.testkit.valkey import Valkey, start_valkey
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.testkit.stacks"]
 
 # Here, because more than tests/stores imports it: its asserts explain themselves, too.
 pytest.register_assert_rewrite("tests.stores.contract")
@@ -53,7 +52,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_time: runs on tests.testkit.clock.VirtualLoop")
     for name in ours(os.environ):
         del os.environ[name]
-    config.stash[_STDERR] = os.dup(2)  # pytest captures the other from now on
     trust_nobody()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by `&`: what tests start would not hear a Ctrl-C
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -171,22 +169,12 @@ def _when_calm(look: Callable[[], list[str]]) -> list[str]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     Process.started.clear()
-    faulthandler.dump_traceback_later(0.9 * _limit(item), file=item.config.stash[_STDERR])
     errors = item.stash[_ERRORS] = AsyncioErrors()
     logging.getLogger("asyncio").addHandler(errors)
     try:
         return (yield)
     finally:
         logging.getLogger("asyncio").removeHandler(errors)
-        faulthandler.cancel_dump_traceback_later()
-
-
-def _limit(item: pytest.Item) -> float:
-    """Seconds after which pytest-timeout ends the process. Where it hangs is told before: pytest-xdist says only that
-    it crashed.
-    """
-    mark = item.get_closest_marker("timeout")
-    return float(mark.args[0] if mark else item.config.getoption("timeout") or item.config.getini("timeout"))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -198,7 +186,6 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 
 
 _ERRORS = pytest.StashKey[AsyncioErrors]()
-_STDERR = pytest.StashKey[int]()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -123,9 +123,10 @@ async def test_on_many_channels_at_once(tmp_path: Path, client: httpx.AsyncClien
             await people.join([",".join(names)])
             before = memory(service)
             mute = await people.join([",".join(names)] * MUTE, mute=True, at=[".".join(begun)] * MUTE)
+            await auntil(lambda: memory(service) - before >= 64 * MUTE, "the system takes no more", alarm=60)
             for name in names:
                 await post(client, service, 2, "x" * 50_000, channel=name)
             held = (memory(service) - before) / MUTE
     print(f"{held:.0f} KiB for each of {MUTE} on 16 channels")
     assert not any(ear.numbers or ear.greeted for ear in mute)
-    assert 32 <= held <= A_READER
+    assert held <= A_READER

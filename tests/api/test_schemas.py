@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from gapless.log.cursor import Position
 from gapless.log.entries import ENVELOPE, Entry
 from gapless.log.errors import BadRequest, Refused, TooLarge, Unprocessable
 from tests.testkit import strategies as some
+from tests.testkit.calls import calls
 
 ROOM = 1000
 """Messages that a log may hold in these tests: more than a batch."""
@@ -112,19 +112,9 @@ SAME = '"data":1.0,'
 )
 def test_many_members_are_refused_at_once(body: str) -> None:
     """By themselves they would take as long as a hundred messages."""
-    called = 0
-
-    def count(frame: object, event: str, what: object) -> None:
-        nonlocal called
-        called += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        with pytest.raises(Unprocessable, match="at most 16 members"):
-            read_messages(body.encode(), ROOM)
-    finally:
-        sys.setprofile(None)
-    assert called < 1_000, "eleven thousand members were looked at"
+    with calls() as made, pytest.raises(Unprocessable, match="at most 16 members"):
+        read_messages(body.encode(), ROOM)
+    assert made.count < 1_000, "eleven thousand members were looked at"
 
 
 def test_lengths_are_counted_in_characters() -> None:

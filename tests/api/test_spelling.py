@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from gapless.api.schemas import Message, drafts_of, read_messages
 from gapless.api.spelling import data_as_written
 from gapless.log.errors import Unprocessable
 from tests.testkit import strategies as some
+from tests.testkit.calls import calls
 
 NUMBERS = ["1e15", "1E15", "0.10", "-0", "-0.0", "1.0", "1e+2", "1E-400", "12345678901234567890", "0e99999", "1.7e308"]
 NUMBER = re.compile(r'("(?:[^"\\]|\\.)*")|(-?[0-9.eE+-]+)')
@@ -59,19 +59,10 @@ SWOLLEN = {
 def test_no_function_is_called_for_each_number_or_text(inner: str) -> None:
     """Of some hundred kilobytes, that would hold up everybody else for as long as a hundred posts take."""
     raw = f'{{"data":[0.0,{inner}0]}}'.encode()
-    called = 0
-
-    def count(frame: object, event: str, what: object) -> None:
-        nonlocal called
-        called += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
+    with calls() as made:
         messages, _ = read_messages(raw, 100)
         drafts_of(messages, len(raw))
-    finally:
-        sys.setprofile(None)
-    assert called < 200
+    assert made.count < 200
 
 
 written = st.sampled_from(NUMBERS) | st.from_regex(

@@ -66,7 +66,7 @@ def test_a_unix_socket_is_local_and_a_proxy_before_it_is_not(running: Service, t
     argv = [sys.executable, "-m", "uvicorn", "gapless.asgi:app", "--uds", str(path)]
     process = Process("uvicorn on a unix socket", argv, env={**isolated(os.environ), **running.env})
     try:
-        process.wait_for_line("startup complete", alarm=30)
+        process.wait_for_line("Uvicorn running on", alarm=30)
         assert ask("http://localhost" + MESSAGES, "POST", uds=str(path)).status_code == 201
         assert ask("http://chat.example.com" + MESSAGES, uds=str(path)).status_code == 403
         with nginx(f"location / {{ proxy_pass http://unix:{path}; }}") as url:

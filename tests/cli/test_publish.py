@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -86,6 +87,10 @@ def test_what_is_refused_says_why(keyed: Service) -> None:
     assert done.returncode == 1 and "answered 401" in done.stderr and "--token" in done.stderr
 
 
+def at_least(count: int, url: str) -> bool:
+    return len(data(url, "kills")) >= count
+
+
 def test_a_thousand_lines_over_two_kills_are_there_once_and_in_order(service: Service) -> None:
     lines = [f"line {number}" for number in range(1000)]
     with begin("publish", "kills", "-", "--url", service.url) as process:
@@ -94,7 +99,8 @@ def test_a_thousand_lines_over_two_kills_are_there_once_and_in_order(service: Se
             process.stdin.write("".join(f"{line}\n" for line in lines[number : number + 50]).encode())
             process.stdin.flush()
             if number in (300, 700):  # it has to be at work: some are there, and not all that were written
-                until(lambda number=number: len(data(service.url, "kills")) >= number - 100, "some are there")
+                there = partial(at_least, number - 100, service.url)
+                until(there, "some are there", alarm=60, look=0.1)
                 service.kill()
             if number in (500, 900):
                 service.start()

@@ -184,7 +184,7 @@ async def test_a_cookie_writes_and_reads_on_the_services_own_page(browser: Brows
     await page.goto(f"{service.url}/?channel=own")
     await page.get_by_label("Message", exact=True).fill("from the page")
     await page.get_by_role("button", name="Send").click()
-    await page.get_by_text("from the page").wait_for()
+    await page.locator(".sent .text", has_text="from the page").wait_for()  # answered; before it is ".sending"
     await page.get_by_text("Live", exact=True).wait_for()
     assert stored(service, "own") == [{"text": "from the page"}]
     await context.close()

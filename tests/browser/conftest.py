@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from playwright.async_api import Browser, BrowserContext, Error, Route
 
+from tests.browser.room import PATIENCE
 from tests.testkit.browser import chromium, empty_origin
 from tests.testkit.service import Service
 from tests.testkit.valkey import Valkey
@@ -23,6 +24,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """Tabs that know each other, and no others."""
     context = await browser.new_context()
+    context.set_default_timeout(1000 * PATIENCE)
     yield context
     await context.close()
 

@@ -26,6 +26,10 @@ _OPEN = """async ([from, base, options, channel, history]) => {
 _ROWS = """() => room.messages.map((row) => ({...row, at: row.at.getTime()}))"""
 
 
+PATIENCE = 60.0
+"""Seconds after which a page that does not do what it should has failed. A busy machine takes long for all of it."""
+
+
 class Row(NamedTuple):
     """One row, as far as tests look."""
 
@@ -66,14 +70,16 @@ class Room:
         states: list[str] = await self.page.evaluate("states")
         return states
 
-    async def until_shown(self, wanted: list[Any], alarm: float = 15.0) -> None:
+    async def until_shown(self, wanted: list[Any], alarm: float = PATIENCE) -> None:
         """Until the rows' data are these, in this order."""
         await self.until(self.data, lambda data: data == wanted, f"{wanted} on the page", alarm)
 
-    async def until_state(self, wanted: str, alarm: float = 15.0) -> None:
+    async def until_state(self, wanted: str, alarm: float = PATIENCE) -> None:
         await self.until(self.state, lambda state: state == wanted, f"the client is {wanted}", alarm)
 
-    async def until(self, look: Callable[[], Any], true: Callable[[Any], Any], what: str, alarm: float = 15.0) -> None:
+    async def until(
+        self, look: Callable[[], Any], true: Callable[[Any], Any], what: str, alarm: float = PATIENCE
+    ) -> None:
         last: list[Any] = [None]
 
         async def check() -> bool:

@@ -33,7 +33,8 @@ async def test_the_leader_is_in_the_cache_and_comes_back(caching: Browser, origi
     await leader.goto(f"{origin}/away")
     await tabs[1].send("meanwhile")
     for tab in tabs[1:]:
-        await tab.until_shown(["meanwhile"], alarm=5)
+        await tab.until_shown(["meanwhile"])
         assert await tab.states() == ["idle", "connecting", "live"]
     await leader.go_back(wait_until="commit")
+    await leader.wait_for_function("window.persisted !== undefined")
     assert await leader.evaluate("window.persisted") is True

@@ -77,6 +77,7 @@ async def test_an_edit_stands_beside_its_message_until_it_is_there(
     bob = await room(context, origin, service.url, "edits", user="bob")
     await ann.send("frist")
     await bob.until_shown(["frist"])
+    await ann.until(ann.rows, lambda rows: rows[0]["id"], "hers has an id, by which it can be changed")
     [before] = await ann.rows()
     changed = await ann.page.evaluate("room.edit(room.messages[0].id, 'first')")
     assert (changed["data"], changed["change"]["data"], changed["change"]["state"]) == ("frist", "first", "sending")
@@ -87,11 +88,13 @@ async def test_an_edit_stands_beside_its_message_until_it_is_there(
     forged = await bob.page.evaluate("room.edit(room.messages[0].id, 'forged')")
     assert forged["change"]["state"] == "sending"
     await bob.until(bob.rows, lambda rows: "change" not in rows[0], "bob's edit is there")
-    assert [await reader.data() for reader in (ann, bob)] == [["first"], ["first"]], "and nobody obeys it"
+    publish(service, "edits", {"data": "later", "user": "bob"})
+    for reader in (ann, bob):
+        await reader.until_shown(["first", "later"])  # so both have read the edit, and nobody has obeyed it
     await ann.page.evaluate("room.delete(room.messages[0].id)")
     for reader in (ann, bob):
         await reader.until(reader.rows, lambda rows: rows[0].get("deleted") is True, "deleted")
-        assert await reader.data() == [None]
+        assert await reader.data() == [None, "later"]
 
 
 async def test_what_is_unread_in_one_tab_is_read_in_another(
@@ -105,6 +108,7 @@ async def test_what_is_unread_in_one_tab_is_read_in_another(
     await bob.send("two", "three")
     for tab in tabs:
         await tab.until(tab.unread, lambda count: count == 2, "two are unread")
+    await bob.until(bob.shown, lambda rows: {row.state for row in rows} == {"delivered"}, "ann has them")
     assert await bob.unread() == 0, "one's own are read"
     await tabs[1].page.evaluate("room.seen()")
     for tab in tabs:

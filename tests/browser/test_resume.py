@@ -144,8 +144,8 @@ async def test_a_proxy_that_buffers_is_found_out_and_left_again(
     await page.route("**/stream?*", hold)
     ann = await room(page, origin, service.url, "buffers", wait=None)
     publish(service, "buffers", "first")
-    await ann.until_shown(["first"], alarm=12)
-    await ann.until_state("live", alarm=12)
+    await ann.until_shown(["first"])
+    await ann.until_state("live")
     assert "mode=buffered" in asked[-1]
     passes.set()
     await page.evaluate("dispatchEvent(new Event('online'))")

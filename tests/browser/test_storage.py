@@ -26,7 +26,7 @@ async def test_memory_is_used_and_the_problem_shown(
     await page.add_init_script(fault)
     ann = await room(page, origin, service.url, channel, user="ann")
     await ann.send("one", "two")
-    await ann.until(ann.shown, lambda rows: rows == [Row("one", "sent"), Row("two", "sent")], "sent", alarm=4)
+    await ann.until(ann.shown, lambda rows: rows == [Row("one", "sent"), Row("two", "sent")], "sent", alarm=10)
     assert (await page.evaluate("client.problem"))["kind"] == "storage"
 
 
@@ -38,7 +38,7 @@ async def test_a_tab_of_an_older_version_blocks_the_upgrade(
     await old.add_init_script("IDBDatabase.prototype.close = () => {};")
     ann = await room(old, origin, service.url, "upgrade", user="ann")
     await ann.send("old")
-    await ann.until_shown(["old"])
+    await ann.until(ann.shown, lambda rows: rows == [Row("old", "sent")], "sent")
 
     async def newer(route: Route) -> None:
         reply = await route.fetch()

@@ -149,7 +149,7 @@ async def test_the_right_to_one_of_two_channels_is_withdrawn(
     ann = await room(context, origin, service.url, "kept", user="ann", token=True)
     await ann.page.evaluate("window.other = client.channel('taken'); other.subscribe(() => {})")
     problem = lambda: ann.page.evaluate("other.problem")  # noqa: E731
-    await ann.until(problem, lambda problem: problem and problem["kind"] == "refused", "it is refused", alarm=10)
+    await ann.until(problem, lambda problem: problem and problem["kind"] == "refused", "it is refused")
     publish(service, "kept", "still here")
     await ann.until_shown(["still here"])
     rights[:] = [both]
@@ -157,7 +157,7 @@ async def test_the_right_to_one_of_two_channels_is_withdrawn(
     await ann.page.evaluate("client.reconnect()")
     read = lambda: ann.page.evaluate("other.messages.map(({data}) => data)")  # noqa: E731
     await ann.until(read, lambda data: data == ["back"], "it is back")
-    assert await problem() is None
+    await ann.until(problem, lambda problem: problem is None, "and no problem is left")
     assert await ann.states() == ["idle", "connecting", "live"], "the other one was live all the time"
 
 

@@ -24,7 +24,7 @@ async def test_two_people_write_change_and_delete(browser: Browser, service: Ser
         # An input method's Enter chooses a word; some browsers say so by the key's code alone.
         for how in ({"isComposing": True}, {"keyCode": 229}):
             await box.dispatch_event("keydown", {"key": "Enter", **how})
-        assert await ann.locator(".message").count() == 0
+            assert await box.input_value() == "<b>one</b>\ntwo", "what is sent is gone from the box at once"
         await ann.keyboard.press("Enter")
         await ann.locator(".message .status", has_text="Delivered").wait_for()
         await ann.get_by_text("2 are here").wait_for()
@@ -36,6 +36,7 @@ async def test_two_people_write_change_and_delete(browser: Browser, service: Ser
         await write(ann, "better")
         await text(bob, "better").wait_for()
         assert await bob.locator(".message").count() == 1
+        await ann.locator(".delivered .text", has_text="better").wait_for()  # the line is drawn anew then
         await ann.locator(".message").hover()
         await ann.get_by_role("button", name="Delete").click()
         await ann.get_by_role("button", name="Really delete?").click()
@@ -151,6 +152,7 @@ _AT_END = """(words) => {
 
 async def test_a_page_whose_parts_do_not_come_says_so_and_comes_back(browser: Browser, service: Service) -> None:
     page = await browser.new_page()
+    page.set_default_timeout(PATIENCE)
     away = True
 
     async def answer(route: Route) -> None:

@@ -7,6 +7,7 @@ from playwright.async_api import Browser, Page
 
 from gapless.api.page_files import modules, version
 from tests.chat.person import PATIENCE
+from tests.testkit.alarm import auntil
 from tests.testkit.service import Service
 
 pytestmark = pytest.mark.real(seconds=5)
@@ -33,5 +34,7 @@ async def visit(page: Page, service: Service, path: str) -> list[str]:
     before = len(service.process.lines())
     await page.goto(f"{service.url}/{path}")
     await page.locator("#state[data-state=live]").wait_for()
+    # Its script has run then, and asked for what was written. All its files were asked for before, and told of.
+    await auntil(lambda: any(": GET /channels/" in line for line in service.process.lines(before)), "it reads")
     asked = [line.partition(": GET ")[2].split() for line in service.process.lines(before)]
     return sorted(words[0] for words in asked if words and words[0].startswith("/static/") and "icon" not in words[0])

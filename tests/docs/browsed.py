@@ -112,7 +112,7 @@ async def token_page(stranger: Stranger, block: Block, argument: str) -> None:
         async def news() -> list[str]:
             return [one["text"] for one in await written() if one != "live"]
 
-        await auntil(lambda: _is(written, ["live"]), "the page is live")
+        await auntil(lambda: _is(written, ["live"]), "the page is live", alarm=60)
         await _comes_whole(service.url, news)
 
 
@@ -135,7 +135,7 @@ async def ticket_page(stranger: Stranger, block: Block, argument: str) -> None:
             rows[:] = [json.loads(text)["data"]["text"] for text in await tab.evaluate("() => window.__written")]
             return rows
 
-        await auntil(lambda: tab.evaluate("() => window.__opened"), "the page reads")
+        await auntil(lambda: tab.evaluate("() => window.__opened"), "the page reads", alarm=60)
         await _comes_whole(service.url, written)
 
 
@@ -154,7 +154,7 @@ async def _comes_whole(url: str, seen: Any) -> None:
             body = {"data": {"text": f"number {count}"}}
             (await http.post("/channels/general/messages", json=body)).raise_for_status()
             wanted = [f"number {number}" for number in range(count + 1)]
-            await auntil(lambda: _is(seen, wanted), f"{wanted} on the page", alarm=30, look=0.05)  # noqa: B023
+            await auntil(lambda: _is(seen, wanted), f"{wanted} on the page", alarm=60, look=0.05)  # noqa: B023
             await _a_stream_ends(http)
 
 

@@ -147,7 +147,7 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def _real(kind: str, folder: Path, runner: asyncio.Runner) -> AsyncIterator[Place]:
-    async with kinds()[kind].run(folder) as backend:
+    with kinds()[kind].run(folder) as backend:
 
         def open_store() -> Store:
             store = backend.open(KEEP)

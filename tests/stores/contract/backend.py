@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -78,7 +78,7 @@ class Backend(Protocol):
 class Kind(Protocol):
     """A module of `backends/`."""
 
-    def run(self, folder: Path) -> AbstractAsyncContextManager[Backend]:
+    def run(self, folder: Path) -> AbstractContextManager[Backend]:
         """Servers of their own, for as long as the block runs."""
 
 

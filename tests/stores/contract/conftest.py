@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import pytest
@@ -29,11 +31,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("kind", params.values(), ids=params.keys(), scope="module")
 
 
+@pytest.fixture(scope="session")
+def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Backend]]:
+    """Starts a kind's servers where they do not run yet; all end with the session."""
+    with ExitStack() as running:
+        yield cache(lambda kind: running.enter_context(kind.run(tmp_path_factory.mktemp("backend"))))
+
+
 @pytest.fixture(scope="module")
-async def backend(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Backend]:
-    """Servers that all tests of a module share: not to be stopped or reconfigured."""
-    async with kind.run(tmp_path_factory.mktemp("backend")) as running:
-        yield running
+async def backend(kind: Kind, backends: Callable[[Kind], Backend]) -> AsyncIterator[Backend]:
+    """Servers that all tests share: not to be stopped or reconfigured.
+
+    Async, so that a module's tests share one loop: a TLS connection that a test has closed ends some turns later.
+    """
+    yield backends(kind)
 
 
 @pytest.fixture
@@ -45,7 +56,7 @@ def servers(backend: Backend) -> Backend:
 @pytest.fixture
 async def fragile(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Backend]:
     """A backend of the test's own, to be stopped, starved and killed."""
-    async with kind.run(tmp_path_factory.mktemp("fragile")) as running:
+    with kind.run(tmp_path_factory.mktemp("fragile")) as running:
         yield running
 
 

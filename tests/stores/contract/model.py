@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,6 @@ class Model:
         raise AssertionError(f"a model has no {name}: ask for the fixture `servers` or `fragile`")
 
 
-@asynccontextmanager
-async def run(_: Path) -> AsyncIterator[Model]:
+@contextmanager
+def run(_: Path) -> Iterator[Model]:
     yield Model()

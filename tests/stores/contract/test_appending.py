@@ -64,7 +64,7 @@ async def test_eight_publishers_leave_no_hole(open_store: Open) -> None:
     stores = [open_store(cap=1000, page=1000) for _ in range(8)]
 
     async def publish(store: Store, size: int) -> list[tuple[Position, ...]]:
-        outcomes = [await store.publish(publication("c", *range(1 + (n + size) % 3))) for n in range(25)]
+        outcomes = [await store.publish(publication("c", *range(1 + (n + size) % 3))) for n in range(10)]
         return [tuple(entry.position for entry in entries(outcome)) for outcome in outcomes]
 
     published = await asyncio.gather(*(publish(store, size) for size, store in enumerate(stores)))
@@ -87,7 +87,7 @@ async def test_nobody_ever_sees_part_of_a_batch(open_store: Open) -> None:
             lengths.append(cut.latest.position.seq if cut.latest else 0)
 
     async def write() -> list[Outcome]:
-        return [await writer.publish(publication("c", *range(7))) for _ in range(40)]  # together they may be one write
+        return [await writer.publish(publication("c", *range(7))) for _ in range(20)]  # together they may be one write
 
     writing = asyncio.create_task(write())
     await read_on(writing)

@@ -25,7 +25,7 @@ RECHECK = 0.3
 """Seconds: the bound that is stated for a lost notice."""
 ROUND = 0.5
 """Seconds that a read itself may take here; generous, and still far below the alarm."""
-MESSAGES = 60
+MESSAGES = 30
 ROOM = Room(100, 65_536)
 
 Told = Sequence[Entry] | Position

@@ -45,7 +45,7 @@ class Bucket:
 @pytest.mark.parametrize("rate", [RATE, Rate("ann", 7, 3), Rate("ann", 1000 / 8, 1), Rate("ann", 0.5, 40)])
 async def test_it_lets_through_what_a_leaking_bucket_holds(servers: Backend, store: Store, rate: Rate) -> None:
     dice, bucket, now, outcomes = random.Random(7), Bucket(rate), 0, []
-    for _ in range(60):
+    for _ in range(40):
         now += dice.choice([0, 0, 1, 3, int(rate.interval), int(rate.interval * rate.burst * 2)])
         size = dice.randint(1, min(rate.burst, 9))
         outcomes.append(await post(store, now, size, rate))
@@ -64,8 +64,8 @@ async def test_a_burst_passes_at_once_and_then_one_an_interval(servers: Backend,
 
 async def test_a_third_of_a_message_is_not_lost_by_counting(servers: Backend, store: Store) -> None:
     rate = Rate("ann", 1000 / 3, 1)
-    passed = [now for now in range(0, 10_000, 50) if isinstance(await post(store, now, rate=rate), Accepted)]
-    assert 28 <= len(passed) <= 31
+    passed = [now for now in range(0, 4000, 50) if isinstance(await post(store, now, rate=rate), Accepted)]
+    assert 11 <= len(passed) <= 13
 
 
 async def test_a_batch_counts_as_many_as_it_holds(servers: Backend, store: Store) -> None:

@@ -51,14 +51,14 @@ async def test_users_are_told_apart_whatever_they_are_called(store: Store) -> No
     assert await store.marks("c") == {name: Marks(at(seq), None) for seq, name in enumerate(names, 1)}
 
 
-async def test_fifty_users_at_once_never_go_down_and_all_who_listen_converge(
+async def test_twenty_users_at_once_never_go_down_and_all_who_listen_converge(
     servers: Backend, open_store: Open
 ) -> None:
     """And each update costs four commands, two where nothing rises; a new user one more."""
     stores, dice, heards = [open_store() for _ in range(3)], random.Random(7), [Heard() for _ in range(3)]
     for store, heard in zip(stores, heards, strict=True):
         await store.subscribe("c", heard)
-    users, rises = [f"user {number}" for number in range(50)], Counter[bool]()
+    users, rises = [f"user {number}" for number in range(20)], Counter[bool]()
     await stores[0].raise_marks(receipt(users[0], at(1)))  # so that the server knows the script
 
     async def climb(user: str) -> None:
@@ -126,10 +126,10 @@ async def test_they_expire_with_the_retention(servers: Backend, open_store: Open
 
 async def test_beyond_the_bound_the_oldest_give_way(servers: Backend, store: Store) -> None:
     """The longest names make 32 KiB long before there are 1,000 users; the shortest never do."""
-    for number in range(200):
+    for number in range(100):
         await store.raise_marks(receipt("x" * 120 + f"{number:08}", at(7), at(7), NOW + number))
     kept = sorted(int(user[-8:]) for user in await store.marks("c"))
-    assert kept == list(range(200 - len(kept), 200)), "the newest stay"
+    assert kept == list(range(100 - len(kept), 100)), "the newest stay"
     size = sum(3 * 128 + 90 for _ in kept)
     assert MOST_BYTES * 3 // 4 < size <= MOST_BYTES + 1000
     assert len(kept) < MOST_USERS

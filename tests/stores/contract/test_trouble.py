@@ -13,6 +13,7 @@ from tests.stores.contract.backend import Backend
 from tests.stores.contract.conftest import Open
 from tests.stores.contract.publications import Heard, entries, message, publication
 from tests.testkit.alarm import auntil
+from tests.testkit.valkey import Valkey
 
 LOG = "gapless:{c}:log"
 BOUND = 10.0
@@ -51,19 +52,20 @@ async def works(store: Store) -> bool:
 # --- a server that can't write
 
 
-@pytest.mark.parametrize(
-    "setting", [("maxmemory", "1"), ("min-replicas-to-write", "1")], ids=["no memory", "no replica"]
-)
-async def test_what_the_server_refuses_leaves_no_trace(
-    fragile: Backend, store: Store, setting: tuple[str, str]
-) -> None:
+async def test_what_the_server_refuses_leaves_no_trace(fragile: Backend, store: Store) -> None:
+    for setting in (("maxmemory", "1"), ("min-replicas-to-write", "1")):
+        await leaves_no_trace(fragile.keeper("c"), store, setting)
+
+
+async def leaves_no_trace(server: Valkey, store: Store, setting: tuple[str, str]) -> None:
+    """A server with that setting writes nothing; without it everything is written that it has refused."""
+    server.flush()
     sent = {
         "plain": publication("c", 1),
         "with a key": publication("c", message(1, "id")),
         "a batch with keys": publication("c", message(1, "a"), message(2, "b"), key="k"),
     }
     before = entries(await store.publish(publication("c")))
-    server = fragile.keeper("c")
     server.cli("CONFIG", "SET", *setting)
     for one in sent.values():
         error = await unavailable(lambda: store.publish(one))  # noqa: B023
@@ -168,7 +170,7 @@ async def test_many_who_ask_a_silent_server_wait_side_by_side(
 async def test_callers_who_leave_take_nothing_with_them(servers: Backend, store: Store) -> None:
     """A cancelled call must not leave its reply to the next, nor keep its connection."""
     added = [entries(await store.publish(publication("c", data)))[0] for data in range(12)]
-    for turn in range(120):
+    for turn in range(7 * 11):
         leaving = asyncio.create_task(store.tail("c", turn % 11 + 1))
         for _ in range(turn % 7):
             await asyncio.sleep(0)
@@ -180,8 +182,8 @@ async def test_callers_who_leave_take_nothing_with_them(servers: Backend, store:
 
 async def test_more_callers_than_connections_are_all_served(store: Store) -> None:
     added = entries(await store.publish(publication("c", *range(12))))
-    tails = await asyncio.gather(*(store.tail("c", count % 12 + 1) for count in range(120)))
-    assert tails == [list(added[-(count % 12 + 1) :]) for count in range(120)]
+    tails = await asyncio.gather(*(store.tail("c", count % 12 + 1) for count in range(60)))
+    assert tails == [list(added[-(count % 12 + 1) :]) for count in range(60)]
 
 
 # --- the end
@@ -203,11 +205,11 @@ async def test_a_closed_store_keeps_no_connection_and_no_task(fragile: Backend, 
     assert {task for task in asyncio.all_tasks() - tasks if task.get_name().startswith("gapless")} == set()
 
 
-async def test_who_is_asking_while_the_store_is_closed_opens_nothing_anew(fragile: Backend, open_store: Open) -> None:
+async def test_who_is_asking_while_the_store_is_closed_opens_nothing_anew(servers: Backend, open_store: Open) -> None:
     """At whatever moment of the call; what is repeated after a failure comes to a closed door, too."""
 
     def connections() -> int:
-        return sum(len(valkey.cli("CLIENT", "LIST").splitlines()) - 1 for valkey in fragile.valkeys)
+        return sum(len(valkey.cli("CLIENT", "LIST").splitlines()) - 1 for valkey in servers.valkeys)
 
     before = connections()
     for turn in range(14):
@@ -220,4 +222,4 @@ async def test_who_is_asking_while_the_store_is_closed_opens_nothing_anew(fragil
         await store.close()
         for outcome in await asyncio.gather(*asked, return_exceptions=True):
             assert not isinstance(outcome, BaseException) or isinstance(outcome, StoreUnavailable), repr(outcome)
-    await auntil(lambda: connections() == before, "every connection was let go")
+    await auntil(lambda: connections() <= before, "every connection was let go")

@@ -18,7 +18,7 @@ from redis.crc import key_slot
 
 from gapless.log.errors import StoreUnavailable
 from gapless.runtime.tasks import end
-from gapless.stores.keyspace import PAGE, read_scan
+from gapless.stores import keyspace
 from gapless.stores.redis.lines import Standalone, Unreachable
 from gapless.stores.redis.url import Place
 from gapless.stores.refusals import Later
@@ -109,7 +109,9 @@ class Cluster:
         primaries = await self._primaries()
         place, turn = divmod(int(cursor), len(primaries))
         node = self._at(primaries[turn])
-        keys, following = read_scan(await node.call(("SCAN", str(place), "MATCH", pattern, "COUNT", PAGE)))
+        keys, following = keyspace.read_scan(
+            await node.call(("SCAN", str(place), "MATCH", pattern, "COUNT", keyspace.PAGE))
+        )
         if following is not None:
             return keys, str(int(following) * len(primaries) + turn)
         return keys, str(turn + 1) if turn + 1 < len(primaries) else None

@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from gapless.log.errors import StoreUnavailable
-from gapless.stores.keyspace import PAGE, read_scan
+from gapless.stores import keyspace
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.redis.pool import LOST, Pool
 from gapless.stores.redis.together import Together
@@ -184,7 +184,7 @@ class Standalone:
             self._pool.renew()
 
     async def scan(self, cursor: str, pattern: str) -> tuple[list[str], str | None]:
-        return read_scan(await self.call(("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)))
+        return keyspace.read_scan(await self.call(("SCAN", cursor, "MATCH", pattern, "COUNT", keyspace.PAGE)))
 
     async def is_cluster(self) -> bool:
         """True where this server is a node of a cluster."""

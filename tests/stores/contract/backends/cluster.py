@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -125,8 +125,8 @@ class _Relay:
             await writer.drain()
 
 
-@asynccontextmanager
-async def run(folder: Path) -> AsyncIterator[Clustered]:
+@contextmanager
+def run(folder: Path) -> Iterator[Clustered]:
     # A node that a loaded machine holds up for a while is not to be taken for dead.
     with start_cluster(folder, node_timeout_ms=30_000) as cluster:
         yield Clustered(cluster)

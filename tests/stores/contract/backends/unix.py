@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.stores.contract.direct import Direct
 from tests.testkit.valkey import start_valkey
 
 
-@asynccontextmanager
-async def run(folder: Path) -> AsyncIterator[Direct]:
+@contextmanager
+def run(folder: Path) -> Iterator[Direct]:
     with start_valkey(folder) as valkey:
         yield Direct(valkey, valkey.url)

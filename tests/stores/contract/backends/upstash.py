@@ -122,7 +122,7 @@ async def _reply(reader: asyncio.StreamReader) -> bytes:
     return head + await reader.readexactly(int(length.partition(b":")[2]))
 
 
-@asynccontextmanager
-async def run(folder: Path) -> AsyncIterator[Upstash]:
+@contextmanager
+def run(folder: Path) -> Iterator[Upstash]:
     with start_valkey(folder) as valkey, EmulatorProcess(valkey.url, "--port", str(free_port())) as emulator:
         yield Upstash(valkey, emulator, emulator.url)

@@ -19,7 +19,7 @@ from tests.testkit.alarm import Alarm, until
 from tests.testkit.asyncio_errors import AsyncioErrors
 from tests.testkit.certificates import trust_nobody
 from tests.testkit.clock import VirtualLoop, no_worker_threads
-from tests.testkit.dealing import deal, seconds
+from tests.testkit.dealing import deal, found, seconds, turned
 from tests.testkit.isolation import ours
 from tests.testkit.leftovers import forgotten, running
 from tests.testkit.process import Process
@@ -201,9 +201,13 @@ def pytest_runtest_makereport(
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
     _no_skip_in_ci(report)
+    if isinstance(collector, pytest.Directory) and report.result:
+        report.result = turned(report.result, *_place(collector.config))
     return report
 
 
@@ -227,9 +231,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("real") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(max(REAL_TIMEOUT, 5 * seconds(item))))
-    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    _, workers = _place(config)
     if workers > 1:
-        items[:] = deal(items, workers)
+        items[:] = deal(found(items), workers)
+
+
+def _place(config: pytest.Config) -> tuple[int, int]:
+    """Which worker this is, and of how many."""
+    told = getattr(config, "workerinput", {"workerid": "gw0", "workercount": 1})
+    return int(told["workerid"].removeprefix("gw")), told["workercount"]
 
 
 # --- a real Valkey

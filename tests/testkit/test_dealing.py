@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.testkit.dealing import deal
+from tests.testkit.dealing import deal, turned
 
 
 class Item:
@@ -28,6 +28,15 @@ def parts(items: list[Item], workers: int) -> list[list[str]]:
         found.append(dealt[:size])
         del dealt[:size]
     return found
+
+
+def test_each_worker_finds_all_tests_and_begins_elsewhere() -> None:
+    files = [*"abcdefg"]
+    orders = [turned(files, worker, 3) for worker in range(3)]
+    assert [sorted(order) for order in orders] == [files] * 3
+    assert [order[0] for order in orders] == [*"ace"]
+    assert turned(files, 0, 1) == files
+    assert turned(["a"], 2, 3) == ["a"]
 
 
 @pytest.mark.parametrize("workers", [2, 3, 4])

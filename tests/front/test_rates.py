@@ -23,7 +23,7 @@ from tests.testkit.valkey import Valkey
 
 MESSAGES = "/channels/general/messages"
 RATE, BURST, BATCH = 0.25, 20, 10
-CLIENTS = {"upstash": 30, "cluster": 30, "tcp": 100}
+CLIENTS = {"upstash": 15, "cluster": 15, "tcp": 100}
 """A rate is counted by one script on every store; a hundred at once show that it is so under load."""
 
 

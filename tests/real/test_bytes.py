@@ -23,14 +23,17 @@ pytestmark = [pytest.mark.real(seconds=8), pytest.mark.timeout(180)]
 
 CHANNEL = "general"
 LARGE = "x" * 60_000
+COUNT = 30
+"""So many large messages are seven times the slack, and more than three pages."""
 ABOVE_NOTICES = "x" * 70_000
+LIVE = 10
 TIMES = 1.3
 SLACK = 262_144
 TURNS = {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap", "GAPLESS_PUBLIC": "true"}
 
 
 class Link(NamedTuple):
-    """A store; how much it has sent; a process that has written sixty large messages to it, and their ids."""
+    """A store; how much it has sent; a process that has written the large messages to it, and their ids."""
 
     env: Callable[..., dict[str, str]]
     sent: Callable[[], int]
@@ -45,7 +48,7 @@ def link(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with ExitStack() as stack:
         env, sent = (over_tcp if request.param == "tcp" else over_rest)(folder, stack)
         writer = stack.enter_context(Service(env()))
-        yield Link(env, sent, writer, [post(writer, LARGE) for _ in range(60)])
+        yield Link(env, sent, writer, [post(writer, LARGE) for _ in range(COUNT)])
 
 
 def over_tcp(folder: Path, stack: ExitStack) -> tuple[Callable[..., dict[str, str]], Callable[[], int]]:
@@ -108,8 +111,8 @@ async def test_a_backlog(link: Link, client: httpx.AsyncClient) -> None:
         for service in (cold, link.writer):
             delivered = 0
             with measured(link, lambda: delivered):  # noqa: B023 - called here
-                delivered = await catch_up(service, client, link.ids[0], 59)
-            assert delivered == 59 * len(LARGE)
+                delivered = await catch_up(service, client, link.ids[0], COUNT - 1)
+            assert delivered == (COUNT - 1) * len(LARGE)
 
 
 async def test_one_message_of_many(link: Link, client: httpx.AsyncClient) -> None:
@@ -146,17 +149,17 @@ async def test_live_messages_too_large_for_a_notice(link: Link, processes: int, 
             await reader.next("hello")
         delivered = 0
         with measured(link, lambda: delivered):
-            for _ in range(20):
+            for _ in range(LIVE):
                 await to_thread.run_sync(post, link.writer, ABOVE_NOTICES, channel)
                 for reader in readers:
                     delivered += len((await reader.messages(1))[0])
             await asyncio.sleep(5)  # the reads that follow, which would count for the next test of this store
-        assert delivered == processes * 20 * len(ABOVE_NOTICES)
+        assert delivered == processes * LIVE * len(ABOVE_NOTICES)
 
 
 async def test_a_long_poll(link: Link, client: httpx.AsyncClient) -> None:
     """In a channel of its own, which gets one message more."""
-    head = [post(link.writer, LARGE, "polled") for _ in range(60)][-1]
+    head = [post(link.writer, LARGE, "polled") for _ in range(COUNT)][-1]
     with Service(link.env()) as service:
         delivered = 0
         with measured(link, lambda: delivered):
@@ -169,7 +172,7 @@ async def test_a_long_poll(link: Link, client: httpx.AsyncClient) -> None:
 
 async def test_buffered_turns(link: Link, client: httpx.AsyncClient) -> None:
     with Service(link.env(**TURNS)) as service:
-        for at, count in ((0, 3), (57, 2), (58, 1)):
+        for at, count in ((0, 3), (COUNT - 3, 2), (COUNT - 2, 1)):
             delivered = 0
             with measured(link, lambda: delivered):  # noqa: B023 - called here
                 delivered = await catch_up(service, client, link.ids[at], count)

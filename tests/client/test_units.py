@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 FILES = sorted(path.name for path in HERE.glob("*.test.mjs"))
 
 
+@pytest.mark.real(seconds=2)
 @pytest.mark.parametrize("file", FILES)
 def test_units(file: str) -> None:
     need((HERE / "node_modules" / "eventsource-parser").is_dir(), "npm packages: run npm install in tests/client")

@@ -54,5 +54,6 @@ def test_random_histories(part: int) -> None:
         assert seen[situation] >= len(seeds) / 10, f"too seldom: {situation} in {seen}"
 
 
+@pytest.mark.timeout(180)
 def test_random_histories_without_rewrites_never_reset() -> None:
     assert run(range(100), rewrites=False).keys() <= {"losses", "trimmed"}

@@ -37,6 +37,7 @@ class Late:
                 self.delays.append(self._store.clock.now() - entry.time / 1000)
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("kind", [RedisStore, UpstashStore])
 def test_no_message_is_later_than_the_recheck(kind: type[RedisStore | UpstashStore]) -> None:
     """And, where reads come from replicas, than the time by which these are behind."""

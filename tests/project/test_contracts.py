@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.real(seconds=4)
+
 TREE = Path(__file__).parents[2]
 LINT = Path(sys.executable).with_name("lint-imports")
 BREACHES = {

@@ -33,6 +33,7 @@ def modules(*code: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.real(seconds=4)
 @in_the_tree
 def test_no_file_is_loaded_under_two_names() -> None:
     """By neither entry point, in one process: each start of it takes seconds."""

@@ -62,6 +62,7 @@ def events(sink: Sink) -> list[Any]:
     return [event for event in map(json.loads, lines) if "event_id" in event and "level" in event]
 
 
+@pytest.mark.real(seconds=4)
 def test_an_error_reaches_sentry_with_its_request_and_nothing_that_a_client_sent(sink: Sink) -> None:
     env = isolated(os.environ) | {"SENTRY_DSN": f"http://key@127.0.0.1:{sink.port}/7", "TOKEN": TOKEN}
     done = subprocess.run([sys.executable, "-c", FAILS], env=env, capture_output=True, text=True, check=True)

@@ -15,6 +15,8 @@ from tests.stores.contract.publications import Heard, entries, message, publicat
 from tests.testkit.alarm import auntil
 from tests.testkit.valkey import Valkey
 
+long = pytest.mark.real(seconds=4)
+"""Starts servers of its own, of which a cluster takes seconds to agree, and seconds more after they were killed."""
 LOG = "gapless:{c}:log"
 BOUND = 10.0
 """Seconds in which a call has to end, whatever the server does; five times what is wanted."""
@@ -52,6 +54,7 @@ async def works(store: Store) -> bool:
 # --- a server that can't write
 
 
+@long
 async def test_what_the_server_refuses_leaves_no_trace(fragile: Backend, store: Store) -> None:
     for setting in (("maxmemory", "1"), ("min-replicas-to-write", "1")):
         await leaves_no_trace(fragile.keeper("c"), store, setting)
@@ -93,6 +96,7 @@ async def test_a_server_that_has_forgotten_the_scripts_is_told_them_again(server
 # --- a server that is gone
 
 
+@long
 async def test_a_server_that_is_gone_is_said_to_be_and_found_when_it_is_back(
     fragile: Backend, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +118,7 @@ async def test_a_server_that_is_gone_is_said_to_be_and_found_when_it_is_back(
     assert [call for call in heard.calls if call != "notice"] == ["lost", "heard"]
 
 
+@long
 async def test_a_store_can_be_opened_before_its_server(fragile: Backend, open_store: Open) -> None:
     store = open_store()
     for valkey in fragile.valkeys:
@@ -128,6 +133,7 @@ async def test_a_store_can_be_opened_before_its_server(fragile: Backend, open_st
 # --- a server that is silent
 
 
+@long
 async def test_a_silent_server_is_given_up_in_time(
     fragile: Backend, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +158,7 @@ async def test_a_silent_server_is_given_up_in_time(
     assert log[0] == first[0]
 
 
+@long
 async def test_many_who_ask_a_silent_server_wait_side_by_side(
     fragile: Backend, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +196,7 @@ async def test_more_callers_than_connections_are_all_served(store: Store) -> Non
 # --- the end
 
 
+@long
 async def test_a_closed_store_keeps_no_connection_and_no_task(fragile: Backend, open_store: Open) -> None:
     def connections() -> int:
         return sum(len(valkey.cli("CLIENT", "LIST").splitlines()) - 1 for valkey in fragile.valkeys)

@@ -34,7 +34,7 @@ def administrator() -> dict[str, str]:
 
 
 def store_of(found: RunningApp) -> RedisStore:
-    store: RedisStore = found.app.state.wiring.service.store
+    store: RedisStore = found.app.wiring.service.store
     return store
 
 

@@ -203,7 +203,7 @@ async def test_a_defect_of_ours_is_a_problem_like_any_other(
         raise ZeroDivisionError("of ours")
 
     async with running_app(valkey.url, origins="https://app.example.com", public=True) as found:
-        monkeypatch.setattr(found.app.state.wiring.service.store, "publish", broken)
+        monkeypatch.setattr(found.app.wiring.service.store, "publish", broken)
         with caplog.at_level(logging.INFO, "gapless"):
             reply = await found.client.post(
                 "/channels/a/messages", json={"data": 1}, headers={"Origin": "https://app.example.com"}

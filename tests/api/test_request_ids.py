@@ -65,7 +65,7 @@ async def test_so_do_all_log_lines_of_the_request(
     async def unavailable(*_: object) -> None:
         raise StoreUnavailable("gone for lunch")
 
-    monkeypatch.setattr(found.app.state.wiring.service.store, "publish", unavailable)
+    monkeypatch.setattr(found.app.wiring.service.store, "publish", unavailable)
     caplog.handler.addFilter(WithRequestId())
     with caplog.at_level(logging.INFO, "gapless"):
         asked = [found.client.post(MESSAGES, json={"data": 1}, headers={"X-Request-Id": id}) for id in ("one", "two")]
@@ -107,7 +107,7 @@ async def test_a_request_leaves_nothing_to_the_collector(found: RunningApp) -> N
 
 async def test_what_feeds_do_is_no_requests(found: RunningApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """The task of a feed begins with the request that happens to be first, and goes on after it."""
-    store, ids = found.app.state.wiring.service.store, []
+    store, ids = found.app.wiring.service.store, []
 
     async def subscribe(*asked: Any) -> Any:
         ids.append(current_id())

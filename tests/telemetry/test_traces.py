@@ -169,7 +169,7 @@ async def test_what_is_refused_is_no_error_and_an_outage_is_one(
     async def unavailable(*_: object) -> None:
         raise StoreUnavailable("hunter2")
 
-    monkeypatch.setattr(traced.app.app.state.wiring.service.store, "publish", unavailable)
+    monkeypatch.setattr(traced.app.app.wiring.service.store, "publish", unavailable)
     assert (await traced.app.client.post(MESSAGES, json={"data": 1})).status_code == 503
     failed = await traced.the(SpanKind.PRODUCER)
     assert (said(failed)["error.type"], failed.status.status_code) == ("StoreUnavailable", StatusCode.ERROR)

@@ -49,7 +49,7 @@ async def test_whatever_those_we_know_ask_is_answered(
 @given(asked=strange.requests)
 async def test_and_by_ticket(found: RunningApp, asked: Asked) -> None:
     bearer = Grant("ann", (), ("*",), expires=time.time() + 60)
-    ticket, _ = found.app.state.wiring.service.tickets.make(bearer, ["a", "general"], time.time())
+    ticket, _ = found.app.wiring.service.tickets.make(bearer, ["a", "general"], time.time())
     mark = "&" if "?" in asked.target else "?"
     url = f"{URL}{asked.target}{mark}ticket={ticket}"
     reply = await found.client.request(asked.method, url, headers=list(asked.headers), content=asked.body)

@@ -55,13 +55,12 @@ class GaplessApp(FastAPI):
             telemetry=UNTRACED if wiring.tracing is None else wiring.tracing.requests,
             redirect_slashes=False,  # it would name an absolute address, which behind TLS or a path is not the client's
         )
-        self.state.wiring = wiring
-        self._wiring = wiring
+        self.wiring = wiring
         self._origins = origins
 
     def build_middleware_stack(self) -> ASGIApp:
         """The log around all, so that a stream, which it writes, keeps nothing of what is below."""
-        platform, timing = self._wiring.platform, self._wiring.settings.server_timing
+        platform, timing = self.wiring.platform, self.wiring.settings.server_timing
         return AccessLog(super().build_middleware_stack(), self._origins, platform=platform, timing=timing)
 
     async def publish(
@@ -81,7 +80,7 @@ class GaplessApp(FastAPI):
         where a request would be, StoreUnavailable where the store does not answer.
         """
         must_be_channels([channel])
-        service = self._wiring.service
+        service = self.wiring.service
         raw = _as_json({"data": data, "event": event, "user": user, "localId": local_id, "ref": ref})
         if len(raw) > service.settings.max_body:
             raise TooLarge(f"The message is larger than {service.settings.max_body} bytes (GAPLESS_MAX_BODY).")

@@ -30,7 +30,7 @@ LARGE = 4096
 
 def service(request: Request) -> Service:
     """The service that answers this request."""
-    found: Service = request.app.state.wiring.service
+    found: Service = request.app.wiring.service
     return found
 
 

@@ -78,8 +78,9 @@ class Message(BaseModel):
         The digest is of its values: a number that is spelt otherwise is no other content, as long as no double is. It
         is empty where the message is not `compared` with others, because no key goes with it.
         """
-        plain = self._body(user, to_json(self.data)) if compared or self._written is None else b""
-        body = plain if self._written is None else self._body(user, self._written)
+        written = self._written  # pydantic looks for it in three places
+        plain = self._body(user, to_json(self.data)) if compared or written is None else b""
+        body = plain if written is None else self._body(user, written)
         return Draft(body, hashlib.sha256(plain).hexdigest()[:32] if compared else "", user, self.localId)
 
     def _body(self, user: str | None, data: bytes) -> bytes:

@@ -17,13 +17,16 @@ HEARTBEAT = b":\n"
 VISIBLE_HEARTBEAT = b"event: beat\ndata: {}\n\n"
 """An event of its own, for pages that can't see comments: a stock EventSource hides them."""
 
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+"""`json.dumps` would make an encoder for each event."""
+
 
 def block(event: str, data: Any, *, cursor: Iterable[Position] | None = None, retry: int | None = None) -> bytes:
     """One of the service's own events. `cursor` becomes its id; `retry` in milliseconds."""
     lines = [] if retry is None else [f"retry: {retry}"]
     if cursor is not None:
         lines.append(f"id: {format_cursor(cursor)}")
-    lines += [f"event: {event}", f"data: {json.dumps(data, separators=(',', ':'))}"]
+    lines += [f"event: {event}", f"data: {_to_json(data)}"]
     return ("\n".join(lines) + "\n\n").encode()
 
 

@@ -214,10 +214,11 @@ class Stream(StreamSession):
 
     async def _write(self, block: bytes) -> None:
         """Send from the stream's own task, once the last send is through. A reader that takes nothing is slow."""
-        async with asyncio.timeout(PATIENCE):
-            if self._sending is not None:
-                await asyncio.wait([self._sending])
-            await self._send({"type": "http.response.body", "body": block, "more_body": True})
+        if not (block and self._sending is None and self._direct_write is not None and self._direct_write(block)):
+            async with asyncio.timeout(PATIENCE):
+                if self._sending is not None:
+                    await asyncio.wait([self._sending])
+                await self._send({"type": "http.response.body", "body": block, "more_body": True})
         self._sent_at = self._loop.time()
 
     async def _say_goodbye(self, reason: End) -> None:

@@ -65,7 +65,7 @@ async def test_a_hundred_who_ask_cost_what_one_does(
 async def test_one_who_leaves_takes_no_answer_with_him(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "KEPT", 0.0)
     async with running_app(valkey.url) as found:
-        ready = found.app.state.wiring.service.ready
+        ready = found.app.wiring.service.ready
         first, second = asyncio.create_task(ready.ask()), asyncio.create_task(ready.ask())
         await asyncio.sleep(0)
         first.cancel()

@@ -57,7 +57,7 @@ async def test_it_is_not_there_where_it_is_off_and_on_functions(valkey: Valkey, 
     async with running_app(valkey.url, **how) as found:
         told = assert_problem(await found.client.get("/metrics"), 404)
         assert "GAPLESS_METRICS" in told["detail"]
-        service = found.app.state.wiring.service
+        service = found.app.wiring.service
         assert service.metrics is None and not service.counters.measures
 
 
@@ -97,7 +97,7 @@ async def test_the_format_is_what_the_scraper_takes(valkey: Valkey) -> None:
 async def test_what_is_published_and_delivered(valkey: Valkey) -> None:
     """Two messages in a batch, one that is repeated, one that clashes; two streams, a turn and a page."""
     async with running_app(valkey.url, metrics=True, lifetime=60) as found:
-        post, counters = found.client.post, found.app.state.wiring.counters
+        post, counters = found.client.post, found.app.wiring.counters
         await post("/channels/a/messages", json={"data": 0})  # a log's first message is read, and not told
         async with found.live("/channels/a/stream") as one, found.live("/stream?channel=a,b") as both:
             await one.until("hello")

@@ -77,7 +77,7 @@ async def test_no_room_for_a_turn(valkey: Valkey) -> None:
     names = [f"c{number}" for number in range(16)]
     place = format_cursor([no_log(time.time())] * 16)
     async with running_app(valkey.url, policy=LAMBDA, public=True, channels=16, lifetime=30) as found:
-        feeds = found.app.state.wiring.service.feeds
+        feeds = found.app.wiring.service.feeds
         async with found.live(f"/stream?channel={','.join(names)}", {"Last-Event-ID": place}):
             await auntil(lambda: all(map(feeds.warm, names)), "they are read")
             says_only(await found.client.get("/channels/another/stream"), "busy")

@@ -87,8 +87,8 @@ async def test_it_writes_nothing_and_makes_no_other(found: RunningApp) -> None:
 
 
 async def test_it_ends(found: RunningApp) -> None:
-    grant = await found.app.state.wiring.service.verifier.verify(Secret().sign(claims_of(time.time())))
-    late, _ = found.app.state.wiring.service.tickets.make(grant, ["a"], time.time() - 901)
+    grant = await found.app.wiring.service.verifier.verify(Secret().sign(claims_of(time.time())))
+    late, _ = found.app.wiring.service.tickets.make(grant, ["a"], time.time() - 901)
     assert await read(found.client, "/channels/a/messages", late) == 401
     assert await read(found.client, "/channels/a/stream", late) == 401
 

@@ -69,7 +69,7 @@ async def test_a_large_body_waits_for_another_turn(size: int, turns: int) -> Non
         return {"type": "http.request", "body": b"x" * size}
 
     service = SimpleNamespace(settings=SimpleNamespace(max_body=2 * LARGE))
-    app = SimpleNamespace(state=SimpleNamespace(wiring=SimpleNamespace(service=service)))
+    app = SimpleNamespace(wiring=SimpleNamespace(service=service))
     scope = {**scope_of("192.0.2.1"), "app": app, "gapless.turn": turn}
     scope["headers"] = [(b"content-type", b"application/json")]
     assert len(await body(Request(scope, receive))) == size

@@ -111,7 +111,7 @@ async def test_how_deep_json_is(valkey: Valkey, told: tuple[int]) -> None:
 @tries("a body", "30 s")
 async def test_how_long_a_body_takes(told: tuple[float]) -> None:
     service = SimpleNamespace(settings=Settings())
-    app = SimpleNamespace(state=SimpleNamespace(wiring=SimpleNamespace(service=service)))
+    app = SimpleNamespace(wiring=SimpleNamespace(service=service))
     headers = [(b"content-type", b"application/json")]
 
     async def one_byte_a_second() -> dict[str, Any]:

@@ -125,5 +125,5 @@ def test_nothing_that_is_printed_by_mistake_holds_a_secret() -> None:
         **secret,  # type: ignore[arg-type]
     )
     app = create_app(settings)
-    shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()} {app!r} {vars(app.state)!r}"
+    shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()} {app!r} {vars(app)!r}"
     nothing_of(["hunter2", "hunter3", *("j" * 8, "t" * 8, "u" * 8, "o" * 8)], shown)

@@ -10,11 +10,14 @@ bin := $(VENV)/bin
 pytest = "$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal
 # What needs a browser or Node.
 browsers := browser chat client
-# Servers, stores and platforms of others, which take as long as all the rest.
+# Servers, stores and platforms of others, which take as long as all of `make test`.
 platforms := container lambda vercel real/cluster real/servers real/upstash
+# Each fault of processes, stores and ways; random histories; crowds.
+faults := faults model scale
+beyond := $(browsers) $(platforms) docs $(faults) testkit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test browsers others platforms docs faults harness check lint types contracts wheel soak mutants lambda bench lock clean
+.PHONY: help setup dev run test rest packed browsers others platforms docs faults harness check lint types contracts wheel soak mutants lambda bench lock clean
 
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
@@ -29,7 +32,10 @@ run: setup ## Start the service on 127.0.0.1:8000. HOST=… and PORT=… move it
 	@exec "$(bin)/gapless" serve $(ARGS)
 
 test: dev ## Run the product's tests. ARGS="-k cursor" is handed to pytest.
-	$(pytest) $(foreach part,docs faults model scale testkit others $(browsers) $(platforms),--ignore=tests/$(part)) $(ARGS)
+	$(pytest) $(foreach part,others $(beyond),--ignore=tests/$(part)) $(ARGS)
+
+rest: dev packed ## Run the tests that `make test` leaves out: browsers, platforms, docs, faults and harness, in one go.
+	$(pytest) $(foreach part,$(beyond),tests/$(part)) $(ARGS)
 
 browsers: dev ## Run the browser client and the chat: in Chromium against the service, and its pure parts in Node.
 	$(pytest) $(foreach part,$(browsers),tests/$(part)) $(ARGS)
@@ -38,20 +44,23 @@ others: dev ## Run the browser client in Firefox and WebKit, if they are install
 	npm --prefix tests/others/driver install --no-package-lock --no-audit --no-fund --loglevel=error
 	"$(bin)/python" -m pytest -n 0 tests/others $(ARGS)
 
-platforms: dev ## Run the service as Lambda, Vercel and the Dockerfile build it, under other servers, on Upstash's API, on a cluster that fails over.
+# Before the tests and on no test's clock: what it downloads takes as long as it takes.
+packed: dev
 	"$(bin)/python" -m tests.testkit.lambda_runtime.package
+
+platforms: dev packed ## Run the service as Lambda, Vercel and the Dockerfile build it, under other servers, on Upstash's API, on a cluster that fails over.
 	$(pytest) $(foreach part,$(platforms),tests/$(part)) $(ARGS)
 
 docs: dev ## Run every block of README.md, CONTRIBUTING.md and docs/, as a reader would, in fresh clones.
 	$(pytest) tests/docs $(ARGS)
 
 faults: dev ## Run each fault of processes, stores and ways alone; random histories on every store; crowds of thousands.
-	$(pytest) tests/faults tests/model tests/scale $(ARGS)
+	$(pytest) $(foreach part,$(faults),tests/$(part)) $(ARGS)
 
 harness: dev ## Run the tests of the tests' own tools: checker, fault proxy, emulator, platforms.
 	$(pytest) tests/testkit $(ARGS)
 
-check: lint types contracts test browsers platforms docs faults harness wheel ## All that has to be right before a commit.
+check: lint types contracts test rest wheel ## All that has to be right before a commit.
 
 lint: dev
 	"$(bin)/ruff" check .

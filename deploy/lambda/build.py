@@ -127,9 +127,11 @@ def canonical(package: str) -> str:
 
 def pack(folder: Path, python: str, target: Path) -> None:
     """Compiles and zips: sorted, all of one time, with the run bit only on what is run."""
+    compiled = {path.parent.parent / path.name.partition(".")[0] for path in folder.rglob("__pycache__/*.pyc")}
+    missing = sorted(str(path) for path in folder.rglob("*.py") if path.with_suffix("") not in compiled)
     # Zipping changes file times, so only bytecode that never looks at them survives it.
     mode = ("--invalidation-mode", "unchecked-hash")
-    _run(python, "-m", "compileall", "-q", *mode, "-s", folder, "-p", "/var/task", folder)
+    _run(python, "-m", "compileall", "-q", *mode, "-s", folder, "-p", "/var/task", "-i", "-", given="\n".join(missing))
     with zipfile.ZipFile(target, "w") as archive:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix())
@@ -140,8 +142,8 @@ def pack(folder: Path, python: str, target: Path) -> None:
     sys.stdout.write(f"{target}: {target.stat().st_size / 2**20:.1f} MB\n")
 
 
-def _run(*command: str | Path) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - all of it is ours
+def _run(*command: str | Path, given: str = "") -> str:
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)  # noqa: S603 - all of it is ours
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command[:5]))} … failed:\n{done.stderr or done.stdout}")
     return done.stdout

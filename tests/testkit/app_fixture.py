@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -18,6 +20,7 @@ from gapless.config.settings import Settings
 from gapless.platforms.policy import SERVER, Policy
 from tests.testkit.alarm import auntil
 from tests.testkit.event_stream import Event, EventStreamParser
+from tests.testkit.isolation import ours
 
 URL = "http://localhost"
 
@@ -114,10 +117,24 @@ async def running_app(
     **settings: Any,
 ) -> AsyncIterator[RunningApp]:
     """An app with these settings. Streams live for 0.5 s unless it is said otherwise: they are read to their end."""
-    chosen = Settings(**{"redis_url": redis_url, "lifetime": 0.5, "linger": 0.0, **settings})
-    app = create_app(chosen, policy, clock=clock, tracing=tracing)
+    chosen = {"redis_url": redis_url, "lifetime": 0.5, "linger": 0.0, **settings}
+    app = create_app(read(chosen), policy, clock=clock, tracing=tracing)
     async with app.router.lifespan_context(app), _client(app, "127.0.0.1") as client:
         yield RunningApp(app, client)
+
+
+def read(chosen: Mapping[str, Any]) -> Settings:
+    """These settings, frozen; read once, for that takes longer than all else that a running app takes."""
+    environment = {name: os.environ[name] for name in ours(os.environ)}
+    try:
+        return _read(json.dumps([chosen, environment]))
+    except TypeError:  # not of plain values
+        return Settings(**chosen)
+
+
+@lru_cache(maxsize=256)
+def _read(told: str) -> Settings:
+    return Settings(**json.loads(told)[0])
 
 
 def _scope(request: httpx.Request) -> MutableMapping[str, Any]:

@@ -19,7 +19,6 @@ from tests.testkit.alarm import Alarm, until
 from tests.testkit.asyncio_errors import AsyncioErrors
 from tests.testkit.certificates import trust_nobody
 from tests.testkit.clock import VirtualLoop, no_worker_threads
-from tests.testkit.dealing import deal, found, seconds, turned
 from tests.testkit.isolation import ours
 from tests.testkit.leftovers import forgotten, running
 from tests.testkit.process import Process
@@ -28,7 +27,7 @@ from tests.testkit.valkey import Valkey, start_valkey
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-pytest_plugins = ["pytester", "tests.testkit.stacks"]
+pytest_plugins = ["pytester", "tests.testkit.dealing", "tests.testkit.stacks"]
 
 # Here, because more than tests/stores imports it: its asserts explain themselves, too.
 pytest.register_assert_rewrite("tests.stores.contract")
@@ -42,8 +41,6 @@ settings.register_profile("ci", max_examples=50, derandomize=True, **_EASY)
 settings.register_profile("thorough", max_examples=2000, **_EASY)
 settings.load_profile("ci" if CI else "quick")  # --hypothesis-profile=NAME comes later and wins
 
-REAL_TIMEOUT = 180.0
-"""Seconds that a test marked `real` may take if it says nothing else, and if that is five times what it wants."""
 CALM = 10.0
 """Seconds in which what was told to end at a session's end is gone."""
 
@@ -201,13 +198,9 @@ def pytest_runtest_makereport(
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(
-    collector: pytest.Collector,
-) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
     _no_skip_in_ci(report)
-    if isinstance(collector, pytest.Directory) and report.result:
-        report.result = turned(report.result, *_place(collector.config))
     return report
 
 
@@ -221,25 +214,6 @@ def _no_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
     report.longrepr = f"{what} in CI: {getattr(report, 'wasxfail', reason)}"
     if hasattr(report, "wasxfail"):
         del report.wasxfail
-
-
-# --- order and time limits
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("real") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(max(REAL_TIMEOUT, 5 * seconds(item))))
-    _, workers = _place(config)
-    if workers > 1:
-        items[:] = deal(found(items), workers)
-
-
-def _place(config: pytest.Config) -> tuple[int, int]:
-    """Which worker this is, and of how many."""
-    told = getattr(config, "workerinput", {"workerid": "gw0", "workercount": 1})
-    return int(told["workerid"].removeprefix("gw")), told["workercount"]
 
 
 # --- a real Valkey

@@ -15,8 +15,12 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FOLDER = Path(__file__).resolve().parent
 TREE = FOLDER.parent.parent
@@ -41,12 +45,12 @@ def read(patch: Path) -> Mutant:
     return Mutant(patch.stem, found[1], patch)
 
 
-def copy(folder: Path) -> Path:
+def copy(tree: Path, folder: Path, by: Callable[..., object] = shutil.copy2) -> Path:
     """The tree as far as the tests need it, with what is compiled of it: what a patch changes is compiled anew."""
     for part in ("app", "tests"):
         ignored = shutil.ignore_patterns("node_modules")
-        shutil.copytree(TREE / part, folder / part, ignore=ignored)
-    shutil.copy(TREE / "pyproject.toml", folder)
+        shutil.copytree(tree / part, folder / part, ignore=ignored, copy_function=by)
+    shutil.copy(tree / "pyproject.toml", folder)
     return folder
 
 
@@ -60,10 +64,10 @@ def run(folder: Path, *tests: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def verdict(mutant: Mutant) -> str | None:
-    """None where the mutant is caught, else what went wrong."""
-    with tempfile.TemporaryDirectory(prefix=f"mutant-{mutant.name}-") as name:
-        folder = copy(Path(name))
+def verdict(mutant: Mutant, whole: Path) -> str | None:
+    """None where the mutant is caught, else what went wrong. `whole` is a copy on which its test has passed."""
+    with tempfile.TemporaryDirectory(prefix=f"mutant-{mutant.name}-", dir=whole.parent) as name:
+        folder = copy(whole, Path(name), os.link)  # a patch puts new files in the place of those that it changes
         applying = ["git", "apply", str(mutant.patch)]
         applied = subprocess.run(applying, cwd=folder, check=False, capture_output=True, text=True)
         if applied.returncode:
@@ -76,11 +80,10 @@ def verdict(mutant: Mutant) -> str | None:
         return None
 
 
-def unsound(tests: set[str]) -> str | None:
+def unsound(whole: Path, tests: set[str]) -> str | None:
     """What pytest says where the guards do not all pass on the tree as it is; None where they do."""
-    with tempfile.TemporaryDirectory(prefix="unbroken-") as name:
-        code, said = run(copy(Path(name)), f"-n{AT_ONCE}", "--dist=loadfile", *sorted(tests))
-        return said if code else None
+    code, said = run(whole, f"-n{AT_ONCE}", "--dist=loadfile", *sorted(tests))
+    return said if code else None
 
 
 def main(names: list[str]) -> int:
@@ -88,15 +91,22 @@ def main(names: list[str]) -> int:
     chosen = [mutant for mutant in mutants if not names or mutant.name in names]
     if not chosen:
         sys.exit(f"no such mutant; there are: {', '.join(mutant.name for mutant in mutants)}")
-    if said := unsound({mutant.test for mutant in chosen}):
-        sys.exit(f"On the tree as it is these tests do not pass:\n{said}")
+    with tempfile.TemporaryDirectory(prefix="mutants-") as name:
+        whole = copy(TREE, Path(name) / "unbroken")
+        if said := unsound(whole, {mutant.test for mutant in chosen}):
+            sys.exit(f"On the tree as it is these tests do not pass:\n{said}")
+        return 1 if escaped(chosen, whole) else 0
+
+
+def escaped(mutants: list[Mutant], whole: Path) -> int:
+    """Says of each what became of it; how many were not caught."""
     wrong = 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for mutant, problem in zip(chosen, pool.map(verdict, chosen), strict=True):
+        for mutant, problem in zip(mutants, pool.map(verdict, mutants, repeat(whole)), strict=True):
             print(f"{mutant.name:32} {problem or 'caught by ' + mutant.test}", flush=True)
             wrong += problem is not None
-    print(f"{len(chosen) - wrong} passed, {wrong} failed")
-    return 1 if wrong else 0
+    print(f"{len(mutants) - wrong} passed, {wrong} failed")
+    return wrong
 
 
 if __name__ == "__main__":

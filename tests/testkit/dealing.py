@@ -1,13 +1,47 @@
-"""The order in which several workers find and start the tests: the longest first, those of a file together."""
+"""How long tests may take, and in which order several workers find and start them: the longest first, files together.
+
+A plugin of pytest, which `tests/conftest.py` names.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+import pytest
+
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Generator
+
+REAL_TIMEOUT = 180.0
+"""Seconds that a test marked `real` may take if it says nothing else, and if that is five times what it wants."""
 
 T = TypeVar("T")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if isinstance(collector, pytest.Directory) and report.result:
+        report.result = turned(report.result, *_place(collector.config))
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("real") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(max(REAL_TIMEOUT, 5 * seconds(item))))
+    _, workers = _place(config)
+    if workers > 1:
+        items[:] = deal(found(items), workers)
+
+
+def _place(config: pytest.Config) -> tuple[int, int]:
+    """Which worker this is, and of how many."""
+    told = getattr(config, "workerinput", {"workerid": "gw0", "workercount": 1})
+    return int(told["workerid"].removeprefix("gw")), told["workercount"]
 
 
 def turned(entries: list[T], worker: int, workers: int) -> list[T]:

@@ -40,14 +40,14 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstash_rest, "REPLY_TIMEOUT", 60.0)
 
 
-async def test_hundreds_of_commands_at_once_wait_in_line() -> None:
+async def test_twice_as_many_commands_as_are_sent_at_once_wait_in_line() -> None:
     slow = Slow()
     async with Listener(slow.answer) as listener:
         rest = Rest(f"http://127.0.0.1:{listener.port}", "token")
-        calls = [asyncio.create_task(rest.attempt("PING")) for _ in range(300)]
+        calls = [asyncio.create_task(rest.attempt("PING")) for _ in range(2 * AT_ONCE)]
         await until(lambda: slow.asked >= AT_ONCE, "as many as may are under way")
         slow.gate.set()
-        assert await asyncio.gather(*calls) == ["PONG"] * 300
+        assert await asyncio.gather(*calls) == ["PONG"] * 2 * AT_ONCE
         assert slow.most == AT_ONCE
         await rest.close()
 

@@ -46,6 +46,7 @@ async def test_eight_tabs_have_one_stream_and_all_send(context: BrowserContext, 
     """Over HTTP/1.1, where a browser has six connections: with a stream each, the sixth could not send."""
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url) if "/stream?" in request.url else None)
+    await context.add_init_script(NO_STEALING)  # from a leader that is slow because its machine is
     tabs = [await room(context, origin, service.url, "eight", user="ann") for _ in range(8)]
     assert len(asked) == 1
     for number, tab in enumerate(tabs):
@@ -162,19 +163,28 @@ async def test_without_locks_each_tab_streams_and_sends_and_nothing_doubles(
     assert await reader.data() == [1, 2, 3, 4, 5]
 
 
+IN_LINE = """navigator.locks.query().then(({pending}) =>
+  pending.filter(({name}) => name.endsWith("send drain")).length)"""
+
+
 async def test_two_tabs_drain_one_at_a_time(context: BrowserContext, origin: str, service: Service) -> None:
     """Rows of before, two tabs that open at once, and an `online`: one POST in flight, each once, in order."""
     running: set[Route] = set()
     most: list[int] = []
+    open_, both = asyncio.Event(), asyncio.Event()
 
     async def post(route: Route) -> None:
         """It is over here before its page can know."""
+        if not open_.is_set():
+            return await route.abort()
         running.add(route)
         most.append(len(running))
+        await both.wait()
         reply = await route.fetch()
         running.remove(route)
-        await route.fulfill(response=reply)
+        return await route.fulfill(response=reply)
 
+    await context.add_init_script(NO_STEALING)
     ann = await room(context, origin, service.url, "drain", user="ann")
     await context.set_offline(True)
     await ann.send(*range(6))
@@ -183,8 +193,11 @@ async def test_two_tabs_drain_one_at_a_time(context: BrowserContext, origin: str
     await context.set_offline(False)
     await context.route("**/channels/drain/messages", post)
     tabs = await asyncio.gather(*(room(context, origin, service.url, "drain", user="ann") for _ in range(2)))
+    open_.set()
     for tab in tabs:
         await tab.page.evaluate("dispatchEvent(new Event('online'))")
+    await tabs[0].until(lambda: tabs[0].page.evaluate(IN_LINE), lambda waiting: waiting == 1, "the other waits for it")
+    both.set()
     for tab in tabs:
         await tab.until_shown(list(range(6)))
         await tab.until(tab.shown, lambda rows: {row.state for row in rows} == {"sent"}, "all sent")

@@ -44,6 +44,12 @@ def publish(service: Service, room: str, *texts: str, user: str = "eve") -> None
         httpx.post(f"{service.url}/channels/{room}/messages", json=body, trust_env=False, timeout=60).raise_for_status()
 
 
+def change(service: Service, room: str, id_: str | None, text: str, *, user: str) -> None:
+    """As the author does on another device."""
+    body = {"event": "edit", "ref": id_, "data": {"text": text}, "user": user}
+    httpx.post(f"{service.url}/channels/{room}/messages", json=body, trust_env=False, timeout=60).raise_for_status()
+
+
 async def write(page: Page, text: str) -> None:
     """Type it and send it."""
     await page.get_by_label("Message", exact=True).fill(text)

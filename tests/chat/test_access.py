@@ -62,6 +62,8 @@ async def test_everything_can_be_done_by_keyboard_alone(browser: Browser, servic
         await focused(ann, "Shift+Tab")
         assert await focused(ann, "ArrowUp", "Tab", "Tab") == "Delete"
         assert await focused(ann, "Enter") == "Really delete?"
+        assert await focused(ann, "Shift+Tab", "Tab") == "Delete", "who leaves it has not said yes"
+        assert await focused(ann, "Enter") == "Really delete?"
         await ann.keyboard.press("Enter")
         await ann.locator("#messages").get_by_text("Message deleted").wait_for()
         assert "Message deleted" in await focused(ann), "the focus stays where it was"

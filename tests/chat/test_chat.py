@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from playwright.async_api import Browser, Route
 
-from tests.chat.person import PATIENCE, person, publish, refuse, text, until_count, write
+from tests.chat.person import PATIENCE, change, person, publish, refuse, text, until_count, write
 from tests.testkit.alarm import auntil
 from tests.testkit.service import Service
 
@@ -38,7 +38,11 @@ async def test_two_people_write_change_and_delete(browser: Browser, service: Ser
         assert await bob.locator(".message").count() == 1
         await ann.locator(".delivered .text", has_text="better").wait_for()  # the line is drawn anew then
         await ann.locator(".message").hover()
-        await ann.get_by_role("button", name="Delete").click()
+        delete = ann.get_by_role("button", name="Delete")
+        id_ = await delete.get_attribute("data-id")
+        await delete.click()
+        change(service, "two", id_, "by phone", user="ann")
+        await text(ann, "by phone").wait_for()  # the line is drawn anew, and still asks
         await ann.get_by_role("button", name="Really delete?").click()
         await bob.get_by_text("Message deleted").wait_for()
 

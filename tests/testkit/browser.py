@@ -48,6 +48,8 @@ _READ = """(from) => {
 
 # A look goes through three processes and costs each some milliseconds.
 _LOOK = 0.05
+# Milliseconds in which a browser has started, also on a machine that starts several.
+_START = 120_000
 
 
 @dataclass
@@ -98,7 +100,7 @@ async def chromium() -> AsyncIterator[Browser]:
     """A browser. Not on virtual time. Pages of `browser.new_page()` have cookies of their own."""
     binary = chromium_binary()
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=binary, args=list(FLAGS))
+        browser = await playwright.chromium.launch(executable_path=binary, args=list(FLAGS), timeout=_START)
         try:
             yield browser
         finally:

@@ -167,11 +167,10 @@ function act(name, id, button) {
   if (name === "delete") remove(id, button);
 }
 
-/** Asks by its own words, so that nothing covers the message. */
+/** Asks by its own words, so that nothing covers the message, until it loses the focus. */
 function remove(id, button) {
   if (button.textContent === "Really delete?") return void room.delete(id);
   button.textContent = "Really delete?";
-  button.addEventListener("blur", () => (button.textContent = "Delete"), { once: true });
 }
 
 function find(either) {
@@ -194,6 +193,7 @@ function readOlder() {
 
 // --- beginning
 
+the("messages").addEventListener("focusout", ({ target }) => target.dataset.act === "delete" && (target.textContent = "Delete"));
 the("newest").addEventListener("click", () => list.toEnd());
 the("plain").addEventListener("change", () => (memory.plain(the("plain").checked), changed()));
 the("user").addEventListener("change", ({ target }) => {

@@ -152,10 +152,13 @@ export class List {
   #line(known, item) {
     const line = known?.line ?? document.createElement("li");
     if (known && Object.keys(item).every((name) => item[name] === known.item[name])) return known;
-    const focused = line.contains(document.activeElement) && document.activeElement.dataset.act;
+    const focused = line.contains(document.activeElement) && document.activeElement;
+    const { act, words } = focused ? { act: focused.dataset.act, words: focused.textContent } : {};
     draw(line, item);
-    if (focused === false) return { line, item };
-    (line.querySelector(`[data-act="${focused}"]`) ?? line).focus({ preventScroll: true });
+    if (!focused) return { line, item };
+    const button = line.querySelector(`[data-act="${act}"]`);
+    if (button) button.textContent = words; // it may have asked whether it is meant
+    (button ?? line).focus({ preventScroll: true });
     this.#choose(line, true);
     return { line, item };
   }

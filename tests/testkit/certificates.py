@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,19 @@ NOBODY = Path(__file__).with_name("nobody.pem")
 
 
 def trust_nobody() -> None:
-    """From now on, each new httpx client reads that one instead of some hundred and forty, which takes 30 ms.
+    """From now on, each new httpx client trusts that one instead of some hundred and forty, which takes 30 ms to read.
 
     Also where this machine's environment names others, which child processes may need. What a test names is trusted.
+    All that name nothing share what was read: to read even one takes longer than all else that makes a client.
     """
     named = os.environ.get("SSL_CERT_FILE")
+    shared = cache(create_ssl_context)
 
     def context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
-        return create_ssl_context(verify, cert, trust_env and os.environ.get("SSL_CERT_FILE") != named)
+        if trust_env and os.environ.get("SSL_CERT_FILE") != named:
+            return create_ssl_context(verify, cert, trust_env)
+        make = shared if isinstance(verify, bool) and cert is None else create_ssl_context
+        return make(verify, cert, False)
 
     certifi.where = lambda: str(NOBODY)
     default.create_ssl_context = context

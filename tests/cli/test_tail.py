@@ -60,16 +60,16 @@ def test_several_channels_are_one_stream(service: Service) -> None:
 
 
 @pytest.mark.real(seconds=20)
-def test_through_ten_restarts_nothing_is_missing_doubled_or_out_of_order(service: Service) -> None:
+def test_through_twenty_restarts_nothing_is_missing_doubled_or_out_of_order(service: Service) -> None:
     post(service.url, "restarts", 0)
-    with tailing("restarts", "--from", "start", "--count", "41", "--json", "--url", service.url) as process:
-        for number in range(10):
+    with tailing("restarts", "--from", "start", "--count", "81", "--json", "--url", service.url) as process:
+        for number in range(20):
             post(service.url, "restarts", *range(4 * number + 1, 4 * number + 3))
             service.restart()
             post(service.url, "restarts", *range(4 * number + 3, 4 * number + 5))
         out, err = process.communicate(timeout=60)
     told = [json.loads(line) for line in out.splitlines()]
-    assert [one["data"] for one in told if "data" in one] == [*range(41)], err
+    assert [one["data"] for one in told if "data" in one] == [*range(81)], err
     assert not [one for one in told if one["event"] == "gap"]
     assert process.returncode == 0
 

@@ -51,14 +51,14 @@ async def test_users_are_told_apart_whatever_they_are_called(store: Store) -> No
     assert await store.marks("c") == {name: Marks(at(seq), None) for seq, name in enumerate(names, 1)}
 
 
-async def test_twenty_users_at_once_never_go_down_and_all_who_listen_converge(
+async def test_fifty_users_at_once_never_go_down_and_all_who_listen_converge(
     servers: Backend, open_store: Open
 ) -> None:
     """And each update costs four commands, two where nothing rises; a new user one more."""
     stores, dice, heards = [open_store() for _ in range(3)], random.Random(7), [Heard() for _ in range(3)]
     for store, heard in zip(stores, heards, strict=True):
         await store.subscribe("c", heard)
-    users, rises = [f"user {number}" for number in range(20)], Counter[bool]()
+    users, rises = [f"user {number}" for number in range(50)], Counter[bool]()
     await stores[0].raise_marks(receipt(users[0], at(1)))  # so that the server knows the script
 
     async def climb(user: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from anyio import to_thread
 
 from tests.testkit.alarm import Alarm, until
+from tests.testkit.certificates import NOBODY
 from tests.testkit.forked import AVAILABLE
 from tests.testkit.isolation import isolated
 from tests.testkit.port import free_port
@@ -99,7 +100,8 @@ class Service:
 
     def _start_on(self, port: int, alarm: float) -> None:
         self.started = monotonic()
-        env = isolated(os.environ) | self.env
+        # One certificate to read, and not a hundred and forty: it asks nobody but this machine.
+        env = {"SSL_CERT_FILE": str(NOBODY), **isolated(os.environ), **self.env}
         argv, function = self._argv(port), self._function()
         self._process = process = Process(f"service {port}", argv, env=env, cwd=self._cwd, function=function)
         process.wait_for_line(rf"http://127\.0\.0\.1:{port}\b", alarm=alarm)

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Error, Route
 
 from tests.browser.room import PATIENCE
-from tests.testkit.browser import chromium, empty_origin
+from tests.testkit.browser import chromium, empty_origin, leave
 from tests.testkit.service import Service
 from tests.testkit.valkey import Valkey
 
@@ -26,7 +26,7 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     context = await browser.new_context()
     context.set_default_timeout(1000 * PATIENCE)
     yield context
-    await context.close()
+    await leave(context)
 
 
 class Held:

@@ -14,7 +14,7 @@ from gapless.api.page_files import version
 from tests.browser.test_policies import WATCH
 from tests.docs.blocks import the
 from tests.testkit.alarm import auntil
-from tests.testkit.browser import chromium
+from tests.testkit.browser import chromium, leave
 from tests.testkit.nginx import nginx
 from tests.testkit.service import Service
 from tests.testkit.valkey import Valkey
@@ -70,7 +70,7 @@ async def opened(browser: Browser, url: str, **options: Any) -> AsyncIterator[Pa
     await page.add_init_script(WATCH)
     await page.goto(url)
     yield page
-    await context.close()
+    await leave(context)
 
 
 def publish(service: Service, channel: str, *texts: str) -> None:

@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Route
 
 from tests.docs.blocks import the
 from tests.testkit.alarm import auntil
-from tests.testkit.browser import chromium, empty_origin, event_source
+from tests.testkit.browser import chromium, empty_origin, event_source, leave
 from tests.testkit.forge import SECRET
 from tests.testkit.service import Service
 from tests.testkit.tab import at, signed_in, token
@@ -213,7 +213,7 @@ async def test_the_recipe_for_a_page_takes_the_next_ticket_and_misses_nothing(
     recipe = the("docs/tokens.md", "js", "new EventSource(")
     await page.add_script_tag(content=recipe.replace("https://messages.example.com", service.url))
     await auntil(lambda: "not lost" in "".join(printed), "it is read", alarm=60)
-    await page.close()
+    await leave(page.context)
 
 
 # --- all origins

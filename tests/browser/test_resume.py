@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from playwright.async_api import BrowserContext, Route
 
 from tests.browser.conftest import Held
 from tests.browser.room import Row, preflights, room
+from tests.testkit.alarm import auntil
 from tests.testkit.browser import empty_origin
 from tests.testkit.fault_proxy import Blackhole, FaultProxy
 from tests.testkit.nginx import nginx
@@ -100,6 +102,8 @@ async def test_a_wiped_store_is_shown_before_the_next_row(
     ann = await room(context, origin, service.url, "wiped")
     publish(service, "wiped", 1, 2)
     await ann.until_shown([1, 2])
+    second = int(time.time())
+    await auntil(lambda: time.time() >= second + 1, "another second, by which logs are told apart")
     store.flush()
     publish(service, "wiped", 3)
     await ann.until_shown([1, 2, 3])

@@ -11,6 +11,7 @@ import httpx
 from playwright.async_api import Browser, Locator, Page, Route
 
 from tests.testkit.alarm import auntil
+from tests.testkit.browser import leave
 from tests.testkit.service import Service
 
 PATIENCE = 60_000
@@ -34,7 +35,7 @@ async def person(
         await page.locator("#messages > li").first.wait_for(state="attached")
         yield page
     finally:
-        await context.close()
+        await leave(context)
 
 
 def publish(service: Service, room: str, *texts: str, user: str = "eve") -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from playwright.async_api import Browser, Page
 
 from tests.chat.person import PATIENCE
+from tests.testkit.browser import leave
 
 
 @asynccontextmanager
@@ -22,7 +23,7 @@ async def window(browser: Browser, url: str, run: str, **options: Any) -> AsyncI
         await page.locator("#state[data-state=live]").wait_for()
         yield page
     finally:
-        await context.close()
+        await leave(context)
 
 
 async def over(page: Page, state: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.testkit.alarm import auntil
 from tests.testkit.listener import Listener
@@ -105,6 +105,13 @@ async def chromium() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+async def leave(context: BrowserContext) -> None:
+    """Close it while requests that the test answers are under way. What their handlers say then is no next test's."""
+    for one in (*context.pages, context):
+        await one.unroute_all(behavior="ignoreErrors")
+    await context.close()
 
 
 @asynccontextmanager

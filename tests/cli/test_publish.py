@@ -16,7 +16,7 @@ from tests.testkit.alarm import until
 if TYPE_CHECKING:
     from tests.testkit.service import Service
 
-pytestmark = pytest.mark.real(seconds=10)
+pytestmark = pytest.mark.real(seconds=3)
 
 
 def history(url: str, channel: str) -> list[dict[str, Any]]:

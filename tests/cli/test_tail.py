@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.testkit.service import Service
 
-pytestmark = pytest.mark.real(seconds=5)
+pytestmark = pytest.mark.real(seconds=2)
 
 
 def post(url: str, channel: str, *data: Any) -> None:
@@ -59,7 +59,7 @@ def test_several_channels_are_one_stream(service: Service) -> None:
     assert {json.loads(line)["channel"] for line in done.stdout.splitlines()} == {"one", "two"}
 
 
-@pytest.mark.real(seconds=20)
+@pytest.mark.real(seconds=8)
 def test_through_twenty_restarts_nothing_is_missing_doubled_or_out_of_order(service: Service) -> None:
     post(service.url, "restarts", 0)
     with tailing("restarts", "--from", "start", "--count", "81", "--json", "--url", service.url) as process:

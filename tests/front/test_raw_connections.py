@@ -16,7 +16,7 @@ from tests.testkit.raw_http import connect, post, request, speak, statuses
 from tests.testkit.service import Service
 from tests.testkit.valkey import Valkey, start_valkey
 
-pytestmark = pytest.mark.real(seconds=3)
+pytestmark = pytest.mark.real(seconds=1)
 
 SERVERS = {
     "gapless": ("gapless", ()),

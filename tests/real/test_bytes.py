@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.real(seconds=8), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real(seconds=4), pytest.mark.timeout(180)]
 
 CHANNEL = "general"
 LARGE = "x" * 60_000

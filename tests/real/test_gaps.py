@@ -29,7 +29,7 @@ from tests.testkit.visit import visit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.real(seconds=6), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real(seconds=2), pytest.mark.timeout(180)]
 
 RESET = 25.0
 """Seconds: five times those within which a reader must be told `reset`."""

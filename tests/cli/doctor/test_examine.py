@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gapless.cli.doctor.finding import Finding
     from tests.testkit.valkey import Valkey
 
-pytestmark = [pytest.mark.real(seconds=10)]
+pytestmark = pytest.mark.real(seconds=2)
 
 CHECKS = {"reachable", "http", "store", "idle cost", "access", "cors", "stream", "compression", "lifetime"} | {
     "heartbeat",
@@ -48,6 +48,7 @@ def good(findings: dict[str, Finding]) -> None:
 # --- good ones
 
 
+@pytest.mark.real(seconds=10)
 async def test_gapless_serve_is_good_and_nothing_is_left_there(valkey: Valkey) -> None:
     env = {"REDIS_URL": valkey.url, "GAPLESS_JWT_SECRET": SECRET, "GAPLESS_ORIGINS": ORIGIN}
     async with Service({**env, "GAPLESS_HEARTBEAT": "0.5"}) as service:
@@ -79,6 +80,7 @@ def fronts(behind: Service) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.real(seconds=9)
 async def test_behind_nginx_and_haproxy_it_is_good(fronts: str, behind: Service) -> None:
     with haproxy(urlsplit(behind.url).port or 0, silence=30) as url:
         told = {"token": token(), "origin": ORIGIN, "watch": 8.0}
@@ -99,6 +101,7 @@ async def test_a_front_that_buffers(fronts: str) -> None:
     assert findings["lifetime"].state is State.NOTE, "2 s are too short for a turn that waits"
 
 
+@pytest.mark.real(seconds=30)
 async def test_a_front_with_a_short_time_limit(valkey: Valkey) -> None:
     """Longer than any reply takes here, and shorter than the time between heartbeats."""
     async with deployed(valkey.url, heartbeat=20.0) as url:

@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Error, Route
 
-from tests.browser.room import PATIENCE, Room, room
+from tests.browser.room import PATIENCE, Room, Row, room
+from tests.browser.test_past import publish
 from tests.testkit.page_memory import renderers
 from tests.testkit.service import Service
 
 pytestmark = pytest.mark.real(seconds=4)
 
 
+NO_LOOKS = "window.setInterval = () => 0;"
 NO_STEALING = """
 const request = LockManager.prototype.request;
 LockManager.prototype.request = function (name, ...rest) {
@@ -28,16 +30,19 @@ LockManager.prototype.request = function (name, ...rest) {
 
 
 async def three(context: BrowserContext, origin: str, service: Service, channel: str) -> list[Room]:
-    """The first one leads. The others are next once it has let go of the lead: here nobody can take it."""
-    await context.add_init_script(NO_STEALING)
+    """The first one leads. The others are next once it has let go of the lead: nobody looks whether it is frozen."""
+    await context.add_init_script(NO_LOOKS)
     return [await room(context, origin, service.url, channel, user="ann") for _ in range(3)]
 
 
-async def goes_on(tabs: list[Room], alarm: float = PATIENCE) -> None:
-    """What one of them sends is on all of them, their lists are whole, and nobody saw an interruption."""
+async def goes_on(tabs: list[Room], service: Service, channel: str, alarm: float = PATIENCE) -> None:
+    """What one of them sends and what comes by the stream is on all of them, and nobody saw an interruption."""
     await tabs[0].send("next")
     for tab in tabs:
-        await tab.until_shown(["next"], alarm)
+        await tab.until(tab.shown, lambda rows: rows == [Row("next", "sent")], "it is sent", alarm)
+    publish(service, channel, {"data": "bob's", "user": "bob"})
+    for tab in tabs:
+        await tab.until_shown(["next", "bob's"], alarm)
     for tab in tabs:
         assert await tab.states() == ["idle", "connecting", "live"]
 
@@ -46,7 +51,7 @@ async def test_eight_tabs_have_one_stream_and_all_send(context: BrowserContext, 
     """Over HTTP/1.1, where a browser has six connections: with a stream each, the sixth could not send."""
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url) if "/stream?" in request.url else None)
-    await context.add_init_script(NO_STEALING)  # from a leader that is slow because its machine is
+    await context.add_init_script(NO_LOOKS)  # at a leader that is slow because its machine is
     tabs = [await room(context, origin, service.url, "eight", user="ann") for _ in range(8)]
     assert len(asked) == 1
     for number, tab in enumerate(tabs):
@@ -60,14 +65,14 @@ async def test_eight_tabs_have_one_stream_and_all_send(context: BrowserContext, 
 async def test_the_leader_is_closed(context: BrowserContext, origin: str, service: Service) -> None:
     tabs = await three(context, origin, service, "closed")
     await tabs[0].page.close()
-    await goes_on(tabs[1:])
+    await goes_on(tabs[1:], service, "closed")
 
 
 async def test_the_leader_crashes(context: BrowserContext, origin: str, service: Service) -> None:
     tabs = await three(context, origin, service, "crashed")
     session = await context.new_cdp_session(tabs[0].page)
     crash = asyncio.ensure_future(session.send("Page.crash"))
-    await goes_on(tabs[1:])
+    await goes_on(tabs[1:], service, "crashed")
     crash.cancel()
     with suppress(Error, asyncio.CancelledError):
         await crash
@@ -79,7 +84,7 @@ async def test_the_leader_is_left_for_another_page_and_comes_back(
     """It may be in the back/forward cache then, with its script stopped."""
     tabs = await three(context, origin, service, "left")
     await tabs[0].page.goto("about:blank")
-    await goes_on(tabs[1:])
+    await goes_on(tabs[1:], service, "left")
     await tabs[0].page.go_back()
 
 
@@ -133,12 +138,12 @@ async def test_the_leader_is_frozen(context: BrowserContext, origin: str, servic
             tabs.append(tab)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    await goes_on(tabs, alarm=5 * 5)
+    await goes_on(tabs, service, "frozen", alarm=5 * 5)
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
     await tabs[0].send("again")
     for tab in (leader, *tabs):
-        await tab.until_shown(["next", "again"])
+        await tab.until_shown(["next", "bob's", "again"])
 
 
 async def test_without_locks_each_tab_streams_and_sends_and_nothing_doubles(

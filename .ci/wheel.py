@@ -29,11 +29,11 @@ INSTALLED = (
     "tests/api/test_factory.py",
     "tests/api/test_static_files.py",
     "tests/cli",
-    "tests/project/test_cold_start.py",
     "tests/project/test_env_example.py",
     "tests/project/test_names.py",
 )
-MOUNTED = "tests/project/test_mounted.py"
+STARTED = ("tests/project/test_cold_start.py", "tests/project/test_mounted.py")
+"""These take longer, and are run all the same: what an import costs, and an app of a user's own around it."""
 
 ENTRY_POINTS = tuple(
     f"tests/project/test_names.py::{name}"
@@ -115,13 +115,13 @@ def copy_without_app(folder: Path) -> Path:
 
 
 def tests(python: Path, tree: Path) -> int:
-    """The quick ones of those chosen, and those that mount it in an app of a user's own, on the installed files."""
+    """The quick ones of those chosen, and those that start it from outside, on the installed files."""
     where = run(python, "-c", "import gapless; print(gapless.__file__)", cwd=tree)
     if not Path(where).is_relative_to(python.parent.parent):
         sys.exit(f"`import gapless` finds {where}, and not the wheel's")
     without = [f"--deselect={test}" for test in ENTRY_POINTS]
     command: list[str | Path] = [python, "-m", "pytest", "-q", "-n4", "--dist=worksteal"]
-    for chosen in (["-m", "not real", *without, *ON_THE_LOOP, *INSTALLED], [MOUNTED]):
+    for chosen in (["-m", "not real", *without, *ON_THE_LOOP, *INSTALLED], STARTED):
         code = subprocess.run([*command, *chosen], cwd=tree, check=False).returncode
         if code:
             return code

@@ -61,6 +61,18 @@ def test_packing_the_same_twice_gives_the_same_bytes(build: Any, tmp_path: Path)
     assert len(digests) == 1
 
 
+def test_what_comes_later_is_compiled_too(build: Any, tmp_path: Path) -> None:
+    top, tag = folder(tmp_path / "in"), sys.implementation.cache_tag
+    build.pack(top, sys.executable, tmp_path / "first.zip")
+    (top / "app" / "later.py").write_text("x = 1\n")
+    build.pack(top, sys.executable, tmp_path / "second.zip")
+    first, second = (zipfile.ZipFile(tmp_path / f"{name}.zip") for name in ("first", "second"))
+    with first, second:
+        more = set(second.namelist()) - set(first.namelist())
+        assert more == {"app/later.py", f"app/__pycache__/later.{tag}.pyc"}
+        assert all(first.read(name) == second.read(name) for name in first.namelist())
+
+
 def test_bytecode_survives_the_zip_and_what_is_run_has_its_bit(build: Any, tmp_path: Path) -> None:
     build.pack(folder(tmp_path / "in"), sys.executable, tmp_path / "out.zip")
     tag = sys.implementation.cache_tag

@@ -36,11 +36,13 @@ async def refuse(scene: Scene) -> int:
     return armed.hits
 
 
-def while_armed(fault: Callable[[Scene], Fault], low: float, high: float, connections: Connections = None) -> Injection:
-    """Armed for a while, and at least until it has hit."""
+def while_armed(
+    fault: Callable[[Scene], Fault], low: float, high: float, aim: Callable[[], Connections] = lambda: None
+) -> Injection:
+    """Armed for a while, and at least until it has hit. `aim` is asked once each time: at which connections."""
 
     async def strike(scene: Scene) -> int:
-        armed = scene.pair.route.arm(fault(scene), connections=connections)
+        armed = scene.pair.route.arm(fault(scene), connections=aim())
         try:
             await armed.fired(alarm=30)
             await lasts(scene.dice, low, high)
@@ -49,6 +51,12 @@ def while_armed(fault: Callable[[Scene], Fault], low: float, high: float, connec
         return armed.hits
 
     return Injection(_NAMES[fault], strike)
+
+
+def every_other() -> Connections:
+    """Of those that are used from now on, the first, the third, and so on. Whatever their numbers are, one falls."""
+    order: dict[int, int] = {}
+    return lambda index: order.setdefault(index, len(order)) % 2 == 0
 
 
 def a_few(fault: Callable[[Scene], Fault]) -> Injection:
@@ -100,7 +108,7 @@ ROUTE = [
     Injection("the route refuses", refuse),
     while_armed(_jitter, 0.3, 1.5),
     while_armed(_freeze, 0.3, 4),
-    while_armed(_hole, 0.1, 1, connections=lambda index: index % 2 == 0),
+    while_armed(_hole, 0.1, 1, aim=every_other),
     a_few(_lost_reply),
     a_few(_torn),
 ]

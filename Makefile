@@ -12,12 +12,13 @@ pytest = "$(bin)/python" -m pytest -n $(TEST_WORKERS) --dist worksteal
 browsers := browser chat client
 # Servers, stores and platforms of others, which take as long as all of `make test`.
 platforms := container lambda vercel real/cluster real/servers real/upstash
-# Each fault of processes, stores and ways; random histories; crowds.
+# Each fault of processes, stores and ways; random histories and requests; crowds.
 faults := faults model scale
-beyond := $(browsers) $(platforms) docs $(faults) testkit
+# What is about the tree and not about what the service does: rooms, names, sizes, tables of docs/, imports, packages.
+beyond := $(browsers) $(platforms) docs $(faults) project testkit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test rest packed browsers others platforms docs faults harness check lint types contracts wheel soak mutants lambda bench lock clean
+.PHONY: help setup dev run test rest packed browsers others platforms docs faults project harness check lint types contracts wheel soak mutants lambda bench lock clean
 
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r a b; do printf '%-18s %s\n' "$$a" "$$b"; done
@@ -34,7 +35,7 @@ run: setup ## Start the service on 127.0.0.1:8000. HOST=… and PORT=… move it
 test: dev ## Run the product's tests. ARGS="-k cursor" is handed to pytest.
 	$(pytest) $(foreach part,others $(beyond),--ignore=tests/$(part)) $(ARGS)
 
-rest: dev packed ## Run the tests that `make test` leaves out: browsers, platforms, docs, faults and harness, in one go.
+rest: dev packed ## Run the tests that `make test` leaves out: browsers, platforms, docs, faults, project and harness, in one go.
 	$(pytest) $(foreach part,$(beyond),tests/$(part)) $(ARGS)
 
 browsers: dev ## Run the browser client and the chat: in Chromium against the service, and its pure parts in Node.
@@ -54,8 +55,11 @@ platforms: dev packed ## Run the service as Lambda, Vercel and the Dockerfile bu
 docs: dev ## Run every block of README.md, CONTRIBUTING.md and docs/, as a reader would, in fresh clones.
 	$(pytest) tests/docs $(ARGS)
 
-faults: dev ## Run each fault of processes, stores and ways alone; random histories on every store; crowds of thousands.
+faults: dev ## Run each fault of processes, stores and ways alone; random histories and requests; crowds of thousands.
 	$(pytest) $(foreach part,$(faults),tests/$(part)) $(ARGS)
+
+project: dev ## Run the tests of the tree itself: rooms, names, sizes, tables of docs/, cold start, packages.
+	$(pytest) tests/project $(ARGS)
 
 harness: dev ## Run the tests of the tests' own tools: checker, fault proxy, emulator, platforms.
 	$(pytest) tests/testkit $(ARGS)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _OF_THE_MACHINE = re.compile(r"PATH|TMPDIR|PYENV_ROOT|(PIP|UV|SSL|NODE_EXTRA)_\w+|(HTTPS?|NO|ALL)_PROXY", re.I)
 _TYPED = ("bash", "curl", "git", "make", "openssl")
 _SOURCES = (".config/pip", ".pip", ".config/uv", ".cache/pip", ".cache/uv")
+# What mypy remembers of the tree, by its files' hashes: else a page's `make types` takes 20 s of processor.
+_REMEMBERED = {"CONTRIBUTING.md": ".mypy_cache"}
 # The commands that a page takes from npm, and where the tests have them.
 _NODE_MODULES = {"docs/deploy-lambda.md": "lambda", "docs/deploy-vercel.md": "vercel"}
 
@@ -70,6 +72,8 @@ class Stranger:
             if (Path.home() / name).exists():
                 (self.home / name).parent.mkdir(exist_ok=True)
                 (self.home / name).symlink_to(Path.home() / name)
+        if (remembered := _REMEMBERED.get(self.page)) and (TREE / remembered).exists():
+            shutil.copytree(TREE / remembered, self.folder / remembered)
         if self.page in _NODE_MODULES:
             there = TREE / "tests" / _NODE_MODULES[self.page] / "node_modules"
             (self.folder / "node_modules").symlink_to(there)

@@ -84,9 +84,8 @@ def messages(service: Service, channel: str = CHANNEL) -> str:
 
 
 def post(service: Service, text: str, channel: str = CHANNEL) -> str:
-    reply = httpx.post(
-        messages(service, channel), json={"data": text}, trust_env=False, verify=False
-    )  # no certificates
+    body = {"data": text}
+    reply = httpx.post(messages(service, channel), json=body, timeout=30, trust_env=False, verify=False)
     assert reply.status_code == 201, reply.text
     return str(reply.json()["id"])
 

@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.real(seconds=8), pytest.mark.timeout(180)]
 # reads for a lost last one: a test counts what happens before, or goes past that first.
 SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_RECHECK": "3600", "GAPLESS_HEARTBEAT": "0.2"}
 CHANNEL = "general"
+OWED = Counter(lrange=1)
+"""That read, where a machine that stalls leaves 3 s between two notices."""
 
 
 @pytest.fixture
@@ -81,6 +83,7 @@ async def test_a_delivery_to_open_streams(readers: int, store: Valkey, client: h
                 for number in range(1, 11):
                     await ann.publish(f"number {number}.")
                     await people.until_all_heard(b'"number %d."' % number)
+    counted -= OWED
     assert counted == {"evalsha": 10, "lindex": 10, "rpush": 10, "publish": 10}
 
 
@@ -136,6 +139,7 @@ async def test_a_reconnect_to_a_warm_process(store: Valkey, client: httpx.AsyncC
             await reader.next("hello")
             ids = await ann.publish_many(5)
             await reader.messages(5)
+            await reader.heartbeats(25, alarm=60)  # past the read 3 s after a notice
         with store.count_commands() as counted:
             for index, id_ in enumerate(ids):
                 async with visit(url, id_, client=client) as reader:

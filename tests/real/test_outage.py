@@ -74,6 +74,15 @@ class Load:
         wanted = {publisher: len(publisher.ids) + more for publisher in self.publishers}
         await auntil(lambda: all(len(p.ids) >= n for p, n in wanted.items()), "posts to be answered", alarm=60)
 
+    @property
+    def refused(self) -> int:
+        """Posts that were answered with a 503."""
+        return sum(one.answers["503 none"] + one.answers["503 unknown"] for one in self.publishers)
+
+    async def turned_away(self) -> None:
+        """Wait until as many posts were refused as there are publishers."""
+        await auntil(lambda: self.refused >= len(self.publishers), "posts to be refused", alarm=60)
+
     async def read(self, head: str) -> None:
         """Wait until everybody has read so far."""
         for reader in self.readers:
@@ -86,9 +95,9 @@ class Load:
         assert not verdict.counts["gaps"]
         assert verdict.counts["cuts"] == 0
         assert set(verdict.counts["ends"]) <= {"unavailable"}
-        refused = sum((publisher.answers for publisher in self.publishers), Counter())
-        assert refused.keys() <= {"201", "200", "503 none", "503 unknown"}, refused
-        assert refused["503 none"] + refused["503 unknown"] >= 4, refused
+        answers = sum((publisher.answers for publisher in self.publishers), Counter())
+        assert answers.keys() <= {"201", "200", "503 none", "503 unknown"}, answers
+        assert self.refused >= 4, answers
 
 
 @pytest.mark.parametrize(
@@ -107,7 +116,7 @@ async def test_the_store_is_away_for_a_while_under_load(
                 async with load.publishing():
                     await load.published(20)
                     leave(store)
-                    await asyncio.gather(seconds(AWAY), assert_away(service, client))
+                    await asyncio.gather(seconds(AWAY), assert_away(service, client), load.turned_away())
                     await to_thread.run_sync(come_back, store)
                     await load.published(20)
                     await assert_back(service, client)
@@ -128,7 +137,7 @@ async def seconds(duration: float) -> None:
 async def assert_away(service: Service, client: httpx.AsyncClient) -> None:
     """Everything says so in its own way, and soon."""
     assert (await client.get(f"{service.url}/healthz")).status_code == 200
-    await auntil(lambda: said_ready(service, client, 503), "what was said a second ago to hold no more")
+    await auntil(lambda: said_ready(service, client, 503), "what was said a second ago to hold no more", alarm=30)
     stream = assert_stream_sends_away(service, client)
     paths = ("/readyz", f"/channels/{UNREAD}/messages", f"/channels/{UNREAD}/messages?after=t9x2k0ab-1-abcd&wait=1")
     _, *replies = await asyncio.gather(stream, *(client.get(f"{service.url}{path}", timeout=15) for path in paths))
@@ -151,6 +160,6 @@ async def said_ready(service: Service, client: httpx.AsyncClient, status: int) -
 
 
 async def assert_back(service: Service, client: httpx.AsyncClient) -> None:
-    await auntil(lambda: said_ready(service, client, 200), "it is said to be ready")
+    await auntil(lambda: said_ready(service, client, 200), "it is said to be ready", alarm=30)
     async with visit(f"{service.url}/channels/{UNREAD}/stream", client=client) as visited:
         await visited.next("hello")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.testkit.valkey import Valkey
 
 PUBLISHERS, READERS, MESSAGES = 8, 12, 1000
+BATCH, ROTATIONS = 6, 4
 SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_RETRY_MS": "50", "GAPLESS_CAP": "20000"}
 CHANNEL = "general"
 EVERYTHING = {"messages": MESSAGES * READERS, "messages_each": MESSAGES, "published": MESSAGES, "readers": READERS}
@@ -55,6 +56,11 @@ class Crowd:
         """Messages that were answered with an id."""
         return sum(len(publisher.ids) for publisher in self.publishers)
 
+    async def rotated(self, times: int) -> None:
+        """Wait until each reader has come back so often."""
+        for reader in self.readers:
+            await reader.until(lambda r: r.opened > times, f"to come back {times} times", alarm=60)
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[None]:
         """All readers have joined; at the end they are waited for, up to the newest message."""
@@ -77,15 +83,20 @@ class Crowd:
         return verdict
 
 
-async def publish(crowd: Crowd, seconds: float) -> None:
-    """All messages, singly and in small batches, spread over so many seconds."""
+async def publish(crowd: Crowd, seconds: float, *, rotations: int = 0) -> None:
+    """All messages, singly and in small batches, spread over so many seconds.
+
+    The last ones wait until each reader has come back so often: on a machine that stalls that takes longer.
+    """
     loop = asyncio.get_running_loop()
     end, share = loop.time() + seconds, MESSAGES // PUBLISHERS
 
     async def post(publisher: Publisher) -> None:
         while left := share - len(publisher.ids):
             await asyncio.sleep(end - seconds * left / share - loop.time())  # the pace of a load, not a wait
-            await publisher.publish_many(min(left, 6), most=6)
+            if left <= BATCH:
+                await crowd.rotated(rotations)
+            await publisher.publish_many(min(left, BATCH), most=BATCH)
 
     async with asyncio.TaskGroup() as group:
         for publisher in crowd.publishers:
@@ -108,9 +119,9 @@ async def test_readers_rotate_over_two_processes(tmp_path: Path, client: httpx.A
         async with Service(env) as left, Service(env) as right:
             crowd = Crowd(store, [left, right], client)
             async with crowd.reading():
-                await publish(crowd, 6)
+                await publish(crowd, 6, rotations=ROTATIONS)
     assert crowd.acked == MESSAGES
-    verdict = crowd.verdict(Minimum(**EVERYTHING, reconnects_each=4))
+    verdict = crowd.verdict(Minimum(**EVERYTHING, reconnects_each=ROTATIONS))
     # Every stream that ended in the middle of it all was ended by its own deadline, and said so.
     assert set(verdict.counts["ends"]) == {"deadline"}
 

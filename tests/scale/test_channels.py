@@ -65,6 +65,12 @@ async def publish(service: Service, client: httpx.AsyncClient) -> None:
     await asyncio.gather(*(some() for _ in range(8)))
 
 
+def all_open(up: EmulatorProcess) -> list[str]:
+    """The paths of the subscriptions open now, if none is missing."""
+    paths = up.upstreams()
+    return paths if len(paths) == MOST_UPSTREAMS + 1 else []
+
+
 async def test_over_tcp(tmp_path: Path, client: httpx.AsyncClient) -> None:
     """One connection hears them all; the others are the pool's."""
     raise_limits()
@@ -88,8 +94,7 @@ async def test_on_upstash(tmp_path: Path, client: httpx.AsyncClient) -> None:
         async with Service(env) as service, crowd(service.port) as people:
             each, extra = await measured(service, people, client)
             # One that has heard nothing of what was just appended is opened anew: there may be one less for a moment.
-            await auntil(lambda: len(up.upstreams()) == MOST_UPSTREAMS + 1, "each has its own, or shares the last")
-            paths = up.upstreams()
+            paths = await auntil(lambda: all_open(up), "each has its own, or shares the last", alarm=60)
     print(f"{each:.1f} KiB a channel, {extra} descriptors beside the streams, {len(paths)} upstreams")
     assert sum(path.startswith("/psubscribe/") for path in paths) == 1
     assert extra <= OWN + len(paths) + AT_ONCE

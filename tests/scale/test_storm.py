@@ -26,6 +26,7 @@ STREAMS = 2000
 CHANNEL = "general"
 SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_RECHECK": "3600", "GAPLESS_HEARTBEAT": "60"}
 SETTINGS |= {"GAPLESS_READ_RATE": "0", "GAPLESS_ADDRESS_SHARE": "1"}  # the crowd comes from one address
+SETTINGS |= {"GAPLESS_LINGER": "300"}  # however long a slow machine takes to see that all are gone, the feed stays warm
 A_STREAM = 80
 """KiB that a stream may cost; on the machine this was written on it costs 40."""
 BACK = 1.15

@@ -104,8 +104,9 @@ class Honest:
                 reader = await stack.enter_async_context(
                     self._asked(token(f"reader {number}", CHANNEL), f"/channels/{CHANNEL}/stream")
                 )
-                while not (await reader.readline()).startswith(b"event: hello"):
-                    pass
+                while not (line := await reader.readline()).startswith(b"event: hello"):
+                    if line.startswith(b"id: "):
+                        self._last[number] = self._sent = int(line.split(b"-")[1])
                 tasks.append(asyncio.create_task(self._read(number, reader)))
             yield
             for task in tasks:

@@ -176,6 +176,8 @@ async def test_a_node_that_has_left_the_cluster_is_silent_and_left_behind(
         owners = channels(cluster)
         env = SETTINGS | {"REDIS_URL": cluster.nodes[0].tcp_url}
         async with Service(env) as here, Service(env) as there, AsyncExitStack() as stack:
+            for service in (here, there):
+                await to_thread.run_sync(service.checked)
             history = History()
             readers = {
                 node: EventSourceReader(history.reader(name, name), f"{here.url}/channels/{name}/stream", client=client)

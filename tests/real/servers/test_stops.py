@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -22,8 +23,8 @@ from tests.testkit.valkey import Valkey
 
 pytestmark = pytest.mark.real(seconds=6)
 
-SOON = 1.0
-"""Seconds from the stop to the word of it."""
+SOON = 5.0
+"""Seconds: five times those within which the word of the stop must come."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,16 @@ def ask_often(run: Run) -> None:
 
 
 def change_a_file(run: Run) -> None:
-    """uvicorn looks for times of change that are later than those it knows."""
-    later = time.time() + 60
-    os.utime(run.folder / "watched.py", (later, later))
+    """Until uvicorn has seen it: it looks for times of change that are later than those it knows, and may not yet have
+    looked at all."""
+    changes = itertools.count(60)
+
+    def seen() -> bool:
+        later = time.time() + next(changes)
+        os.utime(run.folder / "watched.py", (later, later))
+        return "detected changes" in run.process.log
+
+    until(seen, "uvicorn to see a change", alarm=30.0, look=0.1)
 
 
 WAYS = {

@@ -117,7 +117,7 @@ async def test_a_subscription_that_falls_silent_for_ever(tmp_path: Path, client:
                 assert await reader.messages(1, alarm=60) == ["not heard"]
                 assert loop.time() - began <= 5 * recheck
                 await auntil(
-                    lambda: place.up.counts()["SUBSCRIBE"] == 2, "opened anew", alarm=5 * (recheck + sum(DOUBT))
+                    lambda: place.up.counts()["SUBSCRIBE"] >= 2, "opened anew", alarm=5 * (recheck + sum(DOUBT))
                 )
                 await subscribed(place, 1, alarm=10)
                 began = loop.time()
@@ -136,7 +136,7 @@ async def test_a_subscription_that_falls_silent_where_somebody_posts(tmp_path: P
                 assert place.up.freeze() == 1
                 await ann.publish("told by the reply")
                 assert await reader.messages(1) == ["told by the reply"]
-                await auntil(lambda: place.up.counts()["SUBSCRIBE"] == 2, "opened anew", alarm=5 * sum(DOUBT))
+                await auntil(lambda: place.up.counts()["SUBSCRIBE"] >= 2, "opened anew", alarm=5 * sum(DOUBT))
                 await reader.heartbeats(3)
                 assert not reader.closed
 
@@ -169,8 +169,8 @@ async def test_sixty_channels_share_a_bounded_number_of_subscriptions(
             async with visits[0] as one, visits[1] as two, visits[2] as three, visits[3] as four:
                 for reader in (one, two, three, four):
                     await reader.next("hello")
+                await subscribed(place, 51, alarm=30)
                 paths = place.up.upstreams()
-                assert len(paths) == 51
                 assert sum(path.startswith("/psubscribe/") for path in paths) == 1
                 place.up.reset_counts()
                 for name in names:

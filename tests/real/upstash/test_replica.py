@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.real(seconds=25), pytest.mark.timeout(180)]
 
 CHANNEL = "general"
 PUBLISHERS, READERS, MESSAGES = 4, 10, 400
+ROTATIONS, FORGED = 4, 100
 # Feeds are closed with their last reader and opened anew, so that many reads happen.
 SETTINGS = {"GAPLESS_RECHECK": "1", "GAPLESS_RETRY_MS": "50", "GAPLESS_LIFETIME": "1.5", "GAPLESS_LINGER": "0"}
 
@@ -42,13 +43,13 @@ async def spread(one: Publisher, count: int, seconds: float) -> None:
         await one.publish_many(1)
 
 
-async def forge(place: Place, history: History, stop: asyncio.Event) -> int:
+async def forge(place: Place, least: int, stop: asyncio.Event) -> int:
     """Strangers speak on the same topic, in our form: of what nobody wrote, under numbers that are taken or will be.
 
     All but the chain they get right; whoever could forge that, too, has read the log, and may as well write it.
     """
     log, forged = RawLog(place.store, CHANNEL), 0
-    while not stop.is_set():
+    while forged < least or not stop.is_set():
         newest = (await asyncio.to_thread(log.entries))[-1]
         body = newest.next("forged").body
         strange = [newest._replace(seq=newest.seq + ahead, mark="zzzz", prev="yyyy", body=body) for ahead in (0, 1, 2)]
@@ -96,12 +97,14 @@ async def test_behind_late_lost_doubled_and_foreign(tmp_path: Path, client: http
             for reader in readers:
                 await reader.until(lambda r: r.log.events, "hello", alarm=60)
             stop = asyncio.Event()
-            forging = asyncio.create_task(forge(place, history, stop))
+            forging = asyncio.create_task(forge(place, FORGED, stop))
             async with asyncio.TaskGroup() as group:
                 for one in publishers:
                     group.create_task(spread(one, MESSAGES // PUBLISHERS, 10))
+            for reader in readers:
+                await reader.until(lambda r: r.opened > ROTATIONS, f"to come back {ROTATIONS} times", alarm=60)
             stop.set()
-            assert await forging >= 100
+            assert await forging >= FORGED
             log = RawLog(place.store, CHANNEL)
             head = {CHANNEL: log.entries()[-1].id}
             for reader in readers:
@@ -113,7 +116,7 @@ async def test_behind_late_lost_doubled_and_foreign(tmp_path: Path, client: http
                 assert "Traceback" not in service.log
         log.tell(history)
     verdict = check(
-        history, Minimum(messages=MESSAGES * READERS, published=MESSAGES, readers=READERS, reconnects_each=4)
+        history, Minimum(messages=MESSAGES * READERS, published=MESSAGES, readers=READERS, reconnects_each=ROTATIONS)
     )
     verdict.require()
     assert not verdict.counts["gaps"], verdict.counts

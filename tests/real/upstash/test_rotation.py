@@ -46,10 +46,10 @@ async def test_readers_rotate_over_two_processes(tmp_path: Path, client: httpx.A
             far_away(place.up)
             crowd = load.Crowd(place.store, [left, right], client)
             async with crowd.reading():
-                await load.publish(crowd, 6)
-            assert place.up.hits()["delay"] >= MESSAGES / 6  # a batch has at most six
+                await load.publish(crowd, 6, rotations=load.ROTATIONS)
+            assert place.up.hits()["delay"] >= MESSAGES / load.BATCH
     assert crowd.acked == MESSAGES
-    verdict = crowd.verdict(Minimum(**EVERYTHING, reconnects_each=4))
+    verdict = crowd.verdict(Minimum(**EVERYTHING, reconnects_each=load.ROTATIONS))
     assert set(verdict.counts["ends"]) == {"deadline"}
 
 

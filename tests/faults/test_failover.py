@@ -69,9 +69,9 @@ class Audience:
         return reader.last_event_id
 
     async def at(self, head: str) -> None:
-        """Wait until all who are here have come so far."""
-        here = self.readers.values()
-        await auntil(lambda: all(reader.at.get(self.channel) == head for reader in here), f"at {head}", alarm=60)
+        """Wait until all who are here stand there: by a message, or by a gap after which nothing is."""
+        logs = [self.logs[name] for name in self.readers]
+        await auntil(lambda: all(place(log) == head for log in logs), f"at {head}", alarm=60)
 
     async def told(self, *names: str) -> None:
         """Wait until these know of a gap."""
@@ -80,6 +80,12 @@ class Audience:
     async def leave(self) -> None:
         for stack in self._stacks.values():
             await stack.aclose()
+
+
+def place(log: ReaderLog) -> str:
+    """The last position that this one was told."""
+    told = (getattr(event, "id" if isinstance(event, Gap) else "cursor", None) for event in reversed(log.events))
+    return next(filter(None, told), "")
 
 
 def gaps(log: ReaderLog) -> list[Gap]:
@@ -131,5 +137,6 @@ async def play(scene: Scene, busy: Audience, quiet: Audience) -> None:
         await audience.told("here", "there", "ahead", "poll")
         await audience.come("early", early[audience])  # before, a feed that has not looked would show it what is lost
     await busy.at((await busy.ann.publish_many(2))[-1])
+    await quiet.at(scene.pair.log(quiet.channel).entries()[-1].id)  # who was away, or polls, has to read once more
     scene.pair.log(quiet.channel).tell(scene.history)  # so quiet that nobody has anything to wait for
     scene.pair.log(busy.channel).tell(scene.history)

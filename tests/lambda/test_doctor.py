@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real(seconds=15)
 async def test_all_is_good(tcp: dict[str, str]) -> None:
     """The function's time limit makes a turn wait for some seconds only."""
     env = OPEN | tcp | {"GAPLESS_JWT_SECRET": SECRET, "GAPLESS_PUBLIC": "", "GAPLESS_ORIGINS": ORIGIN}
-    async with LambdaFront(HANDLER, Front.HTTP_API_V2, cwd=TREE, env=env, timeout=8) as front:
+    async with LambdaFront(HANDLER, Front.HTTP_API_V2, cwd=TREE, env=env, timeout=8, late=20) as front:
         findings = await examine(front.url, token=token(), origin=ORIGIN, watch=60)
     assert failing(findings) == {}
     assert {one.state for one in findings.values()} == {State.OK}

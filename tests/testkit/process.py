@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_LOOK, _LOOKS = 0.01, 100
+"""Seconds, and how often, for which the end of the output is waited for once the child has ended."""
+
+
 class Process:
     """A child in a session of its own, so that signals reach its workers too and Ctrl-C does not.
 
@@ -152,8 +156,10 @@ class Process:
             raise Alarm(f"{self.name} did not end within {alarm:g} s:\n{self.log}") from None
         finally:
             guardian.gone(self.pid)
-        # Children that inherited the pipe may keep it open: the reader is a daemon, and may be left to it.
-        self._reader.join(1.0)
+        # Children that inherited the pipe may keep it open: the reader is a daemon, and may be left to it. A second in
+        # which this process itself stood still is none in which it could read.
+        for _ in range(_LOOKS):
+            self._reader.join(_LOOK)
         return code
 
     def __enter__(self) -> Self:

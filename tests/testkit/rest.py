@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 EVENTS = {"Accept": "text/event-stream"}
 # Seconds.
-ALARM = 5.0
+ALARM = 30.0
 
 
 class Database(Protocol):

@@ -38,7 +38,8 @@ class Edge:
         self.tally: Counter[str] = Counter()
         """`requests`; of these `refused` (too large), `failed` (no answer, or half of one), `cut` (at the
         deadline), `abandoned` (the client left first)."""
-        self._pick, self._rules = pick, rules
+        self.rules = rules
+        self._pick = pick
         self._tasks: set[asyncio.Task[None]] = set()
         self._exchanges: set[Exchange] = set()
         self._server: asyncio.Server | None = None
@@ -70,7 +71,7 @@ class Edge:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request; every answer closes its connection, so that no client mixes two instances."""
-        exchange = Exchange(reader, writer, self.tally, self._rules.cancellation)
+        exchange = Exchange(reader, writer, self.tally, self.rules.cancellation)
         self._exchanges.add(exchange)
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -100,9 +101,9 @@ class Edge:
             instance.leave()
 
     async def _within_limit(self, request: Head, exchange: Exchange, instance: Instance) -> None:
-        end = datetime.now(UTC) + timedelta(seconds=self._rules.max_duration) if self._rules.deadline_told else None
+        end = datetime.now(UTC) + timedelta(seconds=self.rules.max_duration) if self.rules.deadline_told else None
         try:
-            async with asyncio.timeout(self._rules.max_duration) as limit:
+            async with asyncio.timeout(self.rules.max_duration) as limit:
                 await exchange.relay(to_function(request, end), instance)
         except Cut:
             await self._hang_up(exchange, instance)
@@ -116,6 +117,6 @@ class Edge:
 
     async def _hang_up(self, exchange: Exchange, instance: Instance) -> None:
         self.tally["cut"] += 1
-        if self._rules.at_deadline == "kill":
+        if self.rules.at_deadline == "kill":
             instance.process.kill()
         await exchange.tell("504 Gateway Timeout", "FUNCTION_INVOCATION_TIMEOUT")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Self
 
 from tests.testkit.vercel.edge import Edge, Rules
@@ -110,6 +110,10 @@ class VercelFunction:
         """The deadline of every answer that has begun is now: each passes `after` more bytes, and is cut without
         a last chunk, as `at_deadline` says. How many those are."""
         return self._edge.cut(after)
+
+    def allow(self, seconds: float) -> None:
+        """Requests that come from now on are ended after so long."""
+        self._edge.rules = replace(self._edge.rules, max_duration=seconds)
 
     async def terminate(self, instance: Instance | None = None, *, grace: float = GRACE) -> Farewell:
         """What happens at a deployment or when Vercel scales down: no new requests, SIGTERM, SIGKILL after

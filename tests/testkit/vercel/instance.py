@@ -61,7 +61,7 @@ class Instance:
         self._process: _Process | None = None
 
     async def start(self) -> Self:
-        """Start it; return when it serves or is gone. Alarm after 30 s."""
+        """Start it; return when it serves or is gone. Alarm after a minute."""
         path = str(Path(self._folder.name) / "ipc")
         self._socket = await asyncio.start_unix_server(self._connected, path, limit=_LONGEST_MESSAGE)
         home = {"HOME": self._folder.name, "TMPDIR": self._folder.name}
@@ -72,7 +72,7 @@ class Instance:
             env={**_PLATFORM, **home, **configured, **self._env, "VERCEL_IPC_PATH": path},
             cwd=self._bundle.root,
         )
-        await auntil(lambda: self.port or not self.alive, f"{self.name} serves", alarm=30)
+        await auntil(lambda: self.port or not self.alive, f"{self.name} serves", alarm=60)
         return self
 
     @property

@@ -9,6 +9,7 @@ import json
 import os
 import pwd
 import queue
+import random
 import re
 import shutil
 import signal
@@ -24,6 +25,8 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parent.parent
 NEWCOMER = pwd.getpwnam("nobody") if os.getuid() == 0 else None
 MESSAGE = {"data": {"text": "hi"}}
+PATIENCE = 60.0
+"""Seconds for what comes at once: the soak is at work beside it."""
 
 
 class Terminal:
@@ -67,7 +70,7 @@ class Terminal:
             if match := re.search(pattern, line):
                 return match
 
-    def stop(self, seconds: float = 20) -> float:
+    def stop(self, seconds: float = PATIENCE) -> float:
         """SIGTERM to the command alone, as a supervisor sends it; how many seconds it took to end."""
         start = time.monotonic()
         self.process.terminate()
@@ -114,14 +117,15 @@ class Newcomer:
             self.nothing_is_left_running()
         finally:
             for pid in self.processes():
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                    os.kill(pid, signal.SIGKILL)
 
     def nothing_is_left_running(self) -> None:
         """No process works in the clone any more, the embedded Valkey included."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while left := self.processes():
             if time.monotonic() > end:
-                sys.exit(f"left running: {[Path(f'/proc/{pid}/cmdline').read_text() for pid in left]}")
+                sys.exit(f"left running: {[*map(command_line, left)]}")
             time.sleep(0.05)
 
     def processes(self) -> list[int]:
@@ -130,20 +134,20 @@ class Newcomer:
 
     def reads_what_it_posts(self) -> Terminal:
         reader = self.terminal("curl", "-sN", f"{self.url}/channels/general/stream")
-        reader.until("event: hello", 10)
+        reader.until("event: hello", PATIENCE)
         body = json.dumps(MESSAGE)
         post = ["-X", "POST", "-H", "content-type: application/json", "-d", body]
         start = time.monotonic()
         writer = self.terminal("curl", "-sS", *post, f"{self.url}/channels/general/messages")
-        reader.until(r'^data: .*"text":\s*"hi"', 10)
+        reader.until(r'^data: .*"text":\s*"hi"', PATIENCE)
         print(
             f"from starting `curl -X POST` to the line in the other terminal: {(time.monotonic() - start) * 1e3:.0f} ms"
         )
-        writer.until('"id"', 10)
+        writer.until('"id"', PATIENCE)
         return reader
 
     def finds_it_again(self) -> None:
-        self.terminal("curl", "-sS", f"{self.url}/channels/general/messages").until(r'"text":\s*"hi"', 10)
+        self.terminal("curl", "-sS", f"{self.url}/channels/general/messages").until(r'"text":\s*"hi"', PATIENCE)
 
     def cleans(self) -> None:
         data = self.folder / ".gapless"
@@ -156,9 +160,20 @@ class Newcomer:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below the range from which the system gives out ports: what connects meanwhile, as the soak does, takes none of
+    these, and it has to be free for as long as an install takes, and again at the second start.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_240, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
+
+
+def command_line(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return f"{pid}, which has ended"
 
 
 def working_folders() -> Iterator[tuple[int, Path]]:
@@ -174,7 +189,7 @@ def main() -> None:
         newcomer = Newcomer(top)
         with newcomer.service():
             reader = newcomer.reads_what_it_posts()
-        reader.until('"reason":"shutdown"', 10)
+        reader.until('"reason":"shutdown"', PATIENCE)
         with newcomer.service():
             newcomer.finds_it_again()
         newcomer.cleans()

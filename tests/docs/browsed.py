@@ -112,7 +112,10 @@ async def token_page(stranger: Stranger, block: Block, argument: str) -> None:
         async def news() -> list[str]:
             return [one["text"] for one in await written() if one != "live"]
 
-        await auntil(lambda: _is(written, ["live"]), "the page is live", alarm=60)
+        async def live() -> bool:  # each stream begins with it
+            return (await written())[:1] == ["live"]
+
+        await auntil(live, "the page is live", alarm=60)
         await _comes_whole(service.url, news)
 
 

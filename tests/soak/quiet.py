@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 ALL = 150.0
 """Seconds for all of it; it takes a tenth where the machine has nothing else to do."""
-SOON = 4.0
-"""Seconds after which the streams of the youngest process end."""
+SOON = 10.0
+"""Seconds after which the streams of the youngest process end: until then two must be open when a third one asks."""
 MOMENT = 0.2
 """Seconds in which a command that is under way has arrived, and its reply come back."""
 FLOOD = 120

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,6 +20,8 @@ pytestmark = [pytest.mark.real(seconds=10), pytest.mark.timeout(120)]
 
 SETTINGS = {"GAPLESS_RATE": "0", "GAPLESS_STREAM_RATE": "0", "GAPLESS_RECHECK": "3600"}
 PATH = "/channels/general"
+USUAL = 6
+"""Seconds in which all have come and were answered, where the machine bears a hundred at once."""
 FEW = 65_536
 """Bytes: replies without messages, and INFO's own."""
 
@@ -68,16 +71,18 @@ async def test_positions_that_somebody_made_up(tmp_path: Path, client: httpx.Asy
             future = [f"{epoch}-{int(seq) + 1 + n}-aaaa" for n in range(50)] + [
                 f"zzzzzz{n}-1-aaaa" for n in range(10, 60)
             ]
-            before = store.sent()
+            before, began = store.sent(), monotonic()
             with store.count_commands() as counted:
                 told = await asyncio.gather(
                     *(client.get(url, params={"after": at, "limit": 1}, timeout=60) for at in future)
                 )
             assert {one.json()["gap"]["reason"] for one in told} == {"reset"}
             # One read a second for 3 s, on a machine that may stall; then the ends; then the oldest, which is owed.
-            assert counted["evalsha"] <= 10, counted
-            assert counted["lrange"] <= 20, counted
-            assert store.sent() - before <= FEW + 1.3 * sum(len(one.content) for one in told[:1]) + 10 * 61_000
+            late = int(monotonic() - began) // USUAL  # who comes later than the others has waited by himself
+            assert counted["evalsha"] <= 10 * (1 + late), counted
+            assert counted["lrange"] <= 20 * (1 + late), counted
+            sent = FEW + 1.3 * sum(len(one.content) for one in told[:1]) + 10 * 61_000
+            assert store.sent() - before <= sent * (1 + late)
             wrong = [f"{epoch}-{n}-zzzz" for n in range(1, 18)]
             before = store.sent()
             with store.count_commands() as counted:

@@ -151,6 +151,10 @@ async def test_cut_again_and_again(tmp_path: Path, client: httpx.AsyncClient) ->
                 await reader.next("hello")
                 for turn in range(6):
                     await subscribed(place, 1, alarm=30)
+                    if (
+                        turn == 3
+                    ):  # a stream ends after 3 s without a subscription, and each soon failure doubles the pause
+                        await reader.heartbeats(15, alarm=60)
                     assert place.up.cut(how="reset" if turn % 2 else "close") == 1
                     await ann.publish_many(5)
                 assert await reader.messages(30, alarm=30) == [f"ann {number}" for number in range(1, 31)]

@@ -32,7 +32,9 @@ async def measure(port: int) -> None:
     quiet = Seen()
     async for siege in besieged(port, dict.fromkeys(ATTACKS, ROUNDS)):
         quiet.add(siege.quiet)
-        times = [now / before for now, before in zip(siege.attacked.p99, siege.quiet.p99, strict=True)]
+        times = [
+            now / before for now, before in zip(siege.attacked.within(0.99), siege.quiet.within(0.99), strict=True)
+        ]
         print(
             f"{siege.name:12}{row(siege.attacked)}{times[0]:8.1f}{times[1]:8.1f}  refused {len(siege.attacked.refused)}"
         )
@@ -40,4 +42,4 @@ async def measure(port: int) -> None:
 
 
 def row(seen: Seen) -> str:
-    return "".join(f"{seconds * 1e3:10.1f}" for seconds in seen.p99)
+    return "".join(f"{seconds * 1e3:10.1f}" for seconds in seen.within(0.99))

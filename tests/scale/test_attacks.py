@@ -24,9 +24,9 @@ More in the one whose first answers take seconds, because the attacker does.
 """
 WANTED = 0.2
 """Seconds: a machine that is held up may take that for anything, attacked or not."""
-TRIES = 3
-"""A machine that stalls may do so during one attack, and not each time that it is repeated; who waits for the attacker
-waits each time."""
+MOST = 0.75
+"""The share of replies and deliveries that are looked at: a machine that stalls does so to one or two of the twelve
+messages of each who posts, and an attacker for whom others wait does it to all."""
 TIMES = 5
 """What honest clients may wait longer. The figures are `make bench ARGS=attacks`: here the attacker, the clients and
 other tests share the machine's cores."""
@@ -36,26 +36,19 @@ async def test_nobody_waits_long_for_an_attacker_or_is_refused(tmp_path: Path) -
     with start_valkey(tmp_path) as store:
         async with Service({"REDIS_URL": store.url, "GAPLESS_JWT_SECRET": SECRET}) as service:
             assert service.port is not None
-            slow, quiet = list(ROUNDS), Seen()
-            for _ in range(TRIES):
-                slow = await slow_ones(service.port, slow, quiet) if slow else []
+            sieges = [siege async for siege in besieged(service.port, ROUNDS)]
             assert "Traceback" not in service.log
-    assert slow == []
-
-
-async def slow_ones(port: int, attacks: list[str], quiet: Seen) -> list[str]:
-    """Of these attacks those during which honest clients waited for too long. `quiet`: what they saw otherwise."""
-    sieges = [siege async for siege in besieged(port, {name: ROUNDS[name] for name in attacks})]
+    quiet = Seen()
     for siege in sieges:
         assert (siege.quiet.refused, siege.attacked.refused) == ([], []), siege.name
         assert sum(siege.statuses.values()) > 0, f"{siege.name} attacked nobody"
         quiet.add(siege.quiet)
-    print("quiet", *(f"{1e3 * seconds:.1f} ms" for seconds in quiet.p99))
-    return [siege.name for siege in sieges if is_slow(siege, quiet)]
+    print("quiet", *(f"{1e3 * seconds:.1f} ms" for seconds in quiet.within(MOST)))
+    assert [siege.name for siege in sieges if is_slow(siege, quiet)] == []
 
 
 def is_slow(siege: Siege, quiet: Seen) -> bool:
     """Whether honest clients waited for too long, for a reply or for a message."""
-    print(siege.name, siege.statuses, *(f"{1e3 * seconds:.1f} ms" for seconds in siege.attacked.p99))
-    pairs = zip(siege.attacked.p99, quiet.p99, strict=True)
+    print(siege.name, siege.statuses, *(f"{1e3 * seconds:.1f} ms" for seconds in siege.attacked.within(MOST)))
+    pairs = zip(siege.attacked.within(MOST), quiet.within(MOST), strict=True)
     return any(own > TIMES * max(usual, WANTED) for own, usual in pairs)

@@ -32,10 +32,7 @@ A_READER = 256
 """KiB that a reader who takes nothing may hold in the process: the server's buffer of 64 KiB, and a chunk of 64 KiB or
 one message."""
 WANTED = 0.1
-"""Seconds: the delay that 99 of 100 deliveries to the others stay below on a machine that has nothing else to do."""
-
-TRIES = 3
-"""A machine that stalls may do so during one measurement, and not during each; who never reads is there each time."""
+"""Seconds: the delay that deliveries to the others stay below on a machine that has nothing else to do."""
 
 
 async def post(
@@ -52,13 +49,16 @@ async def post(
 
 
 async def delay(people: Crowd, client: httpx.AsyncClient, service: Service, begin: int) -> float:
-    """The 99th percentile of a hundred messages to everybody who reads."""
+    """The 90th percentile of a hundred messages to everybody who reads, one after the other.
+
+    A machine that stalls does so to a few of them, and who never reads is there for all.
+    """
     people.delays.clear()
     await post(client, service, 100)
     await people.until_at(begin + 100)
     found = sorted(people.delays)
     assert len(found) == 100 * OTHERS
-    return found[len(found) * 99 // 100]
+    return found[len(found) * 9 // 10]
 
 
 def delivered(service: Service) -> list[int]:
@@ -81,13 +81,10 @@ async def test_readers_that_never_read(tmp_path: Path, client: httpx.AsyncClient
                 await post(client, service, FLOOD, LARGE)
                 await people.until_at(101 + 2 * FLOOD)
                 held = (memory(service) - before) / MUTE
-                for number in range(TRIES):
-                    beside = await delay(people, client, service, 101 + 2 * FLOOD + 100 * number)
-                    if beside <= 5 * max(alone, WANTED):
-                        break
+                beside = await delay(people, client, service, 101 + 2 * FLOOD)
                 later = (memory(service) - before) / MUTE
             await auntil(lambda: len(delivered(service)) == MUTE + OTHERS, "all streams have ended", alarm=60)
-    print(f"p99 {alone * 1e3:.1f} ms alone, {beside * 1e3:.1f} ms beside {MUTE} who never read; {held:.0f} KiB each")
+    print(f"p90 {alone * 1e3:.1f} ms alone, {beside * 1e3:.1f} ms beside {MUTE} who never read; {held:.0f} KiB each")
     assert not any(ear.numbers or ear.greeted for ear in mute)
     assert delivered(service)[MUTE - 1] < FLOOD, "the system took it all, and nobody was in anybody's way"
     assert held <= A_READER

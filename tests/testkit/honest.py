@@ -41,15 +41,14 @@ class Seen:
         self.deliveries += other.deliveries
         self.refused += other.refused
 
-    @property
-    def p99(self) -> tuple[float, float]:
-        """Of replies and of deliveries, in seconds."""
-        return centile(self.replies), centile(self.deliveries)
+    def within(self, share: float) -> tuple[float, float]:
+        """Seconds in which so many of the replies had come, and of the deliveries: `0.99` is the 99th percentile."""
+        return centile(self.replies, share), centile(self.deliveries, share)
 
 
-def centile(seconds: list[float]) -> float:
-    """By nearest rank: of a hundred, the last but one."""
-    return sorted(seconds)[math.ceil(len(seconds) * 0.99) - 1]
+def centile(seconds: list[float], share: float) -> float:
+    """By nearest rank: for 0.99, of a hundred, the last but one."""
+    return sorted(seconds)[math.ceil(len(seconds) * share) - 1]
 
 
 class Honest:

@@ -89,6 +89,25 @@ async def test_what_the_page_lists_is_enough_for_everything(server: Valkey) -> N
     assert server.cli("ACL", "LOG") == []
 
 
+async def test_a_server_that_forgets_its_scripts_meanwhile_lacks_nothing(valkey: Valkey) -> None:
+    """SCRIPT FLUSH, or another server at the address, between the script's text and its SHA-1."""
+    store = RedisStore(valkey.url, offering(*Feature), page=50)
+    call, forgotten = store._standalone.call, 0
+
+    async def forget(command: tuple[object, ...]) -> object:
+        nonlocal forgotten
+        reply = await call(command)
+        if command[0] == "EVAL":
+            forgotten += 1
+            valkey.cli("SCRIPT", "FLUSH", "SYNC")
+        return reply
+
+    store._standalone.call = forget  # type: ignore[assignment, method-assign]
+    await store.check()
+    assert forgotten == 1 and "missing" not in store.state()
+    await store.close()
+
+
 def test_the_page_lists_what_is_checked() -> None:
     granted = {rule[1:].upper() for rule in RULES if rule.startswith("+")}
     cluster = {"INFO", "CLUSTER|SLOTS", "ASKING"}

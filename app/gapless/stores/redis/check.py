@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 from redis import exceptions
@@ -11,7 +12,7 @@ from gapless.log.errors import StoreMisconfigured, StoreUnavailable
 from gapless.log.namespaces import Feature
 from gapless.stores.redis.lines import Line, send
 from gapless.stores.refusals import RIGHTS, PermanentError, read_refusal, said
-from gapless.stores.scripts import Layout, load
+from gapless.stores.scripts import Layout, NoScript, load
 
 NOBODYS = "~check"
 """In the place of a channel's name, which can't begin so."""
@@ -52,7 +53,8 @@ async def check_all(call: Call, line: Line, layout: Layout) -> str:
         for command in (("PING",), ("UNLINK", *keys), ("LRANGE", keys[0], -1, -1)):
             await call(*command)
         refused = await call("EVAL", script.text, *asked)
-        await call("EVALSHA", script.sha, *asked)
+        with suppress(NoScript):  # forgotten since, or another server: it may be asked for, and that is the question
+            await call("EVALSHA", script.sha, *asked)
     except StoreUnavailable as error:
         raise await _explained(call, error) from None
     lacks = []

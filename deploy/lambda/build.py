@@ -36,7 +36,8 @@ RUNTIMES = ("3.11", "3.12", "3.13", "3.14")
 def main() -> None:
     options = _options()
     into: Path = options.into
-    pip, python = tools(options.python, MACHINES[options.machine])
+    python = interpreter(options.python)
+    pip = Pip(python, options.python, MACHINES[options.machine])
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="gapless-lambda-") as scratch:
@@ -74,13 +75,17 @@ def interpreter(wanted: str) -> str:
     )
 
 
-def tools(version: str, machine: str) -> tuple[list[str], str]:
-    """The command that installs wheels for the function's Python and machine, and that Python here."""
-    python = interpreter(version)
-    platforms = [f"--platform={name}_{machine}" for name in WHEELS.get(version, NEWER_WHEELS)]
-    quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-compile"]
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", *quiet, "--only-binary=:all:", *platforms]
-    return pip, python
+class Pip:
+    """pip, for wheels of the function's Python and machine: `version` is 3.12, `machine` aarch64 or x86_64."""
+
+    def __init__(self, python: str, version: str, machine: str) -> None:
+        self._python = python
+        platforms = WHEELS.get(version, NEWER_WHEELS)
+        self.wheels = ["--only-binary=:all:", *(f"--platform={name}_{machine}" for name in platforms)]
+
+    def __call__(self, command: str, *words: str | Path) -> None:
+        quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
+        _run(sys.executable, "-m", "pip", "--python", self._python, command, *quiet, *self.wheels, *words)
 
 
 def requirements() -> list[str]:
@@ -98,18 +103,20 @@ def _project() -> Any:
     return tomllib.loads((TREE / "pyproject.toml").read_text())["project"]
 
 
-def install(folder: Path, wanted: list[str], pip: list[str], already: frozenset[str] = frozenset()) -> frozenset[str]:
-    """pip says which packages that takes in the lock's versions; then exactly those are installed, by hash."""
+def install(folder: Path, wanted: list[str], pip: Pip, already: frozenset[str] = frozenset()) -> frozenset[str]:
+    """pip fetches the packages that this takes, in the lock's versions; then exactly those are installed, by hash."""
     lock = entries()
     with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "requirements.txt"
+        file, fetched = Path(scratch) / "requirements.txt", Path(scratch) / "wheels"
         file.write_text("".join(entry.partition(" \\\n")[0] + "\n" for entry in lock.values()))
-        report = _run(*pip, "--target", folder, "--dry-run", "--report=-", "--constraint", file, *wanted)
-        chosen = frozenset(canonical(item["metadata"]["name"]) for item in json.loads(report)["install"])
+        pip("download", "--dest", fetched, "--constraint", file, *wanted)
+        chosen = frozenset(canonical(wheel.name.partition("-")[0]) for wheel in fetched.glob("*.whl"))
         if unlocked := sorted(chosen - lock.keys()):
             sys.exit(f"{LOCK.name} does not hold {', '.join(unlocked)}: run `make lock`")
         file.write_text("".join(lock[package] for package in sorted(chosen - already)))
-        _run(*pip, "--target", folder, "--require-hashes", "--no-deps", "--requirement", file)
+        # From where they are: to read an index again takes as long as all the rest.
+        offline = ("--no-index", "--find-links", fetched, "--require-hashes", "--no-deps", "--no-compile")
+        pip("install", "--target", folder, *offline, "--requirement", file)
     shutil.rmtree(folder / "bin", ignore_errors=True)  # commands, which name this machine's Python
     return chosen
 

@@ -95,7 +95,7 @@ def test_a_python_that_is_not_there_is_named_with_ways_out(build: Any) -> None:
 
 
 def test_older_runtimes_get_no_wheels_for_a_newer_c_library(build: Any) -> None:
-    pip, _ = build.tools(MINOR, "aarch64")
-    platforms = [word for word in pip if word.startswith("--platform=")]
-    assert "--platform=manylinux2014_aarch64" in platforms
-    assert ("--platform=manylinux_2_28_aarch64" in platforms) is (MINOR != "3.11")
+    old, new = (build.Pip(sys.executable, version, "aarch64").wheels for version in ("3.11", "3.12"))
+    for wheels in (old, new):
+        assert wheels[0] == "--only-binary=:all:" and "--platform=manylinux2014_aarch64" in wheels
+    assert "--platform=manylinux_2_28_aarch64" in new and "--platform=manylinux_2_28_aarch64" not in old

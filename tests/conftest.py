@@ -126,11 +126,11 @@ def pytest_collection_finish() -> None:
 def _garbage_is_its_own() -> Iterator[None]:
     """What a module dropped unclosed is reported on it, and not on the test that the collector comes to later.
 
-    A sweep costs 20 ms: in CI each module makes one, elsewhere the session.
+    What is left then is not looked at again before the session's end: so a sweep is short.
     """
     yield
-    if CI:
-        gc.collect()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -142,6 +142,7 @@ def _nothing_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr(tempfile, "tempdir", name)
         patch.setenv("TMPDIR", name)
         yield
+        gc.unfreeze()
         gc.collect()
         left = [*forgotten(), *_when_calm(lambda: running((given, Path(name))))]
         left += sorted(str(path) for path in Path(name).iterdir() if not _OF_TOOLS.match(path.name))

@@ -56,7 +56,7 @@ def leave_as_a_terminal_says(service: Service) -> int:
 
 
 TWO = ("--workers", "2")
-# As a platform ends it: `gapless serve` with workers in tests/cli/test_workers.py, uvicorn with workers in servers/.
+# As a platform ends it: services with workers, of `gapless serve` and of uvicorn, are ended in servers/.
 LEAVES = {
     "gapless": ("gapless", (), leave_as_a_platform_says),
     "gapless, 2 workers, from a terminal": ("gapless", TWO, leave_as_a_terminal_says),

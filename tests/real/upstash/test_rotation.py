@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real import test_rotation as load
+from tests.faults import test_rotation as load
 from tests.testkit.checker import Minimum
 from tests.testkit.service import Service
 from tests.testkit.upstash.place import upstash

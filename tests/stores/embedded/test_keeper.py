@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,6 @@ from tests.testkit.alarm import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -60,3 +61,18 @@ def test_what_keeps_it_from_coming_back_is_said_once_and_tried_again(
     aof.write_bytes(good)
     until(lambda: len(caplog.records) == 2, "it was started again")
     assert kept.alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which file a descriptor is")
+def test_what_is_written_is_put_on_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled: list[Path] = []
+    monkeypatch.setattr(embedded_keeper, "LOOK", 0.01)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: settled.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    use = EmbeddedValkey.start(folder)
+    thread = Keeper(use)
+    thread.start()
+    (aof,) = (folder / "appendonlydir").glob("*.incr.aof")
+    until(lambda: settled.count(aof.resolve()) >= 2, "a second time, too")
+    thread.end()
+    thread.join()
+    use.stop()

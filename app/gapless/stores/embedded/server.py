@@ -79,8 +79,9 @@ def _options(folder: Path, socket: Path) -> list[str]:
         "unixsocket": str(socket),
         "unixsocketperm": "700",
         "dir": str(folder),
-        "appendonly": "yes",  # written before the reply, on disk within a second
-        "appendfsync": "everysec",
+        "appendonly": "yes",  # written before the reply: it outlives this process, however that ends
+        # With `everysec` a write waits where the disk is slow, and its reply does not. The keeper sees to the disk.
+        "appendfsync": "no",
         "aof-load-truncated": "yes",  # a half-written last command was never acknowledged
         "save": "",  # the append-only file is enough; snapshots would fork for nothing
         "maxmemory-policy": "noeviction",  # to refuse a message is better than to forget one

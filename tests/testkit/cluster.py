@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
+from redis import Redis
 from redis.exceptions import ConnectionError, TimeoutError
 
 from tests.testkit.alarm import until
@@ -11,7 +13,7 @@ from tests.testkit.port import free_port
 from tests.testkit.valkey import BOOKKEEPING, SUBSCRIPTIONS, Counted, Valkey, counting, start_valkey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -86,6 +88,25 @@ class Cluster:
         except (ConnectionError, TimeoutError):
             return False
         return all(view == views[0] and view[0] for view in views)
+
+
+def settle(nodes: Sequence[Valkey]) -> None:
+    """Return when nothing that was published before is on its way from one of these nodes to another any more.
+
+    What a node tells another one comes in order: where a word of each has come, all that it said before it has.
+    """
+    with ExitStack() as stack:
+        ears = [stack.enter_context(stack.enter_context(Redis.from_url(node.tcp_url)).pubsub()) for node in nodes]
+        for ear in ears:
+            ear.subscribe("settled")
+            until(lambda: ear.get_message(timeout=1), "it listens")  # noqa: B023
+        for node in nodes:
+            node.cli("PUBLISH", "settled", node.port)
+        for ear in ears:
+            for _ in nodes:
+                until(lambda: ear.get_message(timeout=1), "each node's word has come")  # noqa: B023
+            ear.unsubscribe()  # or the server would count it for a moment longer
+            until(lambda: ear.get_message(timeout=1), "it listens no more")  # noqa: B023
 
 
 def _view(node: Valkey) -> tuple[bool, tuple[tuple[int, int, int], ...]]:

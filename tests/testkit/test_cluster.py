@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from redis import Redis
 from redis.asyncio.cluster import RedisCluster
 
 from tests.testkit.alarm import until
-from tests.testkit.cluster import start_cluster
+from tests.testkit.cluster import settle, start_cluster
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,3 +42,21 @@ async def test_a_replica_takes_over(tmp_path: Path) -> None:
         assert heir is cluster.nodes[3]
         async with RedisCluster.from_url(cluster.url) as redis:
             assert await redis.get(key) == b"kept"
+
+
+def test_what_was_published_before_reaches_nobody_who_listens_later(tmp_path: Path) -> None:
+    """A node that stood still has much to hear from another one, and hears a listener in between."""
+    with start_cluster(tmp_path, node_timeout_ms=30_000) as cluster:
+        here, there, _ = cluster.nodes
+        for _ in range(5):
+            with Redis.from_url(there.tcp_url) as redis, redis.pubsub() as ear:
+                redis.ping()
+                there.pause()
+                for _ in range(30):
+                    here.cli("PUBLISH", "c", "x" * 200_000)
+                there.resume()
+                settle(cluster.nodes)
+                ear.subscribe("c")
+                assert until(lambda: ear.get_message(timeout=1), "it listens")["type"] == "subscribe"
+                here.cli("PUBLISH", "c", "new")
+                assert until(lambda: ear.get_message(timeout=1), "it hears")["data"] == b"new"

@@ -12,6 +12,7 @@ import pytest
 from gapless.log.store import Store
 from tests.stores.contract import model
 from tests.stores.contract.backend import Backend, Keep, Kind, kinds
+from tests.testkit.cluster import settle
 
 Open = Callable[..., Store]
 """Opens a store; `Keep`'s fields by name. All are closed at the end of the test."""
@@ -67,6 +68,10 @@ def behind(request: pytest.FixtureRequest, kind: Kind) -> Backend:
     backend: Backend = request.getfixturevalue("fragile" if fragile else "backend")
     for valkey in backend.valkeys:
         valkey.flush()
+    if (
+        len(backend.valkeys) > 1
+    ):  # a cluster's: what an earlier test has published would be told to this one's listeners
+        settle(backend.valkeys)
     if isinstance(backend, model.Model):
         backend.kept = None
     return backend

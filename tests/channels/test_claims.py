@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gapless.channels.claims import CONFIRM, MOST_CLAIMS, Claims
+from gapless.channels.claims import CONFIRM, MEMORY, MOST_CLAIMS, Claims, Unknown
 from gapless.channels.tail import Tail
 from gapless.log.cursor import Position
 from gapless.log.entries import Entry
@@ -116,3 +116,32 @@ def test_a_notice_told_twice_leaves_no_question_behind() -> None:
     claims.add(0.0, 1, [LOG[0], LOG[1], LOG[0], LOG[1]])
     assert claims.settle(0.0, 1, None, Tail("c", BASE)) == LOG[:2]
     assert len(claims) == 0
+
+
+def test_a_wait_goes_on_while_its_readers_come_back() -> None:
+    unknown = Unknown()
+    assert unknown.since(BASE, 5.0) == 5.0
+    for now in (5.0, 6.0, 6.0 + MEMORY - 0.1):
+        unknown.wait(BASE, now)
+        assert unknown.since(BASE, now) == 5.0
+    assert unknown.since(BASE, now + MEMORY - 0.1) == 5.0
+    assert unknown.since(LOG[0].position, now) == now
+
+
+def test_a_wait_that_nobody_came_back_to_begins_anew() -> None:
+    unknown = Unknown()
+    unknown.wait(BASE, 0.0)
+    assert unknown.since(BASE, MEMORY) == MEMORY
+    unknown.wait(BASE, MEMORY)
+    assert unknown.since(BASE, MEMORY + 1) == MEMORY
+
+
+def test_of_more_waits_than_are_remembered_the_longest_unasked_is_forgotten() -> None:
+    unknown = Unknown()
+    places = [BASE._replace(seq=number) for number in range(MOST_CLAIMS + 1)]
+    for place in places[:-1]:
+        unknown.wait(place, 0.0)
+    unknown.wait(places[0], 1.0)
+    unknown.wait(places[-1], 1.0)
+    since = [unknown.since(places[number], 2.0) for number in (0, 1, 2, -1)]
+    assert since == [0.0, 2.0, 0.0, 1.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -142,6 +143,47 @@ async def test_a_position_past_the_head_for_three_seconds_is_reset(store: ModelS
     assert stretch.gap.reason is GapReason.RESET
     assert stretch.gap.resume == store.logs["c"][0].before
     assert 3 <= loop.time() - began < 5
+    await feed.close()
+
+
+@pytest.mark.parametrize("ahead", [Position("zzzzzz00", 5, "aaaa"), None])
+async def test_nor_does_it_wait_for_ever_where_its_readers_connections_all_end_sooner(
+    store: ModelStore, ahead: Position | None
+) -> None:
+    store.append("c", "0", "1")
+    feed = await open_feed(store)
+    position = ahead or feed.head._replace(seq=99)
+    loop = asyncio.get_running_loop()
+    began, connections = loop.time(), 0
+    stretch = None
+    while stretch is None and connections < 50:
+        connections += 1
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                stretch = await feed.after(position, ROOM)
+        await advance(0.1)
+    assert stretch is not None and stretch.gap is not None
+    assert stretch.gap.reason is GapReason.RESET
+    assert connections > 5
+    assert 3 <= loop.time() - began < 5
+    await feed.close()
+
+
+async def test_one_that_the_log_has_when_its_reader_comes_back_is_no_reset(store: ModelStore) -> None:
+    store.append("c", "0")
+    feed = await open_feed(store)
+    store.notify = False
+    late = store.append("c", "1", "2")
+    hidden, store.logs["c"] = store.logs["c"][-1:], store.logs["c"][:-1]  # as a replica that lags shows it
+    with suppress(TimeoutError):
+        async with asyncio.timeout(2.5):
+            await feed.after(late[-1].position, ROOM)
+    store.logs["c"] += hidden
+    await advance(4)
+    store.notify = True
+    later = store.append("c", "3")
+    stretch = await feed.after(late[-1].position, ROOM)
+    assert (stretch.gap, [frame.entry for frame in stretch.frames]) == (None, later)
     await feed.close()
 
 

@@ -1,4 +1,4 @@
-"""Entries that notices claim and that the chain does not prove yet. Pure: `now` is any clock's seconds.
+"""What notices and readers claim and the chain does not prove yet. Pure: `now` is any clock's seconds.
 
 A claim proves nothing by itself. It makes the feed read the log, and the log decides. A claim that the log does not
 confirm in time came from a deposed primary or from a foreign program, and is dropped.
@@ -15,6 +15,8 @@ from gapless.log.entries import Entry
 CONFIRM = 3.0
 """Seconds in which the log must confirm what a notice or a cursor claims."""
 MOST_CLAIMS = 256
+MEMORY = 10.0
+"""Seconds for which it is remembered that a reader has waited: in these it has come back."""
 
 
 class Claims:
@@ -76,3 +78,27 @@ class Doubts:
         taken = self._told, self._any
         self._told, self._any = None, False
         return taken
+
+
+class Unknown:
+    """The positions of readers that the log does not know, and since when each has been waited for.
+
+    A connection may end before CONFIRM is over. Its reader goes on waiting at the next one and does not begin anew, or
+    a reader whose connections all end sooner would never be told.
+    """
+
+    def __init__(self) -> None:
+        self._waits: dict[Position, tuple[float, float]] = {}
+
+    def since(self, position: Position, now: float) -> float:
+        """When the first wait for it began; `now` where none did within MEMORY."""
+        first, last = self._waits.get(position, (now, now))
+        return first if now - last < MEMORY else now
+
+    def wait(self, position: Position, now: float) -> None:
+        """A reader waits for it, from now on or still. Of more than MOST_CLAIMS the longest unasked is forgotten."""
+        first = self.since(position, now)
+        self._waits.pop(position, None)
+        self._waits[position] = first, now
+        if len(self._waits) > MOST_CLAIMS:
+            del self._waits[next(iter(self._waits))]

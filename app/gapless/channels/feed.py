@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 from gapless.channels.around import Around
 from gapless.channels.audience import Audience, MakeAudience
 from gapless.channels.bounded import BoundedStore
-from gapless.channels.claims import CONFIRM
+from gapless.channels.claims import CONFIRM, Unknown
 from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.follower import Follower
 from gapless.channels.frames import Frame
@@ -58,6 +58,7 @@ class Feed:
         self._reads: dict[Hashable, asyncio.Task[Any]] = {}
         self._deepened: Tail | None = None
         self._known_ends: tuple[float, Position, Slice] | None = None
+        self._unknown = Unknown()
         self.around = Around(channel, self._store, settings, self.audience)
         self._follower = Follower(channel, self._store, settings, clock, self.audience, self.around, turn)
 
@@ -118,17 +119,16 @@ class Feed:
 
         From the log come as many messages as fit `room`, but one, and nothing else travels. While there are claims of
         messages that are not proven yet (this process's own first one, say), the log is asked. A position past the
-        log's end is read for once a second, by one read for all of them; if it still is after 3 s, its history is
-        gone: `reset`. So is one at the log's end that the tail does not know: it holds another history, and has yet to
-        hear of it.
+        log's end is read for once a second, by one read for all; 3 s after it was first asked for, by whomever, its
+        history is gone: `reset`. So is one at the log's end that the tail does not know: it holds another history.
         """
-        give_up = self._loop.time() + CONFIRM
+        began = self._loop.time()
         while True:
             await self._reach(position)
             if (held := self.peek(position)) is not None and (held.frames or not self._follower.claims):
                 return held
-            late = self._loop.time() >= give_up
             behind = self._follower.tail.is_behind(position)
+            late = self._loop.time() >= (self._unknown.since(position, began) if behind else began) + CONFIRM
             if late or not behind:
                 told, cut = await (self._near_end(position) if behind else self._ask(position, room))
                 if told is not None and not behind:
@@ -137,6 +137,8 @@ class Feed:
                         return told
                 elif told is None and late:
                     return ReadResult(gap=reset(cut, no_log(self._clock())))
+            if behind:
+                self._unknown.wait(position, self._loop.time())
             await self._follower.timer.next_read()
 
     # --- where to begin
@@ -193,16 +195,14 @@ class Feed:
     async def _reach(self, position: Position) -> None:
         """Be ready, and have the tail reach back to a place near the head, if that is worth a read."""
         await self.ready()
-        tail = self._follower.tail
-        if tail.is_older(position) and self.peek(position) is None:
-            await self._deepen(tail.head.seq - position.seq)
+        if self._follower.tail.is_older(position) and self.peek(position) is None:
+            await self._deepen(self.head.seq - position.seq)
 
     async def _deepen(self, count: int) -> None:
         """Have the tail hold the newest `count` messages, where so many should fit one read; tried once for a tail."""
         tail = self._follower.tail
-        if tail is self._deepened or tail.base.seq == 0 or len(tail.frames) >= count:
-            return
-        if count > min(self._settings.page, tail.count_in(DEEP)):
+        has_all = tail is self._deepened or tail.base.seq == 0 or len(tail.frames) >= count
+        if has_all or count > min(self._settings.page, tail.count_in(DEEP)):
             return
         await self._share("deepen", None, self._follower.deepen)
         self._deepened = tail

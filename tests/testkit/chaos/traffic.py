@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tests.testkit.alarm import auntil
+from tests.testkit.alarm import Alarm, auntil
 from tests.testkit.checker import Minimum, Verdict, check
 from tests.testkit.load_publisher import Publisher
 from tests.testkit.poller import LongPoller
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.testkit.chaos.stage import Scene
+    from tests.testkit.raw_log import RawLog
 
 PACE = 0.1
 """Seconds between two posts of one publisher."""
@@ -62,10 +63,24 @@ class Traffic:
             await auntil(lambda: all(reader.log.events for reader in self.readers), "all to have joined", alarm=30)
             yield
             log = self.scene.pair.log(self.channel)
-            head = {self.channel: log.entries()[-1].id}
-            late = lambda: [reader.log.name for reader in self.readers if reader.at != head]  # noqa: E731
-            await auntil(lambda: not late(), f"{self.channel}: all to be at {head}", alarm=CAUGHT_UP)
+            try:
+                await auntil(lambda: not self._late(log), "all to be at the head", alarm=CAUGHT_UP, look=0.1)
+            except Alarm as alarm:
+                raise Alarm("\n".join([str(alarm), *self._late(log)])) from None
         log.tell(self.scene.history)
+
+    def _late(self, log: RawLog) -> list[str]:
+        """Who is not at the head, and what it saw last.
+
+        The head is read at every look: a post that nobody answered may come to the log after all the others.
+        """
+        head = log.entries()[-1].id
+        return [
+            f"{reader.log.name}: at {at}, head {head}, cursor {reader.cursor}, stopped: {reader.stopped}, "
+            f"last: {reader.log.events[-3:]}"
+            for reader in self.readers
+            if (at := reader.at.get(self.channel)) != head
+        ]
 
     @asynccontextmanager
     async def publishing(self) -> AsyncIterator[None]:

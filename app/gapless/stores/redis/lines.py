@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from gapless.log.errors import StoreUnavailable
 from gapless.stores import keyspace
 from gapless.stores.redis import pool as redis_pool
+from gapless.stores.redis.packing import pack_all
 from gapless.stores.redis.pool import LOST, Pool
 from gapless.stores.redis.together import Together
 from gapless.stores.redis.url import Place
@@ -55,7 +56,7 @@ async def send_all(connection: Any, commands: Sequence[tuple[Any, ...]]) -> None
         raise Unsent("closed")
     try:
         async with asyncio.timeout(REPLY_TIMEOUT):
-            await connection._send_packed_command(connection.pack_commands(commands))
+            await connection._send_packed_command(pack_all(connection, commands))
     except (RuntimeError, AttributeError) as error:
         raise Unsent(str(error)) from None
     except BaseException:

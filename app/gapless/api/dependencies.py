@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import re
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from gapless.api.service import Service
 from gapless.delivery.session import Start
 from gapless.log.cursor import parse_cursor
 from gapless.log.errors import TimedOut, TooLarge, Unprocessable, UnsupportedMedia
+from gapless.runtime.within import within
 
 OLDEST = "start"
 """Stands in a query for the position before the first message of each log."""
@@ -46,8 +46,7 @@ async def body(request: Request) -> bytes:
     if kind != "application/json":
         raise UnsupportedMedia("Send the body as JSON, with the header Content-Type: application/json.")
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            received = await _whole(request.receive, most)
+        received = await within(BODY_SECONDS, _whole(request.receive, most))
     except TimeoutError:
         raise TimedOut(f"The body did not arrive within {BODY_SECONDS:g} seconds.") from None
     if len(received) > LARGE:

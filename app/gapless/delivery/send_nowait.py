@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import types
-from collections.abc import Coroutine, Generator
-from functools import partial
+from collections.abc import Coroutine
 from typing import Any
+
+from gapless.runtime.within import finish
 
 if sys.version_info >= (3, 12):
 
@@ -28,19 +28,4 @@ else:
             failed: asyncio.Future[None] = loop.create_future()
             failed.set_exception(error)
             return failed
-        return loop.create_task(_finish(sending, awaited))
-
-    @types.coroutine
-    def _finish(sending: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, None, None]:
-        """Go on with a send that has taken its first step and waits."""
-        while True:
-            try:
-                yield awaited
-            except BaseException as error:
-                step = partial(sending.throw, error)
-            else:
-                step = partial(sending.send, None)
-            try:
-                awaited = step()
-            except StopIteration:
-                return
+        return loop.create_task(finish(sending, awaited))

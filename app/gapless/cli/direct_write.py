@@ -7,10 +7,13 @@ The same extension tells by a call that the client is gone, where `receive` woul
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from weakref import ref
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from gapless.cli.response import Joining
 
 EXTENSION = "gapless.direct_write"
 
@@ -35,11 +38,14 @@ _BODY = (b"content-length", b"transfer-encoding")
 class DirectWrite:
     """Writes to the client of one response, by HTTP/1.1 in chunks; `gone` is to be called when the client is."""
 
-    __slots__ = ("_cycle", "_leave")
+    __slots__ = ("_cycle", "_flow", "_leave", "_transport")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         # Its scope holds this. By a strong reference each request would leave a ring to the collector of garbage.
         self._cycle = ref(cycle)
+        self._flow = cycle.flow
+        self._transport: asyncio.Transport | None = None
+        """Of a response whose head is written: then nothing of the cycle need be asked."""
         self._leave: Callable[[], None] | None = None
 
     def on_disconnect(self, leave: Callable[[], None]) -> None:
@@ -50,29 +56,45 @@ class DirectWrite:
             self.gone()
 
     def gone(self) -> None:
+        self.end()
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
 
+    def end(self) -> None:
+        """The response is complete, or will never be."""
+        self._transport = None
+
     def __call__(self, part: bytes) -> bool:
         """Write this part of the body, which is not empty, now. False, and nothing is written, where `send` has to."""
-        cycle = self._cycle()
-        if cycle is None or cycle.disconnected or cycle.response_complete:
+        transport = self._transport or self._begin()
+        if transport is None or self._flow.write_paused:
             return False
-        if cycle.flow.write_paused or not cycle.chunked_encoding:
-            return False
-        cycle.transport.write(_Newest.chunk_of(part))
+        if _newest.part is not part:
+            _newest.make(part)
+        transport.write(_newest.chunk)
         return True
+
+    def _begin(self) -> asyncio.Transport | None:
+        """Where to write; kept from the response's second write on."""
+        cycle = self._cycle()
+        if cycle is None or cycle.disconnected or cycle.response_complete or not cycle.chunked_encoding:
+            return None
+        if not isinstance(cycle.transport, Joining):
+            self._transport = cycle.transport
+        return cycle.transport
 
 
 class _Newest:
     """The last part that was written, and its chunk: the next stream is likely to write the same one."""
 
-    part = b""
-    chunk = b""
+    __slots__ = ("chunk", "part")
 
-    @classmethod
-    def chunk_of(cls, part: bytes) -> bytes:
-        if cls.part is not part:
-            cls.part, cls.chunk = part, b"%x\r\n%b\r\n" % (len(part), part)
-        return cls.chunk
+    def __init__(self) -> None:
+        self.part = self.chunk = b""
+
+    def make(self, part: bytes) -> None:
+        self.part, self.chunk = part, b"%x\r\n%b\r\n" % (len(part), part)
+
+
+_newest = _Newest()

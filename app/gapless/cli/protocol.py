@@ -192,6 +192,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with what waits. A body that is not all there is no pause between requests."""
+        if self._direct is not None:
+            self._direct.end()
         super().on_response_complete()
         if self._running is not None and self._running.more_body:
             self._unset_keepalive_if_required()

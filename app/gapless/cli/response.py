@@ -15,10 +15,10 @@ def join_head(cycle: RequestResponseCycle) -> None:
     ASGI says that a server waits for the body; uvicorn writes the head as soon as the app sends it. A stream's body may
     be long in coming: its head waits until the loop's next turn, and no longer.
     """
-    cycle.transport = _Joining(cycle)  # type: ignore[assignment]
+    cycle.transport = Joining(cycle)  # type: ignore[assignment]
 
 
-class _Joining:
+class Joining:
     """The transport of a response until its head is written: what uvicorn asks of one."""
 
     def __init__(self, cycle: RequestResponseCycle) -> None:

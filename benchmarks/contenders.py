@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 
 from redis import Redis
 
@@ -20,11 +21,12 @@ ENV = {
     "GAPLESS_HEARTBEAT": "60",
 }
 OURS = "gapless serve"
+DJANGO = "django-eventstream"
 Start = Callable[[], AbstractContextManager[Server]]
 
 
 def contenders() -> dict[str, Start]:
-    """By name; Nchan only where it is installed."""
+    """By name; those of others' packages only where they are installed."""
     found: dict[str, Start] = {
         OURS: _tcp,
         "uvicorn": lambda: _tcp(bare=True),
@@ -39,6 +41,8 @@ def contenders() -> dict[str, Start]:
     }
     if nginx := nchan.found():
         found["Nchan"] = lambda: nchan.serving(nginx)
+    if find_spec("django_eventstream"):
+        found[DJANGO] = lambda: serving("benchmarks.eventstream:app")
     return found
 
 

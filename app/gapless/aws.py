@@ -11,7 +11,7 @@ import sys
 from typing import Any
 from urllib.parse import unquote
 
-# The collector goes through all that imports make several times, a fifth of a cold start, and finds nothing.
+# The collector goes through all that imports make several times, an eighth of a cold start, and finds nothing.
 gc.disable()
 # FastAPI loads Pydantic's old version 1, a sixth of a cold start, only to refuse its models. None means: not installed.
 sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]

@@ -74,3 +74,21 @@ async def test_a_caller_that_is_cancelled_cancels_it() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended == ["cancelled"]
+
+
+async def test_nor_is_a_cancellation_lost_that_comes_while_it_only_gives_a_turn_away() -> None:
+    turns = 0
+
+    async def work() -> None:
+        nonlocal turns
+        while turns < 100:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(within(5, work()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert turns < 10

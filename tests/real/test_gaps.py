@@ -185,7 +185,7 @@ async def test_a_cursor_of_the_future_of_another_epoch_or_with_another_mark(
     async def come(cursor: str) -> None:
         async with visit(one(services, where, room), cursor) as visited:
             assert (await visited.next("hello")).id == cursor
-            assert_gap(await visited.next("gap", alarm=RESET), room, "reset")
+            assert_gap(await visited.next("gap", alarm=RESET), room, "reset", meanwhile=1)
             assert await visited.messages(4) == from_ann(1, 4)
 
     async with asyncio.TaskGroup() as readers, visit(one(services, "warm", room)) as other:

@@ -84,12 +84,16 @@ def of(room: Room, said: list[Said]) -> list[str]:
     return [one.data["data"].strip() for one in said if one.event == "message" and one.data["channel"] == room.channel]
 
 
-def assert_gap(said: Said, room: Room, reason: str, missed: int | None = None) -> None:
-    """It is a gap of this reason, after which the stream goes on with the oldest message that is kept."""
+def assert_gap(said: Said, room: Room, reason: str, missed: int | None = None, *, meanwhile: int = 0) -> None:
+    """It is a gap of this reason, after which the stream goes on with the oldest message that is kept.
+
+    It names the log's latest message as of then: one of the last so many may have been posted `meanwhile`.
+    """
     kept = room.log.entries()
-    oldest, latest = (kept[0].id, kept[-1].id) if kept else (None, None)
-    told = {"channel": room.channel, "reason": reason, "missed": missed, "oldest": oldest, "latest": latest}
-    assert said[:2] == ("gap", told)
+    oldest, latests = (kept[0].id, [entry.id for entry in kept[-1 - meanwhile :]]) if kept else (None, [None])
+    told = {"channel": room.channel, "reason": reason, "missed": missed, "oldest": oldest}
+    assert (said.event, {name: value for name, value in said.data.items() if name != "latest"}) == ("gap", told)
+    assert said.data["latest"] in latests
     if kept and said.id is not None and "." not in said.id:
         assert place(said.id) == (kept[0].epoch, kept[0].seq - 1)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from gapless.auth.rates import TRAFFIC_UNIT
 from gapless.channels.feed_settings import FeedSettings
-from gapless.channels.feeds import Feeds
+from gapless.channels.feeds import FEW, Feeds
+from gapless.channels.frames import Frame
+from gapless.log.cursor import no_log
 from gapless.log.entries import Draft
 from gapless.log.errors import Conflict, TooMany, Unprocessable
 from gapless.log.publication import Accepted, Limited, Outcome, Publication, Repeated
@@ -65,6 +68,35 @@ async def test_a_feed_of_this_process_is_told_by_the_reply() -> None:
             await Publishing(store, feeds, lambda _: LIMITS, store.clock.now, store.chance).publish("c", (message(),))
         ).ids
         assert feed.head == sent
+    await feeds.close()
+
+
+class Ear:
+    """A reader: `told` holds what it was handed."""
+
+    def __init__(self) -> None:
+        self.position = no_log(0.0)
+        self.told: list[str] = []
+
+    def push(self, frames: Sequence[Frame], block: bytes, now: float) -> None:
+        self.told += [str(frame.position) for frame in frames]
+
+
+@pytest.mark.parametrize(("readers", "before"), [(1, True), (FEW, True), (FEW + 1, False)])
+async def test_a_few_readers_are_told_before_the_publisher_and_many_do_not_keep_him_waiting(
+    readers: int, before: bool
+) -> None:
+    store = ModelStore(notify=False)
+    store.append("c", "1")
+    feeds = Feeds(store, FEEDS, store.clock.now)
+    ears = [Ear() for _ in range(readers)]
+    async with feeds.open(["c"]) as [feed]:
+        await feed.ready()
+        for ear in ears:
+            feed.audience.join(ear)  # type: ignore[arg-type]
+        publisher = Publishing(store, feeds, lambda _: LIMITS, store.clock.now, store.chance)
+        (sent,) = (await publisher.publish("c", (message(),))).ids
+        assert [str(sent) in ear.told for ear in ears] == [before] * readers
     await feeds.close()
 
 

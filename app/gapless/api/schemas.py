@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from pydantic_core import from_json, to_json
 
 from gapless.api.spelling import MOST_MEMBERS, TOO_MANY, data_as_written
@@ -55,9 +55,10 @@ class Message(BaseModel):
         examples=["t9x2k0ab-42-7qd1"],
     )
 
-    _admin: bool = PrivateAttr(default=False)
+    # What nobody sends. As private attributes of Pydantic's these would take a fortieth of a publish.
+    _admin: ClassVar[bool] = False
     """An administrator sends it: clients let him edit and delete what is others'."""
-    _written: bytes | None = PrivateAttr(None)
+    _written: ClassVar[bytes | None] = None
     """`data` as the publisher wrote it, where writing its value anew might spell a number otherwise."""
 
     @field_validator("event")
@@ -69,8 +70,12 @@ class Message(BaseModel):
 
     def by_admin(self) -> Message:
         """The same, sent by an administrator. It counts where the message refers to another one."""
-        self._admin = self.ref is not None
+        self.__dict__["_admin"] = self.ref is not None
         return self
+
+    def as_written(self, data: bytes) -> None:
+        """Its `data` was written so; b"": no otherwise than any value is."""
+        self.__dict__["_written"] = data or None
 
     def draft(self, user: str | None, *, compared: bool = True) -> Draft:
         """The message as it is stored: one line of JSON, without the id and time that the log gives.
@@ -78,9 +83,8 @@ class Message(BaseModel):
         The digest is of its values: a number that is spelt otherwise is no other content, as long as no double is. It
         is empty where the message is not `compared` with others, because no key goes with it.
         """
-        written = self._written  # pydantic looks for it in three places
-        plain = self._body(user, to_json(self.data)) if compared or written is None else b""
-        body = plain if written is None else self._body(user, written)
+        plain = self._body(user, to_json(self.data)) if compared or self._written is None else b""
+        body = plain if self._written is None else self._body(user, self._written)
         return Draft(body, hashlib.sha256(plain).hexdigest()[:32] if compared else "", user, self.localId)
 
     def _body(self, user: str | None, data: bytes) -> bytes:
@@ -158,7 +162,7 @@ def read_messages(raw: bytes, cap: int) -> tuple[list[Message], bool]:
         raise Unprocessable(explain(_placed(error.errors(), batch))) from None
     if (written := data_as_written(raw)) is not None:
         for message, data in zip(messages, written, strict=True):
-            message._written = data or None
+            message.as_written(data)
     ids = [message.localId for message in messages if message.localId is not None]
     if len(set(ids)) < len(ids):
         raise Unprocessable("In a batch each localId may stand once.")

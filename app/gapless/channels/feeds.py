@@ -48,6 +48,9 @@ class Capacity:
 
 LEAST = 16
 
+FEW = 16
+"""Readers of a channel who are told before the publisher is answered: in about 0.1 ms."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
@@ -135,10 +138,15 @@ class Feeds:
         who = visitor.who
         return partial(self._turns.take, who.network if who.user is None else who.user)
 
-    def offer(self, channel: str, entries: Sequence[Entry]) -> None:
-        """The reply of a publish is a notice to this process's own feed, where there is one."""
-        if (feed := self._feeds.get(channel)) is not None:
-            feed.notice(entries)
+    def offer(self, channel: str, entries: Sequence[Entry]) -> bool:
+        """The reply of a publish is a notice to this process's own feed, where there is one.
+
+        True where a few read it here: they are told in the loop's next turn, and that takes no time.
+        """
+        if (feed := self._feeds.get(channel)) is None:
+            return False
+        feed.notice(entries)
+        return 0 < len(feed.audience) <= FEW
 
     def aside(self, channel: str, notice: bytes) -> None:
         """What this process tells beside messages is a notice to its own feed, too, where there is one."""

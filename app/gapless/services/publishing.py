@@ -105,7 +105,8 @@ class Publishing:
         with timed(STORE):
             outcome = await self._append(publication)
         if isinstance(outcome, Accepted):
-            self._feeds.offer(channel, outcome.entries)
+            if self._feeds.offer(channel, outcome.entries):
+                await asyncio.sleep(0)  # the answer's JSON and line of log would be made before they are told
         elif sender is not None:
             sender.pay(1 + _size(drafts) // TRAFFIC_UNIT)
         return _published(outcome, publication)

@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from gapless.log.errors import StoreUnavailable
+from gapless.runtime.within import within
 from gapless.stores import keyspace
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.redis.packing import pack_all
@@ -55,8 +56,7 @@ async def send_all(connection: Any, commands: Sequence[tuple[Any, ...]]) -> None
     if not connection.is_connected or connection._writer.is_closing():
         raise Unsent("closed")
     try:
-        async with asyncio.timeout(REPLY_TIMEOUT):
-            await connection._send_packed_command(pack_all(connection, commands))
+        await within(REPLY_TIMEOUT, connection._send_packed_command(pack_all(connection, commands)))
     except (RuntimeError, AttributeError) as error:
         raise Unsent(str(error)) from None
     except BaseException:

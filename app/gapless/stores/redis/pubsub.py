@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,6 +19,7 @@ from redis.asyncio import Connection
 
 from gapless.log.errors import StoreUnavailable
 from gapless.runtime.tasks import end
+from gapless.runtime.within import within
 from gapless.stores.redis.lines import send
 from gapless.stores.refusals import said
 from gapless.stores.topic import Topic, TopicSubscriptions
@@ -162,7 +164,7 @@ class _Session:
         silent = True
         while not self._over and self._limit is not None:  # a cancellation may be swallowed, what it was for is not
             timeout = ACK_TIMEOUT if silent else PING_EVERY
-            message = await connection.read_response(timeout=timeout, disconnect_on_error=False)
+            message = await _next(connection, timeout)
             if message is not None:
                 silent = False
                 self._hear(message)
@@ -183,3 +185,11 @@ class _Session:
             case [b"subscribe", key, _] if key in self._topics and not self._leaving[key] > 0:
                 self._pause, self._complaint = BACKOFF[0], ""
                 self._topics[key].hear()  # an acknowledgement from before an UNSUBSCRIBE promises nothing
+
+
+async def _next(connection: Connection, seconds: float) -> Any:
+    """What the server says next; None where it says nothing for so long. What has come with the last needs no timer."""
+    try:
+        return await within(seconds, connection.read_response(timeout=math.inf, disconnect_on_error=False))
+    except TimeoutError:
+        return None

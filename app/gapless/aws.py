@@ -16,6 +16,10 @@ gc.disable()
 # FastAPI loads Pydantic's old version 1, a sixth of a cold start, only to refuse its models. None means: not installed.
 sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
 
+from gapless.api.late_models import import_fastapi  # noqa: E402
+
+import_fastapi()
+
 from mangum import Mangum  # noqa: E402
 from starlette.types import ASGIApp, Receive, Scope, Send  # noqa: E402
 

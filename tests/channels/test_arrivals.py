@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -47,7 +46,7 @@ class Ear:
 
 async def open_feed(store: ModelStore, pause: float = 0) -> tuple[Feed, Ear]:
     store.append("c", "0")
-    feed = Feed("c", store, replace(SETTINGS, pause=pause), store.clock.now)
+    feed = Feed("c", store, SETTINGS._replace(pause=pause), store.clock.now)
     await feed.ready()
     ear = Ear(feed)
     store.notify = False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from gapless.channels.feed import Feed
@@ -19,7 +17,7 @@ LAG = 2.0
 
 
 async def open_feed(store: Store, clock_of: ModelStore, **settings: float) -> Feed:
-    feed = Feed("c", store, replace(SETTINGS, **settings), clock_of.clock.now)
+    feed = Feed("c", store, SETTINGS._replace(**settings), clock_of.clock.now)
     await feed.ready()
     return feed
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,7 +107,7 @@ async def test_a_page(valkey: Valkey, told: tuple[int, int, int]) -> None:
             await post(found, {"data": "x" * 20_000})
         page = await found.client.get(f"{MESSAGES}?limit={most}")
         assert size - 25_000 < len(page.content) < size + 500, "and what is around the messages"
-    async with running_app(valkey.url, policy=replace(SERVER, mode=Mode.BUFFERED)) as found:
+    async with running_app(valkey.url, policy=SERVER._replace(mode=Mode.BUFFERED)) as found:
         page = await found.client.get(f"{MESSAGES}?limit={most}")
         assert whole - 25_000 < len(page.content) < whole + 500
 

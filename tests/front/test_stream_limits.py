@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -152,7 +151,7 @@ async def test_who_reads_too_much_is_told_to_wait(valkey: Valkey) -> None:
 @pytest.mark.parametrize("mode", ["long poll", "turn"])
 async def test_whoever_leaves_while_he_waits_gives_his_place_back(valkey: Valkey, mode: str) -> None:
     """Five polls that were broken off made a process of five busy for 25 s."""
-    policy = replace(SERVER, mode=Mode.BUFFERED) if mode == "turn" else SERVER
+    policy = SERVER._replace(mode=Mode.BUFFERED) if mode == "turn" else SERVER
     async with running_app(valkey.url, policy=policy, streams=5, lifetime=60) as found:
         cursor = (await found.client.get(MESSAGES)).json()["cursor"]
         path, query = (MESSAGES, "wait=25&") if mode == "long poll" else ("/channels/general/stream", "")

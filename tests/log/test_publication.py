@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations
 
 from hypothesis import example, given
@@ -80,7 +79,7 @@ def test_only_what_has_a_key_throughout_may_be_sent_again(ids: list[str | None],
 
 @given(st.lists(some.marks, min_size=1, max_size=3), some.marks)
 def test_each_attempt_has_marks_of_its_own_and_all_are_its_own(marks: list[str], foreign: str) -> None:
-    one = replace(publication(*(draft(None) for _ in marks)), marks=tuple(marks))
+    one = publication(*(draft(None) for _ in marks))._replace(marks=tuple(marks))
     sent = [one]
     while len(sent) < MOST_ATTEMPTS:
         sent.append(sent[-1].again())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -105,7 +105,7 @@ async def test_the_same_again_has_its_first_ids() -> None:
     one = publishing(store)
     first = await one.publish("c", (message("1", "4f"),), sender=sender(paid))
     again = await one.publish("c", (message("1", "4f"),), sender=sender(paid))
-    assert again == replace(again, ids=first.ids, duplicate=True)
+    assert again == again._replace(ids=first.ids, duplicate=True)
     assert (len(store.logs["c"]), paid) == (1, [1])
 
 
@@ -139,7 +139,7 @@ async def test_over_the_rate() -> None:
     store, paid = Answering(outcome=Limited(1500)), list[float]()
     large = message(f'"{"x" * 2 * TRAFFIC_UNIT}"')
     with pytest.raises(TooMany) as error:
-        await publishing(store, replace(LIMITS, burst_bytes=10**6)).publish("c", (large,), sender=sender(paid))
+        await publishing(store, LIMITS._replace(burst_bytes=10**6)).publish("c", (large,), sender=sender(paid))
     assert (error.value.retry_after, error.value.extra) == (1.5, {"retryAfterMs": 1500})
     assert paid == [3], "a command, and two for what travelled in vain"
 
@@ -163,10 +163,10 @@ def test_what_would_never_pass_is_refused(count: int, size: int, words: str) -> 
     drafts = [message("1" * size)] * count
     with pytest.raises(Unprocessable, match=words):
         LIMITS.rate_of("ann", drafts)
-    assert replace(LIMITS, rate=0).rate_of("ann", drafts) is None
+    assert LIMITS._replace(rate=0).rate_of("ann", drafts) is None
 
 
 def test_without_a_rate_for_bytes_they_are_not_counted() -> None:
-    rate = replace(LIMITS, rate_bytes=0).rate_of("ann", [message("1" * 10_000)])
+    rate = LIMITS._replace(rate_bytes=0).rate_of("ann", [message("1" * 10_000)])
     assert rate is not None
     assert rate.byte_interval == 0

@@ -19,7 +19,7 @@ M = TypeVar("M", bound=BaseModel)
 class SignalRequest(BaseModel):
     """Something for those who read the channel now."""
 
-    model_config = ConfigDict(extra="forbid", title="Signal", strict=True)
+    model_config = ConfigDict(extra="forbid", title="Signal", strict=True, defer_build=True)
 
     event: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = Field(
         description="What it is.", examples=["typing"]
@@ -43,7 +43,9 @@ _EITHER: list[JsonValue] = [
 class ReceiptRequest(BaseModel):
     """How far a user has got: message ids of the channel, one or both."""
 
-    model_config = ConfigDict(extra="forbid", title="Receipt", strict=True, json_schema_extra={"anyOf": _EITHER})
+    model_config = ConfigDict(
+        extra="forbid", title="Receipt", strict=True, json_schema_extra={"anyOf": _EITHER}, defer_build=True
+    )
 
     delivered: Annotated[str, Field(pattern=ID)] | None = Field(
         None, description="The newest message that the user has.", examples=["t9x2k0ab-42-7qd1"]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from gapless.api.schemas import CHANNEL
 
@@ -22,6 +22,32 @@ def parameter(name: str, schema: dict[str, Any], place: str = "query", *, requir
         "required": required,
         "schema": schema,
         "description": schema["description"],
+    }
+
+
+_bodies: dict[str, type[BaseModel]] = {}
+_queries: dict[str, type[BaseModel]] = {}
+
+
+def described(model: type[BaseModel]) -> Parameter:
+    """The schema of a body that this model reads: its name. `components` has the rest, which few ask for."""
+    name = str(model.model_config.get("title"))
+    _bodies[name] = model
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def queries(model: type[BaseModel]) -> list[Parameter]:
+    """The parameters that this model reads, by their names in the same way."""
+    _queries.update(dict.fromkeys(model.model_fields, model))
+    return [{"$ref": f"#/components/parameters/{name}"} for name in model.model_fields]
+
+
+def components() -> dict[str, dict[str, Any]]:
+    """What those names stand for. It takes a while: no cold start should."""
+    of_query = {model: model.model_json_schema()["properties"] for model in set(_queries.values())}
+    return {
+        "schemas": {name: model.model_json_schema() for name, model in _bodies.items()},
+        "parameters": {name: parameter(name, of_query[model][name]) for name, model in _queries.items()},
     }
 
 

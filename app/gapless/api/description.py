@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gapless.api.authentication import SCHEMES, accepted
-from gapless.api.schemas import Message
+from gapless.api.by_hand import components
 
 _MOST_PATHS = 8
 """Paths below which the service is reached, and for each of which a description is kept."""
@@ -36,10 +36,11 @@ def install(app: FastAPI, *, keyed: bool) -> None:
 
 
 def _description(app: FastAPI, keyed: bool) -> dict[str, Any]:
-    """The description, with the model that publish reads by itself; without keys it names no tokens."""
+    """The description, with the models that routes read by hand; without keys it names no tokens."""
     if not app.openapi_schema:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        schema.setdefault("components", {}).setdefault("schemas", {})["Message"] = Message.model_json_schema()
+        for kind, found in components().items():
+            schema.setdefault("components", {}).setdefault(kind, {}).update(found)
         for route in app.routes:
             if isinstance(route, APIRoute) and route.include_in_schema:
                 for method in route.methods or ():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gapless.api.schemas import Message
 from gapless.log.errors import Unprocessable
@@ -15,8 +15,7 @@ _QUOTED = r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){0,128})"'
 PATTERN = f"^({_PLAIN}|{_QUOTED})$"
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderKey:
+class HeaderKey(NamedTuple):
     """The key that a header holds. `quoted`: as the IETF's draft has it, and as Firefox adds one to every POST."""
 
     text: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -92,13 +91,13 @@ def namespaces(settings: Settings) -> Namespaces:
     """The kinds of channels. Where none are set, the embedded local run offers everything on every channel."""
     other = Namespace(settings.cap, settings.retention, settings.rate, settings.burst)
     if settings.namespaces is None:
-        return Namespaces(replace(other, features=tuple(Feature)) if settings.embedded else other, {})
+        return Namespaces(other._replace(features=tuple(Feature)) if settings.embedded else other, {})
     return Namespaces(other, {name: _namespace(found, other) for name, found in settings.namespaces.items()})
 
 
 def _namespace(found: NamespaceSettings, other: Namespace) -> Namespace:
     given = found.model_dump(include={"cap", "retention", "rate", "burst"}, exclude_none=True)
-    return replace(other, **given, features=tuple(one for one in Feature if getattr(found, one)))
+    return other._replace(**given, features=tuple(one for one in Feature if getattr(found, one)))
 
 
 def feed_settings(settings: Settings, policy: Policy, store: Store) -> FeedSettings:

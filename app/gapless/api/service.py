@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gapless.auth.tickets import Tickets
 from gapless.channels.feeds import Feeds
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
     from gapless.auth.verifier import TokenVerifier  # a cold start without keys need not pay for an HTTP client
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """What routes ask, joined by `wiring.Wiring`. Time and chance are parts too.
 
     `clock`: Unix seconds. `random`: 0…1. `token`: so many random base-36 digits.

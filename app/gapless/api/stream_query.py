@@ -11,14 +11,14 @@ from typing import Annotated, Literal
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gapless.api.by_hand import invalid, parameter
+from gapless.api.by_hand import invalid, parameter, queries
 from gapless.api.schemas import CHANNEL, MOST_CHANNELS, Text
 
 
 class StreamQuery(BaseModel):
     """The queries, but for the channels."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     after: str | None = Field(
         None, description="The same as Last-Event-ID, for a first request; `start`: from the oldest message."
@@ -46,7 +46,7 @@ class StreamQuery(BaseModel):
     beat: Literal["visible"] | None = Field(None, description="`visible`: heartbeats are events `beat`, not comments.")
 
 
-_NONE = StreamQuery()
+_NONE = StreamQuery.model_construct()
 
 
 def read_query(request: Request) -> StreamQuery:
@@ -75,7 +75,7 @@ _LAST = {
 }
 
 PARAMETERS = [
-    *(parameter(name, schema) for name, schema in StreamQuery.model_json_schema()["properties"].items()),
+    *queries(StreamQuery),
     parameter("last-event-id", _LAST, "header"),
 ]
 """Those of every stream, as OpenAPI has them."""

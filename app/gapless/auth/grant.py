@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gapless.log.errors import Forbidden
 
@@ -11,8 +11,7 @@ SKEW = 30.0
 """Seconds by which clocks may differ. A stream ends when its token would be refused, so that no client loops."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """What its bearer may do. Patterns: a channel, or a prefix and `*`. `expires`: Unix seconds, None: never."""
 
     user: str | None = None

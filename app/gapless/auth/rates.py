@@ -10,13 +10,13 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 MOST_SUBJECTS = 10_000
 """Addresses remembered; the one unseen for longest is forgotten first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
+class Who(NamedTuple):
     """Whose a request is: the token's subject, where there is one, and the network that it comes from."""
 
     user: str | None

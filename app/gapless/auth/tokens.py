@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gapless.auth.grant import SKEW, Grant
 from gapless.auth.key_set import PublishedKey
@@ -25,8 +24,7 @@ class Unverified(Unauthorized):
     """This key did not sign the token; another one may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(NamedTuple):
     """What a token must say beside its signature; None: anything. `longest`: seconds ahead that it may end."""
 
     audience: str | None = None

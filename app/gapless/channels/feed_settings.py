@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gapless.log.namespaces import Feature
 
 
-@dataclass(frozen=True, slots=True)
-class FeedSettings:
+class FeedSettings(NamedTuple):
     """`recheck`, `linger`, `retention` in seconds; `page`: entries a read; `freezes`: the process may sleep.
 
     `lag`: seconds after which what a read was too early for is there, 0 where none is; see `Store.lag`. `features`:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from gapless.auth.rates import Shares, Who
 from gapless.channels.audience import Audience, MakeAudience
@@ -28,8 +28,7 @@ BEGUN = 3
 """Commands that a feed costs which was not there: SUBSCRIBE, a read, and a second one where replicas lag."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
+class Capacity(NamedTuple):
     """What a process may have open at once: readers, and channels that are read.
 
     `user`, `network`: the part of both that one of them may have. Of the readers' part a stream takes as many places as
@@ -52,8 +51,7 @@ FEW = 16
 """Readers of a channel who are told before the publisher is answered: in about 0.1 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
+class Visitor(NamedTuple):
     """The user and address of a reader, which pay for its reads of the store."""
 
     who: Who
@@ -195,7 +193,7 @@ class Feeds:
         if self._namespaces is None:
             return self._settings
         namespace = self._namespaces.of(channel)
-        return replace(self._settings, retention=namespace.retention, features=namespace.features)
+        return self._settings._replace(retention=namespace.retention, features=namespace.features)
 
     def _release(self, feed: Feed) -> None:
         self._users[feed] -= 1

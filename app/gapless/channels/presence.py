@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from gapless.log.presence import MOST_USERS, Living
 
 
-@dataclass(frozen=True, slots=True)
-class Intervals:
+class Intervals(NamedTuple):
     """Seconds, all in proportion to the lease. `lease`: how long a user stays whose process died.
 
     `renew`: between two reads, which extend the leases of those who are here. `gone`: until a user who left is taken

@@ -7,8 +7,8 @@ same epoch, the next number, and as its predecessor's mark the mark of that fram
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from gapless.channels.frames import Frame
 from gapless.log.cursor import Position, start_of
@@ -20,8 +20,7 @@ MOST_BYTES = 262_144
 """What a tail holds at most, give or take a quarter. A reader that needs older frames asks the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadResult:
+class ReadResult(NamedTuple):
     """What comes after a position: frames, or first of all the news that some are missing. Both empty: nothing new."""
 
     frames: Sequence[Frame] = ()

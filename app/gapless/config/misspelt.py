@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _PREFIX = "GAPLESS_"
 _LIKE = 0.6
@@ -12,8 +12,7 @@ _MUCH_LIKE = 0.85
 """For names that need not be ours at all: REDIS_URI, and not REDIS_TLS_URL."""
 
 
-@dataclass(frozen=True, slots=True)
-class Misspelt:
+class Misspelt(NamedTuple):
     """A variable that is no setting. `nearest`: the setting that may be meant."""
 
     name: str

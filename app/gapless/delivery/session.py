@@ -7,7 +7,7 @@ position per channel and nothing else. When there is room to send, the session a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gapless.channels.around import Around
 from gapless.channels.feed import Feed
@@ -23,8 +23,7 @@ from gapless.log.entries import Gap
 from gapless.log.store import Room
 
 
-@dataclass(frozen=True, slots=True)
-class StreamLimits:
+class StreamLimits(NamedTuple):
     """The limits of one reader, in seconds from its start, and what its client is told about them."""
 
     lifetime: float
@@ -34,8 +33,7 @@ class StreamLimits:
     deadline_reason: End = End.DEADLINE
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """Where a reader begins: at a cursor, before the last `history` messages, or (without either) from now.
 
     `unreadable`: the client sent a cursor that says nothing. `oldest`: before the first message of each log, whether
@@ -48,8 +46,7 @@ class Start:
     oldest: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Extras:
+class Extras(NamedTuple):
     """What a client asked for beside the messages. `live`: be told once when what was there has been sent.
 
     `beat`: heartbeats as events. `receipts`: how far each user has got, `presence`: who is there. `user`: is there

@@ -132,8 +132,7 @@ class GapReason(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """What a reader is told before the first message after a hole. `resume` is the position from which it goes on."""
 
     reason: GapReason

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Feature(StrEnum):
@@ -18,8 +18,7 @@ class Feature(StrEnum):
     PRESENCE = "presence"
 
 
-@dataclass(frozen=True, slots=True)
-class Namespace:
+class Namespace(NamedTuple):
     """What holds for the channels of one namespace.
 
     `cap`: messages kept; `retention`: seconds; `rate`: messages a second, 0 is no limit; `burst`: messages at once.
@@ -32,8 +31,7 @@ class Namespace:
     features: tuple[Feature, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Namespaces:
+class Namespaces(NamedTuple):
     """The namespaces by name; `other` holds for those that are not listed."""
 
     other: Namespace

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from gapless.log.cursor import Position, next_mark
 from gapless.log.entries import Draft, Entry
@@ -16,8 +17,7 @@ MOST_ATTEMPTS = 8
 """Attempts at one publication, whatever comes between."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(NamedTuple):
     """A limit for one subject on one channel (GCRA): `interval` milliseconds a message, `burst` messages at once.
 
     Their bodies' bytes are counted in the same way beside them; with a `byte_interval` of 0 they are not.
@@ -30,8 +30,7 @@ class Rate:
     byte_burst: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(NamedTuple):
     """Messages to append together: all or none, with consecutive seqs.
 
     `marks`: one random mark per draft, others at each attempt (`again`). `epoch`: used only if the log is empty. `now`:
@@ -64,7 +63,7 @@ class Publication:
         The first one may have been written, seen, and lost by a failover. Written once more under its ids behind other
         messages, it would hide those from every reader that saw it.
         """
-        return replace(self, marks=tuple(next_mark(mark) for mark in self.marks))
+        return self._replace(marks=tuple(next_mark(mark) for mark in self.marks))
 
     def owns(self, ids: Sequence[Position]) -> bool:
         """True where these are the ids of this very publication, at whichever attempt."""
@@ -97,31 +96,27 @@ class IdempotencyKey:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """The entries are in the log, and every listener has been told or will find them there."""
 
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Repeated:
+class Repeated(NamedTuple):
     """Nothing was appended: these are the ids that the same messages got the first time, and when (ms)."""
 
     ids: tuple[Position, ...]
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class KeyConflict:
+class KeyConflict(NamedTuple):
     """Nothing was appended: `known` of the keys were used before, `same` of them for the same content."""
 
     known: int
     same: int
 
 
-@dataclass(frozen=True, slots=True)
-class Limited:
+class Limited(NamedTuple):
     """Nothing was appended: over the rate; it would pass after so many milliseconds."""
 
     retry_ms: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gapless.log.cursor import Position, parse_position
@@ -38,8 +37,7 @@ def _furthest(held: Position | None, *others: Position | None) -> Position | Non
     return held
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """A user says how far he has got. `now`: milliseconds since 1970."""
 
     channel: str

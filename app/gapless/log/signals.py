@@ -7,7 +7,7 @@ not known here is ignored without a word, so that older and newer instances serv
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gapless.log.publication import Rate
 
@@ -19,8 +19,7 @@ MOST_BYTES = 8192
 _SIGNAL = re.compile(rb"!s ([0-9a-z]{12}) (\{[^\r\n]*\})")
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """One signal. `line`: one line of JSON, which is what readers get. `nonce`: 12 random base-36 digits.
 
     `now`: milliseconds since 1970, for the rate, in which a signal counts one.

@@ -8,7 +8,6 @@ keys. `tests/stores/contract/` holds every store to each sentence here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from gapless.log.cursor import Position
@@ -38,8 +37,7 @@ MOST_BYTES = 524_288
 which is about what its event on a stream has more."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelInfo:
+class ChannelInfo(NamedTuple):
     """A channel that has a log: how many messages are kept, and the newest."""
 
     channel: str
@@ -54,8 +52,7 @@ class Room(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """Entries by seq, and the two ends of the log they were cut from, all at one instant. Empty log: both ends None."""
 
     entries: tuple[Entry, ...] = ()

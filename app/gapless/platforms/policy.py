@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gapless.delivery.mode import Mode
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """What a platform allows. Seconds throughout.
 
     `reserve` is kept back from the platform's own deadline; `ceiling` bounds a stream whatever the settings say;

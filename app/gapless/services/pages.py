@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gapless.channels.frames import Frame, last_that_fit
 from gapless.channels.tail import reset
@@ -12,8 +12,7 @@ from gapless.log.entries import Entry, Gap
 from gapless.log.store import Room, Store
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """Messages, oldest first; `cursor` is the position after the newest, None where the page looks back."""
 
     frames: Sequence[Frame]

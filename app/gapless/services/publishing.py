@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gapless.auth.rates import TRAFFIC_UNIT
 from gapless.channels.feeds import Feeds
@@ -18,16 +18,14 @@ from gapless.runtime.counters import PublishCounters
 from gapless.runtime.request import STORE, timed
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(NamedTuple):
     """`subject`: whose rate the messages count towards. `pay`: called with the commands that wrote nothing."""
 
     subject: str
     pay: Pay
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """`ids`: one per message, in order. `time`: milliseconds since 1970.
 
     `duplicate`: the same messages were published before; these are their first ids, and nothing was appended.
@@ -38,8 +36,7 @@ class Published:
     duplicate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PublishLimits:
+class PublishLimits(NamedTuple):
     """What one subject may publish on one channel: messages a second, and at once; the same for their bytes.
 
     0 a second is no limit; without one on messages there is none on bytes.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from gapless.log.cursor import Position
 from gapless.log.namespaces import Feature, Namespaces
@@ -31,8 +31,7 @@ class NoScript(Exception):
     """The server does not know the script by its SHA-1; nothing ran."""
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(NamedTuple):
     """A script and the SHA-1 by which a server knows it."""
 
     name: str
@@ -68,8 +67,7 @@ def script_name(told: str) -> str:
     return _names.get(told, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """How the keys are named, and how much of a log is kept: of every channel, or as its namespace says.
 
     The keys of a channel share a hash tag, so a cluster keeps them together. Topics hold the prefix and the database

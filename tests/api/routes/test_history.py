@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -125,7 +124,7 @@ async def test_a_page_ends_at_512_kib(anyhow: RunningApp) -> None:
 
 async def test_where_replies_are_handed_over_whole_a_page_passes_a_load_balancer(valkey: Valkey) -> None:
     """It takes 1 MiB of JSON in which a letter of two bytes may become six; a page of 512 KiB did not pass."""
-    policy = replace(SERVER, mode=Mode.BUFFERED)
+    policy = SERVER._replace(mode=Mode.BUFFERED)
     async with running_app(valkey.url, policy=policy, rate=0) as served:
         ids = await publish(served, *("é" * 20_000 for _ in range(12)), "é" * 65_000)
         queries: list[dict[str, Any]] = [

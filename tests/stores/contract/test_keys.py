@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -120,7 +119,7 @@ async def test_a_key_counts_for_nothing_once_its_log_is_gone(
         servers.keeper("c").cli("DEL", LOG)
     if anew:
         await store.publish(publication("c", 1, 2, 3, now=NOW + 5000))
-    again = replace(one.again(), epoch=new_epoch(NOW / 1000 + 9, "zz"))
+    again = one.again()._replace(epoch=new_epoch(NOW / 1000 + 9, "zz"))
     second = await accept(store, again)
     assert second.ids != first.ids
     assert await store.publish(again) == second, "the new place is remembered"

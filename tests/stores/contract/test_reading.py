@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from gapless.log.entries import Entry, format_entry
@@ -123,8 +121,8 @@ async def test_a_slice_that_must_join_a_place_brings_nothing_where_it_does_not(o
     for at in (0, 1, len(log) // 2, len(log) - 2, len(log) - 1):
         entry = log[at]
         seq = entry.position.seq
-        after = replace(ends, entries=tuple(log[at:]))
-        upto = replace(ends, entries=tuple(log[:at]))
+        after = ends._replace(entries=tuple(log[at:]))
+        upto = ends._replace(entries=tuple(log[:at]))
         assert await store.slice("c", seq, last, beside=entry.before) == after
         assert await store.slice("c", seq, last, beside=entry.before._replace(epoch="")) == after
         assert await store.slice("c", 1, seq - 1, beside=entry.position, back=True) == upto

@@ -6,7 +6,6 @@ import itertools
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,7 +55,7 @@ def layout(database: int) -> Layout:
 def offering(*features: Feature) -> Callable[[int], Layout]:
     """Of a service with a namespace that has these on."""
     plain, room = (Namespace(20, 3600, 0, 1, has) for has in ((), features))
-    return lambda database: replace(layout(database), namespaces=Namespaces(plain, {"room": room}))
+    return lambda database: layout(database)._replace(namespaces=Namespaces(plain, {"room": room}))
 
 
 async def test_what_the_page_lists_is_enough_for_everything(server: Valkey) -> None:

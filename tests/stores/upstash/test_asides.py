@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from gapless.log.errors import CannotSignal
@@ -55,7 +53,7 @@ async def test_signals_are_told_whatever_scripts_may(valkey: Valkey, publish_in_
     async with emulated(valkey, publish_in_scripts=publish_in_scripts) as (_, open_store):
         here, heard = open_store(), Heard()
         await here.subscribe("c", heard)
-        signal = replace(SIGNAL, rate=Rate("ann", 1000, 9))
+        signal = SIGNAL._replace(rate=Rate("ann", 1000, 9))
         assert await here.signal(signal) == 0
         await until(lambda: heard.asides == [signal.notice], "the signal")
 

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from gapless.api.authentication import accepted, address_of, writer
-from gapless.api.by_hand import IN_PATH, channel_of, parameter
+from gapless.api.by_hand import IN_PATH, channel_of, described, parameter
 from gapless.api.dependencies import body
 from gapless.api.dependencies import service as service_of
 from gapless.api.direct_routes import DirectRoute
@@ -40,12 +40,12 @@ _REQUEST = {
         "application/json": {
             "schema": {
                 "oneOf": [
-                    {"$ref": "#/components/schemas/Message"},
+                    described(Message),
                     {
                         "type": "array",
                         "minItems": 1,
                         "maxItems": 100,
-                        "items": {"$ref": "#/components/schemas/Message"},
+                        "items": described(Message),
                     },
                 ]
             },

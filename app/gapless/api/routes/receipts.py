@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 
 from gapless.api.asides import ReceiptRequest, must_offer, read_receipt
 from gapless.api.authentication import AddressDep, ReaderDep, WriterDep
+from gapless.api.by_hand import described
 from gapless.api.dependencies import BodyDep, ChannelPath, ServiceDep
 from gapless.api.problems import BODY_PROBLEMS, READING_PROBLEMS, STORE_PROBLEMS, describe
 from gapless.log.namespaces import Feature
@@ -23,7 +24,7 @@ _REQUEST = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": ReceiptRequest.model_json_schema(),
+            "schema": described(ReceiptRequest),
             "examples": {"read": {"value": {"read": _ID, "user": "ann"}}},
         }
     },

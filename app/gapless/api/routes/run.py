@@ -21,7 +21,7 @@ router = APIRouter()
 class RunRequest(BaseModel):
     """`channel`: of this run and of nothing else."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     channel: Annotated[str, Field(pattern=rf"^{CHANNEL}[A-Za-z0-9]{{4,32}}$")]
 

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse
 
 from gapless.api.asides import SignalRequest, must_offer, read_signal, signal_line
 from gapless.api.authentication import AddressDep, WriterDep
+from gapless.api.by_hand import described
 from gapless.api.dependencies import BodyDep, ChannelPath, ServiceDep
 from gapless.api.problems import BODY_PROBLEMS, STORE_PROBLEMS, TOKEN_PROBLEMS, describe
 from gapless.channels.frames import timestamp
@@ -25,7 +26,7 @@ _REQUEST = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": SignalRequest.model_json_schema(),
+            "schema": described(SignalRequest),
             "examples": {"typing": {"value": {"event": "typing", "user": "ann"}}},
         }
     },

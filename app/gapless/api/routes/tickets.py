@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse
 
 from gapless.api.authentication import WriterDep
+from gapless.api.by_hand import described
 from gapless.api.dependencies import BodyDep, ServiceDep, must_be_channels
 from gapless.api.problems import BODY_PROBLEMS, READING_PROBLEMS, describe
 from gapless.api.schemas import CHANNEL, MOST_CHANNELS, explain, read_json
@@ -20,7 +21,7 @@ router = APIRouter(tags=["access"])
 class TicketRequest(BaseModel):
     """The channels that the ticket's bearer may read."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", title="Ticket", strict=True, defer_build=True)
 
     channels: list[str] = Field(
         min_length=1,
@@ -37,7 +38,7 @@ class TicketRequest(BaseModel):
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": TicketRequest.model_json_schema()}},
+            "content": {"application/json": {"schema": described(TicketRequest)}},
         }
     },
     responses={

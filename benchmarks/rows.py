@@ -41,6 +41,16 @@ def fan_out(streams: int, messages: int = 100) -> Measure:
     return measure
 
 
+def lone(messages: int) -> Measure:
+    """One publisher and one stream: each message is posted when the one before has arrived."""
+
+    def measure(server: Server) -> Figures:
+        found = json.loads(start("lone", f"{server.url}/channels/bench", str(messages)).communicate(timeout=120)[0])
+        return {"p50_ms": found["p50"], "p99_ms": found["p99"]}
+
+    return measure
+
+
 def many_channels(channels: int, each: int, messages: int = 4) -> Measure:
     """So many streams on each of so many channels; every channel gets so many messages."""
 

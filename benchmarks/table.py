@@ -28,6 +28,7 @@ from benchmarks.rows import (
     burst,
     catching_up,
     fan_out,
+    lone,
     many_channels,
     opening,
     polling,
@@ -53,6 +54,7 @@ def rows() -> list[Row]:
     s = scaled
     return [
         Row("fan-out, 1 stream", fan_out(1, s(100)), ("Nchan", *STORES)),
+        Row("one publisher, 1 stream, a message at a time", lone(s(2000)), ("Nchan", *STORES)),
         Row("fan-out, 100 streams", fan_out(s(100), s(100)), ("Nchan", DJANGO, *STORES, REALTIME)),
         Row("fan-out, 1,000 streams", fan_out(s(1000), s(100)), STREAMING),
         Row("fan-out, 5,000 streams", fan_out(s(5000), s(40)), ("Nchan",)),

@@ -25,6 +25,7 @@ def control_app(emulator: UpstashEmulator) -> Router:
         ("faults", "DELETE"): _disarm,
         ("upstreams", "GET"): _upstreams,
         ("upstreams", "POST"): _disturb,
+        ("replica", "GET"): _replica,
         ("release", "POST"): _release,
         ("settings", "POST"): _set,
     }
@@ -72,6 +73,10 @@ async def _upstreams(emulator: UpstashEmulator, _: dict[str, Any]) -> dict[str, 
 async def _disturb(emulator: UpstashEmulator, wanted: dict[str, Any]) -> dict[str, Any]:
     act = {"cut": emulator.upstreams.cut, "freeze": emulator.upstreams.freeze}[wanted.pop("act")]
     return {"count": act(**wanted)}
+
+
+async def _replica(emulator: UpstashEmulator, _: dict[str, Any]) -> dict[str, Any]:
+    return {"caught_up": await emulator.caught_up()}
 
 
 async def _release(emulator: UpstashEmulator, _: dict[str, Any]) -> dict[str, Any]:

@@ -136,10 +136,14 @@ class UpstashEmulator:
         """Return when exactly `number` subscriptions are open and acknowledged; Alarm after `alarm` s."""
         await auntil(lambda: len(self.upstreams) == number, f"{number} open upstreams", alarm=alarm)
 
+    async def caught_up(self) -> bool:
+        """Has the replica seen all that the primary has done up to now?"""
+        assert self._replica is not None, "started without replica=True"
+        return await self._replica.caught_up()
+
     async def wait_replica(self, *, alarm: float = 30.0) -> None:
         """Return when the replica has seen all that the primary did; Alarm after `alarm` s."""
-        assert self._replica is not None, "started without replica=True"
-        await auntil(self._replica.caught_up, "the replica catches up", alarm=alarm)
+        await auntil(self.caught_up, "the replica catches up", alarm=alarm)
 
     def _end_connection(self, scope: Scope, how: How) -> None:
         self._listener.end_connection(scope, how)

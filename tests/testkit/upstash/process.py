@@ -90,6 +90,10 @@ class EmulatorProcess:
         """`Upstreams.freeze`."""
         return int(self._ask("POST", "upstreams", act="freeze", match=match)["count"])
 
+    def caught_up(self) -> bool:
+        """`UpstashEmulator.caught_up`."""
+        return bool(self._ask("GET", "replica")["caught_up"])
+
     def release(self) -> int:
         """Run what faults with `run="held"` held back; the number of requests."""
         return int(self._ask("POST", "release")["released"])

@@ -10,7 +10,7 @@ import pytest
 from fastapi import Request
 
 from gapless.api.dependencies import LARGE, body
-from gapless.api.fairness import AT_ONCE, TurnByTurn
+from gapless.api.fairness import ALONE, AT_ONCE, TurnByTurn
 
 
 class App:
@@ -33,10 +33,23 @@ def scope_of(client: str, *forwarded: str) -> dict[str, Any]:
 
 
 async def begun(proxies: int, *scopes: dict[str, Any]) -> list[str]:
+    """Whose requests began, one after the other. Two others have asked a moment ago."""
     app = App()
     fair = TurnByTurn(app, "server", proxies)
+    for other in ("198.51.100.1", "198.51.100.2"):
+        await fair(scope_of(other), nothing, nothing)
+    app.began.clear()
     await asyncio.gather(*(fair(scope, nothing, nothing) for scope in scopes))
     return app.began
+
+
+async def test_where_nobody_else_has_asked_more_of_an_address_begin_in_a_turn() -> None:
+    app = App()
+    fair = TurnByTurn(app, "server", 0)
+    asking = asyncio.gather(*(fair(scope_of("192.0.2.1"), nothing, nothing) for _ in range(2 * ALONE)))
+    await asyncio.sleep(0)
+    assert len(app.began) == ALONE
+    await asking
 
 
 async def test_one_address_with_many_connections_delays_another_by_a_few_requests() -> None:

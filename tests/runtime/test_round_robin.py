@@ -7,14 +7,14 @@ from collections import Counter
 
 import pytest
 
-from gapless.runtime.round_robin import RoundRobin
+from gapless.runtime.round_robin import ALONE, RoundRobin
 
 
 class Diary:
     """Who began what, in which turn of the loop."""
 
-    def __init__(self, at_once: int) -> None:
-        self.robin = RoundRobin(at_once)
+    def __init__(self, at_once: int, alone: int | None = None) -> None:
+        self.robin = RoundRobin(at_once, alone)
         self.lines: list[tuple[int, str]] = []
         self._turn = 0
         self._ticking = asyncio.create_task(self._tick())  # ends with the test's loop
@@ -61,6 +61,31 @@ async def test_who_comes_later_begins_with_no_more_than_so_many() -> None:
     await asyncio.gather(diary.until_done(*["mallory"] * 5), arrive(diary, "mallory", turns=12))
     turns = Counter(turn for turn, _ in diary.lines)
     assert (turns.total(), max(turns.values())) == (17, 2)
+
+
+def sizes(diary: Diary, name: str) -> list[int]:
+    """How many of a name began in each turn, and forget them."""
+    turns = Counter(turn for turn, one in diary.lines if one == name)
+    diary.lines.clear()
+    return list(turns.values())
+
+
+async def test_who_is_alone_begins_with_more_until_somebody_else_comes_and_again_a_second_after_him(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    diary = Diary(2, alone=4)
+    await diary.until_done(*["mallory"] * 9)
+    assert sizes(diary, "mallory") == [4, 4, 1]
+    await diary.until_done(*["mallory"] * 3, "ann", *["mallory"] * 6)
+    assert sizes(diary, "mallory") == [3, 2, 2, 2]
+    now += ALONE - 0.125
+    await diary.until_done(*["mallory"] * 5)
+    assert sizes(diary, "mallory") == [2, 2, 1]
+    now += 0.125
+    await diary.until_done(*["mallory"] * 5)
+    assert sizes(diary, "mallory") == [4, 1]
 
 
 async def test_who_leaves_while_he_waits_takes_no_turn() -> None:

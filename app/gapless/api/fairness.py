@@ -11,7 +11,9 @@ from gapless.runtime.round_robin import RoundRobin
 
 AT_ONCE = 4
 """Requests of one address that begin in a turn of the loop. What several publishers behind one address ask of Redis in
-one turn shares a write, which is most of the gain with four; and four small bodies take as long as one of 16 KiB."""
+one turn shares a write, which is half of the gain with four; and four small bodies take as long as one of 16 KiB."""
+ALONE = 16
+"""The same where no other address has asked for a second: a backend that publishes for all its users, say."""
 
 
 class TurnByTurn:
@@ -24,7 +26,7 @@ class TurnByTurn:
         self._app = app
         self._platform = platform
         self._proxies = proxies
-        self._requests = RoundRobin(AT_ONCE)
+        self._requests = RoundRobin(AT_ONCE, ALONE)
         self._long = RoundRobin(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

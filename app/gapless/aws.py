@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 # The collector goes through all that imports make several times, an eighth of a cold start, and finds nothing.
+collects = gc.isenabled()
 gc.disable()
 # FastAPI loads Pydantic's old version 1, a sixth of a cold start, only to refuse its models. None means: not installed.
 sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
@@ -61,4 +62,5 @@ handler = Mangum(
     text_mime_types=["text/", "application/json", "application/javascript", "application/problem+json"],
 )
 gc.freeze()  # else the first request pays for what was put off
-gc.enable()
+if collects:
+    gc.enable()

@@ -115,7 +115,7 @@ async def test_what_feeds_do_is_no_requests(found: RunningApp, monkeypatch: pyte
 
     monkeypatch.setattr(store, "subscribe", subscribe)
     await found.whole("/channels/a/stream", {"X-Request-Id": "mine"})
-    assert ids == [""]
+    assert set(ids) == {""}  # a stream that was over before its hello is followed by another
 
 
 async def test_on_a_platform_the_id_is_the_platforms(valkey: Valkey) -> None:

@@ -19,8 +19,10 @@ from gapless.api.factory import create_app
 from gapless.config.settings import Settings
 from gapless.platforms.policy import SERVER, Policy
 from tests.testkit.alarm import auntil
+from tests.testkit.clock import VirtualClock
 from tests.testkit.event_stream import Event, EventStreamParser
 from tests.testkit.isolation import ours
+from tests.testkit.model_store import ModelStore
 
 URL = "http://localhost"
 
@@ -105,6 +107,18 @@ class RunningApp:
     def at(self, address: str, **options: Any) -> httpx.AsyncClient:
         """A client at another address. It holds nothing that would have to be closed."""
         return _client(self.app, address, **options)
+
+
+@asynccontextmanager
+async def virtual_app(
+    policy: Policy = SERVER, clock: Callable[[], float] | None = None, **settings: Any
+) -> AsyncIterator[RunningApp]:
+    """An app with these settings on virtual time, whose store is a model: no stream of it is over before it begins,
+    however long the machine is held up. `clock`: what it believes the time to be, if that is not the loop's."""
+    virtual = VirtualClock()
+    app = create_app(Settings(**settings), policy, lambda: ModelStore(virtual, cap=20, page=8), clock or virtual.now)
+    async with app.router.lifespan_context(app), _client(app, "127.0.0.1") as client:
+        yield RunningApp(app, client)
 
 
 @asynccontextmanager

@@ -6,37 +6,28 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 
-from gapless.api.factory import create_app
-from gapless.config.settings import Settings
-from gapless.platforms.policy import SERVER
+from tests.api.conftest import assert_well
 from tests.api.problem import assert_problem
-from tests.testkit.app_fixture import RunningApp, events, of_kind, running_app
-from tests.testkit.clock import VirtualClock, running_loop
+from tests.testkit.app_fixture import RunningApp, events, of_kind, running_app, virtual_app
+from tests.testkit.clock import running_loop
 from tests.testkit.event_stream import Event
-from tests.testkit.model_store import ModelStore
 from tests.testkit.valkey import Valkey
 
 ONE, MANY = "/channels/a/stream", "/stream?channel=a"
 BOTH = pytest.mark.parametrize("path", [ONE, MANY], ids=["one channel", "by query"])
 
 
-@asynccontextmanager
-async def on_virtual_time(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an app with these settings, whose store is a model."""
-    clock = VirtualClock()
-    app = create_app(Settings(**settings), SERVER, lambda: ModelStore(clock, cap=20, page=8), clock.now)
-    transport = httpx.ASGITransport(app, client=("127.0.0.1", 4711))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
-    ):
-        yield client
+@pytest.fixture
+async def served(valkey: Valkey) -> AsyncIterator[RunningApp]:
+    """The service with its defaults, whose streams outlast whatever the machine does meanwhile. It is well after."""
+    async with running_app(valkey.url, lifetime=60) as served:
+        yield served
+        await assert_well(served)
 
 
 async def publish(served: RunningApp, *data: Any, channel: str = "a") -> list[str]:
@@ -45,17 +36,11 @@ async def publish(served: RunningApp, *data: Any, channel: str = "a") -> list[st
 
 
 async def read(served: RunningApp, path: str, *, header: str | None = None, **query: Any) -> list[Event]:
-    """A whole stream, to its end."""
+    """All that a stream has to bring at first: it says when that is all, and is left there."""
     headers = {} if header is None else {"Last-Event-ID": header}
-    return await served.whole(str(httpx.URL(path).copy_merge_params(query)), headers)
-
-
-async def ask(
-    served: RunningApp, path: str, *, method: str = "GET", header: str | None = None, **query: Any
-) -> httpx.Response:
-    headers = {} if header is None else {"Last-Event-ID": header}
-    url = httpx.URL(path).copy_merge_params(query)
-    return await served.client.request(method, url, headers=headers)
+    async with served.live(str(httpx.URL(path).copy_merge_params({**query, "live": 1})), headers) as stream:
+        await stream.until("live")
+        return [event for event in stream.events if event.type != "live"]
 
 
 def data(read: list[Event]) -> list[Any]:
@@ -66,9 +51,12 @@ def data(read: list[Event]) -> list[Any]:
 
 
 @BOTH
-async def test_a_whole_stream_byte_by_byte(path: str, served: RunningApp) -> None:
-    ids = await publish(served, {"text": "hé\u2028\n"})
-    reply = await ask(served, path, history=1)
+@pytest.mark.virtual_time
+async def test_a_whole_stream_byte_by_byte(path: str) -> None:
+    async with virtual_app(lifetime=10, namespaces={"a": {}}) as found:
+        posted = await found.client.post("/channels/a/messages", json={"data": {"text": "hé\u2028\n"}})
+        reply = await found.client.get(httpx.URL(path).copy_merge_params({"history": 1}))
+    id_ = posted.json()["id"]
     hello, message, end, rest = reply.content.decode().split("\n\n")
     assert rest == ""
     assert re.fullmatch(r"retry: 700\nid: \w{8}-0-0\nevent: hello\ndata: {.*}", hello)
@@ -76,9 +64,9 @@ async def test_a_whole_stream_byte_by_byte(path: str, served: RunningApp) -> Non
     assert list(said) == ["cursor", "channels", "heartbeat", "lifetime", "mode"]
     assert (said["channels"], said["heartbeat"], said["mode"]) == (["a"], 15, "streaming")
     assert said["cursor"] == re.findall("id: (.*)", hello)[0]
-    assert 0.4 <= said["lifetime"] <= 0.5
+    assert 8 <= said["lifetime"] <= 10
     assert re.fullmatch(
-        rf'id: {ids[0]}\ndata: {{"id":"{ids[0]}","channel":"a","event":"message","user":null,'
+        rf'id: {id_}\ndata: {{"id":"{id_}","channel":"a","event":"message","user":null,'
         r'"data":{"text":"hé\\u2028\\n"},"localId":null,"timestamp":"[0-9T:.-]{23}Z"}',
         message,
     )
@@ -89,15 +77,16 @@ async def test_an_event_has_its_name(served: RunningApp) -> None:
     await served.client.post(
         "/channels/a/messages", json={"data": 1, "event": "chat.said", "user": "ann", "localId": "x"}
     )
-    [_, event, _] = await read(served, ONE, history=1)
+    [_, event] = await read(served, ONE, history=1)
     told = json.loads(event.data)
     assert (event.type, told["event"], told["user"], told["localId"]) == ("chat.said", "chat.said", "ann", "x")
 
 
 @BOTH
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_headers(path: str, method: str, served: RunningApp) -> None:
-    reply = await ask(served, path, method=method)
+async def test_headers(path: str, method: str, valkey: Valkey) -> None:
+    async with running_app(valkey.url) as served:
+        reply = await served.client.request(method, path)
     assert reply.status_code == 200
     assert reply.headers["content-type"].startswith("text/event-stream")
     # A proxy that may transform compresses, and holds back what it has until there is enough of it.
@@ -108,9 +97,9 @@ async def test_headers(path: str, method: str, served: RunningApp) -> None:
 
 @pytest.mark.virtual_time
 async def test_heartbeats_are_a_comment_and_nothing_more() -> None:
-    async with on_virtual_time(heartbeat=15, lifetime=100) as client:
+    async with virtual_app(heartbeat=15, lifetime=100) as found:
         began = running_loop().time()
-        content = (await client.get(ONE)).content
+        content = (await found.client.get(ONE)).content
         lived = running_loop().time() - began
     body = content.partition(b"\n\n")[2].partition(b"event: end")[0]
     assert body == b":\n" * int(lived / 15)
@@ -119,16 +108,16 @@ async def test_heartbeats_are_a_comment_and_nothing_more() -> None:
 
 @pytest.mark.virtual_time
 async def test_a_visible_heartbeat() -> None:
-    async with on_virtual_time(heartbeat=15, lifetime=100) as client:
-        found = events((await client.get(ONE, params={"beat": "visible"})).content)
-    beats = [event.data for event in found if event.type == "beat"]
+    async with virtual_app(heartbeat=15, lifetime=100) as found:
+        told = events((await found.client.get(ONE, params={"beat": "visible"})).content)
+    beats = [event.data for event in told if event.type == "beat"]
     assert beats in (["{}"] * 5, ["{}"] * 6)
 
 
 @pytest.mark.virtual_time
 async def test_settings_of_a_stream() -> None:
-    async with on_virtual_time(retry_ms=1234, heartbeat=2.5, lifetime=100) as client:
-        content = (await client.get(ONE)).content
+    async with virtual_app(retry_ms=1234, heartbeat=2.5, lifetime=100) as found:
+        content = (await found.client.get(ONE)).content
     said = json.loads(of_kind(events(content), "hello")[0])
     assert content.startswith(b"retry: 1234\n")
     assert said["heartbeat"] == 2.5
@@ -220,23 +209,26 @@ async def test_from_the_start(path: str, name: str, served: RunningApp) -> None:
 @BOTH
 async def test_live(path: str, served: RunningApp) -> None:
     ids = await publish(served, 0, 1, 2)
-    found = await read(served, path, history=2, live=1)
-    assert [event.type for event in found] == ["hello", "message", "message", "live", "end"]
-    assert json.loads(found[3].data) == {"cursor": ids[2]}
+    url = str(httpx.URL(path).copy_merge_params({"history": 2, "live": 1}))
+    async with served.live(url) as stream:
+        assert await stream.until("live") == [{"cursor": ids[2]}]
+        assert [event.type for event in stream.events] == ["hello", "message", "message", "live"]
 
 
 @BOTH
 async def test_a_turn_where_the_platform_could_stream(path: str, valkey: Valkey) -> None:
     async with running_app(valkey.url, lifetime=240) as served:
         ids = await publish(served, 0, 1, 2)
-        reply = await ask(served, path, mode="buffered", history=2, beat="visible")
+        turn = {"mode": "buffered", "beat": "visible"}
+        reply = await served.client.get(httpx.URL(path).copy_merge_params({**turn, "history": 2}))
         assert reply.headers["cache-control"] == "no-store", "it is whole: a proxy may compress it"
         found = events(reply.content)
         assert [event.type for event in found] == ["hello", "message", "message", "end"]
         said = json.loads(found[0].data)
         assert said["mode"] == "buffered"
         assert 16 <= said["lifetime"] <= 20, "whatever GAPLESS_LIFETIME says"
-        again = asyncio.create_task(ask(served, path, mode="buffered", header=ids[2]))
+        url, headers = httpx.URL(path).copy_merge_params({"mode": "buffered"}), {"Last-Event-ID": ids[2]}
+        again = asyncio.create_task(served.client.get(url, headers=headers))
         await publish(served, 3)
         assert data(events((await again).content)) == [3]
 

@@ -16,7 +16,7 @@ from tests.testkit.app_fixture import RunningApp, bearer, running_app
 from tests.testkit.forge import SECRET, Secret, claims_of
 from tests.testkit.valkey import Valkey
 
-KINDS = {"room": {"signals": True}, "slow": {"signals": True, "rate": 1, "burst": 1}}
+KINDS = {"room": {"signals": True}, "slow": {"signals": True, "rate": 0.01, "burst": 1}}
 PATH = "/channels/room:1/signals"
 
 
@@ -54,7 +54,7 @@ async def test_it_has_the_rate_of_its_namespace(served: RunningApp) -> None:
     assert (await send(served, "/channels/slow:1/signals")).status_code == 202
     refused = await send(served, "/channels/slow:1/signals")
     assert_problem(refused, 429, "Too many signals")
-    assert refused.headers["retry-after"] == "1"
+    assert 50 < int(refused.headers["retry-after"]) <= 100
     message = await served.client.post("/channels/slow:1/messages", json={"data": 1})
     assert message.status_code == 201, "messages have a bucket of their own"
 

@@ -94,7 +94,10 @@ async def test_small_messages_pay_next_to_nothing_for_it(servers: Backend, open_
 
 # --- the rate
 
-BYTES = Rate("ann", 1, 1000, byte_interval=0.1, byte_burst=10_000)
+BURST = 600_000
+BYTES = Rate("ann", 1, BURST, byte_interval=0.1, byte_burst=10_000)
+"""The store remembers it for the ten minutes that so many messages take: by its own clock, which must not come
+between."""
 OVERHEAD = len(b'{"event":"message","user":null,"data":"","localId":null}')
 
 
@@ -127,9 +130,9 @@ async def test_a_message_as_large_as_the_burst_passes(servers: Backend, store: S
 
 
 async def test_messages_are_counted_as_before(servers: Backend, store: Store) -> None:
-    rate = Rate("ann", 100, 5, byte_interval=0.1, byte_burst=10_000)
+    rate = Rate("ann", 100_000, 5, byte_interval=0.1, byte_burst=10_000)
     outcomes = [await store.publish(publication("c", rate=rate)) for _ in range(6)]
-    assert outcomes[-1] == Limited(100)
+    assert outcomes[-1] == Limited(100_000)
 
 
 async def test_counting_bytes_costs_no_command_more(servers: Backend, store: Store) -> None:
@@ -140,6 +143,6 @@ async def test_counting_bytes_costs_no_command_more(servers: Backend, store: Sto
 
 
 async def test_what_an_older_version_has_counted_goes_on(servers: Backend, store: Store) -> None:
-    servers.keeper("c").cli("SET", "gapless:{c}:rate:ann", f"{NOW + 995}.000")
+    servers.keeper("c").cli("SET", "gapless:{c}:rate:ann", f"{NOW + BURST - 5}.000")
     assert isinstance(await store.publish(publication("c", *range(5), now=NOW, rate=BYTES)), Accepted)
     assert await store.publish(publication("c", *range(5), now=NOW, rate=BYTES)) == Limited(5)

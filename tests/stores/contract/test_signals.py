@@ -15,7 +15,7 @@ from tests.stores.contract.test_budget import cost
 from tests.testkit.alarm import auntil
 
 ONE = Signal("c", "000000000001", b'{"channel":"c","event":"typing","data":"\xc3\xa9"}', NOW)
-RATED = ONE._replace(rate=Rate("ann", 1000, 1))
+RATED = ONE._replace(rate=Rate("ann", 100_000, 1))
 
 
 async def test_who_listens_is_told_and_nothing_is_read_or_stored(servers: Backend, open_store: Open) -> None:
@@ -40,7 +40,7 @@ async def test_with_a_rate_it_costs_four_and_refused_two(servers: Backend, store
     await store.signal(RATED._replace(channel="d"))
     await store.signal(RATED._replace(channel="d"))  # so that the server knows the script
     servers.keeper("c").flush()
-    await store.signal(RATED._replace(rate=Rate("ann", 1000, 5)))
+    await store.signal(RATED._replace(rate=Rate("ann", 100_000, 5)))
     servers.keeper("c").cli("DEL", "gapless:{c}:signals:ann")
     assert (await cost(servers, store.signal(RATED))).total() == 4
     assert (await cost(servers, store.signal(RATED))).total() == 2
@@ -57,7 +57,7 @@ async def test_one_whose_reply_is_lost_is_never_told_again(servers: Backend, sto
         await caller.signal(own)
         losses.due = 1
         with pytest.raises(StoreUnavailable) as unknown:
-            await caller.signal(own._replace(rate=Rate("bob", 1000, 1)))
+            await caller.signal(own._replace(rate=Rate("bob", 100_000, 1)))
         assert unknown.value.outcome_unknown
         await caller.signal(own._replace(rate=None, nonce="000000000003"))
         await caller.close()
@@ -68,8 +68,8 @@ async def test_one_whose_reply_is_lost_is_never_told_again(servers: Backend, sto
 
 async def test_its_bucket_is_its_own_and_is_the_only_thing_that_is_kept(servers: Backend, store: Store) -> None:
     assert await store.signal(RATED) == 0
-    assert await store.signal(RATED._replace(now=NOW + 1)) == 999
+    assert await store.signal(RATED._replace(now=NOW + 1)) == 99_999
     assert servers.keeper("c").cli("KEYS", "*") == ["gapless:{c}:signals:ann"]
-    assert servers.keeper("c").cli("PTTL", "gapless:{c}:signals:ann") <= 2000
-    assert entries(await store.publish(publication("c", rate=Rate("ann", 1000, 1)))), "messages have another"
-    assert await store.signal(RATED._replace(now=NOW + 1000)) == 0
+    assert servers.keeper("c").cli("PTTL", "gapless:{c}:signals:ann") <= 101_000
+    assert entries(await store.publish(publication("c", rate=Rate("ann", 100_000, 1)))), "messages have another"
+    assert await store.signal(RATED._replace(now=NOW + 100_000)) == 0

@@ -6,7 +6,7 @@ import pytest
 
 from gapless.api import unread
 from gapless.api.dependencies import LARGE
-from gapless.api.fairness import AT_ONCE
+from gapless.api.fairness import ALONE, AT_ONCE
 from gapless.api.spelling import MOST_MEMBERS
 from gapless.auth import verifier
 from gapless.auth.key_set import MOST_KEYS, MOST_OF_ONE_ID
@@ -120,7 +120,8 @@ tried_elsewhere(
 )
 tried_elsewhere(
     "what begins in one turn of the event loop",
-    {"four": AT_ONCE, "4 KiB": LARGE},
+    {"four": AT_ONCE, "16": ALONE, "4 KiB": LARGE},
+    test_fairness.test_where_nobody_else_has_asked_more_of_an_address_begin_in_a_turn,
     test_fairness.test_one_address_with_many_connections_delays_another_by_a_few_requests,
     test_fairness.test_a_large_body_waits_for_another_turn,
     test_fairness.test_of_large_bodies_one_is_read_in_a_turn,

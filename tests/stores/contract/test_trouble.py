@@ -51,6 +51,23 @@ async def works(store: Store) -> bool:
         return False
 
 
+async def hearing(store: Store) -> Heard:
+    """A listener to "c" whose subscription is acknowledged: to a store in a hurry, a good server may be too slow."""
+
+    async def asked() -> Heard | None:
+        try:
+            await store.subscribe("c", heard := Heard())
+        except StoreUnavailable:
+            return None
+        return heard
+
+    return await auntil(asked, "a subscription")
+
+
+def changes(heard: Heard) -> list[str]:
+    return [call for call in heard.calls if call != "notice"]
+
+
 # --- a server that can't write
 
 
@@ -100,22 +117,24 @@ async def test_a_server_that_has_forgotten_the_scripts_is_told_them_again(server
 async def test_a_server_that_is_gone_is_said_to_be_and_found_when_it_is_back(
     fragile: Backend, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fragile.hurry(monkeypatch, HURRY)
-    store, heard = open_store(), Heard()
-    await store.subscribe("c", heard)
-    assert await works(store)
-    for valkey in fragile.valkeys:
-        valkey.kill()
-    await asyncio.gather(*map(unavailable, calls(store).values()))
-    await auntil(lambda: "lost" in heard.calls, "the loss is told")
+    with monkeypatch.context() as patch:
+        fragile.hurry(patch, HURRY)
+        store = open_store()
+        heard = await hearing(store)
+        await auntil(lambda: works(store), "it works")
+        for valkey in fragile.valkeys:
+            valkey.kill()
+        await asyncio.gather(*map(unavailable, calls(store).values()))
+        await auntil(lambda: changes(heard)[-1:] == ["lost"], "the loss is told")
     for valkey in fragile.valkeys:
         valkey.start()
     async with asyncio.timeout(BOUND):
         await auntil(lambda: works(store), "it works again without a restart of ours")
-        await auntil(lambda: "heard" in heard.calls, "it hears again")
-    last = entries(await store.publish(publication("c")))
+        await auntil(lambda: changes(heard)[-1] == "heard", "it hears again")
+    last = entries(await open_store().publish(publication("c")))
     await auntil(lambda: last[0].position in heard.positions, "what is appended from then on is told")
-    assert [call for call in heard.calls if call != "notice"] == ["lost", "heard"]
+    # One pair; one more for each time that the machine was held up for longer than a store in a hurry waits.
+    assert changes(heard) == ["lost", "heard"] * changes(heard).count("lost")
 
 
 @long
@@ -137,22 +156,24 @@ async def test_a_store_can_be_opened_before_its_server(fragile: Backend, open_st
 async def test_a_silent_server_is_given_up_in_time(
     fragile: Backend, open_store: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    patient = open_store()
+    first = entries(await patient.publish(publication("c", message(0, "first"))))
     fragile.hurry(monkeypatch, HURRY)
-    store, heard = open_store(), Heard()
-    await store.subscribe("c", heard)
-    first = entries(await store.publish(publication("c", message(0, "first"))))
+    store = open_store()
+    heard = await hearing(store)
+    await auntil(lambda: works(store), "it works, by a connection that is then silent")
     for valkey in fragile.valkeys:
         valkey.pause()
     made = calls(store)
     del made["subscribe"]
     errors = dict(zip(made, await asyncio.gather(*map(unavailable, made.values())), strict=True))
     assert errors["publish"].outcome_unknown
-    await auntil(lambda: "lost" in heard.calls, "a silent subscription is noticed")
+    await auntil(lambda: changes(heard)[-1:] == ["lost"], "a silent subscription is noticed")
     for valkey in fragile.valkeys:
         valkey.resume()
     await auntil(lambda: works(store), "it works again")
-    await auntil(lambda: heard.calls.count("heard") == heard.calls.count("lost"), "it hears again")
-    log = await store.tail("c", 50)
+    await auntil(lambda: changes(heard)[-1] == "heard", "it hears again")
+    log = await patient.tail("c", 50)
     keyed = [entry for entry in log if b'"localId":"id"' in entry.body]
     assert len(keyed) <= 1, "sent twice, appended once"
     assert log[0] == first[0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +15,11 @@ from gapless.stores.scripts import NoScript
 from gapless.stores.upstash import rest as upstash_rest
 from gapless.stores.upstash.rest import FlagRefused, KeysRefused, Rest, translate
 from tests.stores.contract.publications import entries, message, publication
-from tests.stores.upstash.use import emulated
+from tests.stores.upstash.use import emulated, until
 from tests.testkit.listener import Listener
 from tests.testkit.port import free_port
 from tests.testkit.upstash import READ_ONLY_TOKEN
-from tests.testkit.upstash.faults import Seen
-from tests.testkit.upstash.request import command_name
+from tests.testkit.upstash.faults import Armed
 from tests.testkit.valkey import Valkey
 
 LOG = "gapless:{c}:log"
@@ -136,20 +138,22 @@ async def test_a_url_at_which_somebody_else_is_says_so(body: bytes) -> None:
 
 
 class Impatience:
-    """No patience with the request that is to be left without an answer, and as much as ever with all others."""
+    """Patience with a request that is left without an answer is over when the test says so: by a clock that is hurried
+    it might be before the request has come."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self._patch = patch
+        self._last: asyncio.Timeout
+        patch.setattr(upstash_rest, "asyncio", SimpleNamespace(**{**vars(asyncio), "timeout": self._timeout}))
 
-    def begin(self) -> None:
-        self._patch.setattr(upstash_rest, "REPLY_TIMEOUT", 1.0)
+    def _timeout(self, _: float) -> asyncio.Timeout:
+        self._last = asyncio.timeout(60.0)
+        return self._last
 
-    def end(self, seen: Seen) -> bool:
-        """A fault's `match`: an EVALSHA has come. Its own patience is counted already."""
-        come = command_name(seen.commands[0]) == "EVALSHA"
-        if come:
-            self._patch.setattr(upstash_rest, "REPLY_TIMEOUT", 60.0)
-        return come
+    async def over(self, fault: Armed, ran: Callable[[], bool]) -> None:
+        """Once the fault has struck and what it runs before it has run: it is a hang that would wait for ever."""
+        await until(lambda: fault.hits and ran(), "a request that meets the fault")
+        if fault.kind == "hang":
+            self._last.reschedule(asyncio.get_running_loop().time())
 
 
 @pytest.fixture
@@ -165,9 +169,10 @@ async def test_a_write_that_may_have_happened_is_not_sent_again(
     async with emulated(valkey) as (emulator, open_store):
         store = open_store()
         await store.publish(publication("c"))
-        armed = emulator.faults.arm(fault, match=impatience.end, run="first" if ran else "never", times=1)
-        impatience.begin()
-        error = await unavailable(store.publish(publication("c")))
+        armed = emulator.faults.arm(fault, match="EVALSHA", run="first" if ran else "never", times=1)
+        publishing = asyncio.create_task(store.publish(publication("c")))
+        await impatience.over(armed, lambda: valkey.cli("LLEN", LOG) == 1 + ran)
+        error = await unavailable(publishing)
         assert error.outcome_unknown
         assert armed.hits == 1
         assert valkey.cli("LLEN", LOG) == 1 + ran
@@ -182,9 +187,10 @@ async def test_a_write_with_a_key_is_sent_again_and_stored_once(
     async with emulated(valkey) as (emulator, open_store):
         store = open_store()
         await store.publish(publication("c"))
-        emulator.faults.arm(fault, match=impatience.end, run=run, times=1)
-        impatience.begin()
-        outcome = await store.publish(publication("c", message(1, "id")))
+        armed = emulator.faults.arm(fault, match="EVALSHA", run=run, times=1)
+        publishing = asyncio.create_task(store.publish(publication("c", message(1, "id"))))
+        await impatience.over(armed, lambda: run != "first" or valkey.cli("LLEN", LOG) == 2)
+        outcome = await publishing
         again = await store.publish(publication("c", message(1, "id")))
         released = await emulator.release()
         assert released == (run == "held")

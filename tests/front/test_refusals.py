@@ -33,6 +33,7 @@ async def looked(found: RunningApp) -> None:
 async def test_a_plain_publish_with_the_default_rate(valkey: Valkey, keyed: bool) -> None:
     settings: dict[str, Any] = {"jwt_secret": SECRET} if keyed else {}
     async with running_app(valkey.url, **settings) as found:
+        await looked(found)
         headers = bearer(token("ann")) if keyed else {}
         for _ in range(13):
             await found.client.post(MESSAGES, json=[{"data": 1}] * 100, headers=headers)

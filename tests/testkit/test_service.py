@@ -111,7 +111,7 @@ async def test_starting_does_not_hold_up_the_loop(valkey: Valkey) -> None:
     ticking = asyncio.create_task(tick())
     async with Service({"REDIS_URL": valkey.url}):
         ticking.cancel()
-    assert ticks > 100
+    assert ticks > 3  # however few turns the machine gave it: a start that holds up the loop leaves it none
 
 
 def test_workers_die_with_it(valkey: Valkey) -> None:

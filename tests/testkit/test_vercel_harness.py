@@ -143,7 +143,7 @@ async def test_it_hears_it_with_cancellation(toy: Bundle, http: httpx.AsyncClien
             await auntil(lambda: fn.running == 1, "the handler runs")
         await auntil(lambda: fn.running == 0, "the handler ends", alarm=30)
         assert (fn.tally["abandoned"], fn.tally["cut"]) == (1, 0)
-        assert "the stream ends" in fn.log
+        await auntil(lambda: "the stream ends" in fn.log, "the log says so")
 
 
 async def test_sigterm_ends_an_idle_instance_through_its_lifespan(toy: Bundle, http: httpx.AsyncClient) -> None:

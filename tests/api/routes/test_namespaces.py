@@ -20,6 +20,7 @@ async def test_each_keeps_to_its_own_figures(valkey: Valkey) -> None:
     """Cap, batch limits, rate and burst of two namespaces and of what is in none; no command more for it."""
     now = 1_790_000_000.0
     async with running_app(valkey.url, cap=30, namespaces=KINDS, clock=lambda: now) as served:
+        await served.checked()
         for channel, cap in (("run:1", 40), ("slow", 30)):
             for _ in range(4):
                 assert (await post(served, channel, 30)).status_code == 201

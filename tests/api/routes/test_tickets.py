@@ -120,6 +120,7 @@ async def test_one_bit_makes_it_worthless(found: RunningApp) -> None:
 
 
 async def test_any_instance_honours_it_and_nothing_is_stored(valkey: Valkey, found: RunningApp) -> None:
+    await found.checked()
     with valkey.count_commands() as counted:
         mine = await ticket(found, "a")
     assert counted.total() == 0

@@ -79,7 +79,7 @@ def the_dead_is_replaced(serving: Serving, url: str, dead: int) -> None:
     until(lambda: dead not in (now := scrape(url)) and len(now) == 2, "a new worker is told of", alarm=60)
     workers = children(serving.pid)
     assert len(workers) == 2 and dead not in workers
-    assert "a worker has ended (code -9)" in serving.log
+    until(lambda: "a worker has ended (code -9)" in serving.log, "it is said")
 
 
 def streams_are_told(serving: Serving, url: str) -> None:

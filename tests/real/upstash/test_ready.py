@@ -65,13 +65,15 @@ WRONG = {
         ["refused the token", "UPSTASH_REDIS_REST_TOKEN"],
     ),
     "a read-only token": ({"UPSTASH_REDIS_REST_TOKEN": "read-only-token"}, ["read-only token", "standard one"]),
-    "nobody there": ({"UPSTASH_REDIS_REST_URL": f"http://127.0.0.1:{free_port()}"}, ["can't be reached"]),
+    "nobody there": ({"UPSTASH_REDIS_REST_URL": "http://127.0.0.1:{port}"}, ["can't be reached"]),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_what_is_set_up_wrongly(wrong: str, tmp_path: Path, client: httpx.AsyncClient) -> None:
-    settings, words = WRONG[wrong]
+    given, words = WRONG[wrong]
+    port = free_port()  # now, and not when this file was read: somebody else may listen there since
+    settings = {name: value.format(port=port) for name, value in given.items()}
     with upstash(tmp_path) as place:
         async with Service(place.env() | settings) as service:
             reply = await ready(client, service)

@@ -106,7 +106,7 @@ async def image(stranger: Stranger, block: Block, argument: str) -> None:
     await to_thread.run_sync(lambda: process.wait_for_line(rf"http://127\.0\.0\.1:{port}\b"))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as http:
         assert (await http.get(env["AWS_LWA_READINESS_CHECK_PATH"])).status_code == 200
-        context = {"x-amzn-lambda-context": json.dumps({"deadline": int((time.time() + 3) * 1000)})}
+        context = {"x-amzn-lambda-context": json.dumps({"deadline": int((time.time() + 6) * 1000)})}
         told = (await http.get("/channels/c/stream", headers=context)).text
     assert '"mode":"streaming"' in told and '"reason":"deadline"' in told
 

@@ -12,6 +12,7 @@ import pytest
 from redis import exceptions
 
 from gapless.log.errors import StoreUnavailable
+from gapless.stores.redis import lines as redis_lines
 from gapless.stores.redis import pool as redis_pool
 from gapless.stores.redis.lines import Standalone
 from gapless.stores.redis.url import read_url
@@ -33,15 +34,34 @@ def connections(valkey: Valkey) -> int:
     return len(valkey.cli("CLIENT", "LIST").splitlines()) - 1
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replies may be held back for as long as a test likes. What is to happen at once does not wait for them."""
+    monkeypatch.setattr(redis_lines, "REPLY_TIMEOUT", 60.0)
+
+
 async def busy(line: Standalone, number: int) -> list[asyncio.Task[object]]:
-    """So many commands that wait for their replies, none of which travels with another."""
+    """So many commands that wait for their replies, until `release`; none of them travels with another."""
     tasks: list[asyncio.Task[object]] = []
     for turn in range(number):
-        tasks.append(asyncio.create_task(line.call(("BLPOP", f"nothing{turn}", 1))))
+        tasks.append(asyncio.create_task(line.call(("BLPOP", f"nothing{turn}", 0))))
         await asyncio.sleep(0)
         line._together._open = None
     await auntil(lambda: len(line._pool._used) == number, "they are on their way")
     return tasks
+
+
+def release(valkey: Valkey, number: int) -> None:
+    """Answer those who are `busy`."""
+    for turn in range(number):
+        valkey.cli("RPUSH", f"nothing{turn}", "x")
+
+
+async def use(line: Standalone, valkey: Valkey, number: int) -> None:
+    """So many connections, all of them at once."""
+    tasks = await busy(line, number)
+    release(valkey, number)
+    await asyncio.gather(*tasks)
 
 
 async def test_a_refused_connection_shadows_none_that_works(tmp_path: Path) -> None:
@@ -108,7 +128,10 @@ async def test_no_more_than_so_many_at_once(tmp_path: Path) -> None:
     with start_valkey(tmp_path, port=None) as valkey:
         async with line_to(valkey, "?max_connections=3") as line:
             held = await busy(line, 3)
-            await asyncio.gather(*(line.call(("SET", "a", n)) for n in range(50)), *held)
+            calls = [asyncio.create_task(line.call(("SET", "a", n))) for n in range(50)]
+            await auntil(lambda: line._pool._waiting, "they find no room")
+            release(valkey, 3)
+            await asyncio.gather(*calls, *held)
             assert connections(valkey) == 3
 
 
@@ -116,7 +139,7 @@ async def test_what_rests_is_given_back(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(redis_pool, "KEPT", 0.3)
     with start_valkey(tmp_path, port=None) as valkey:
         async with line_to(valkey) as line:
-            await asyncio.gather(*await busy(line, 10))
+            await use(line, valkey, 10)
             await auntil(lambda: connections(valkey) == 0, "all were given back")
             assert await line.call(("SET", "a", 1)) == b"OK"
 
@@ -130,7 +153,7 @@ async def test_a_process_that_is_frozen_after_each_request_is_left_without_a_tim
     """What rests too long is given back with the next request, which is served by the one that was used last."""
     with start_valkey(tmp_path, port=None) as valkey:
         async with line_to(valkey, alone=True) as line, line_to(valkey) as usual:
-            await asyncio.gather(*await busy(line, 10))
+            await use(line, valkey, 10)
             assert timers(asyncio.get_running_loop()) == []
             *_, newest = resting = line._pool._resting
             line._pool._resting = [one._replace(since=one.since - redis_pool.KEPT) for one in resting]
@@ -159,7 +182,7 @@ async def test_who_leaves_while_waiting_takes_no_connection(tmp_path: Path) -> N
                 [holding] = await busy(line, 1)
                 waiting = asyncio.create_task(line.call(("PING",)))
                 await asyncio.sleep(0)
-                valkey.cli("RPUSH", "nothing0", "x")
+                release(valkey, 1)
                 for _ in range(turns):
                     await asyncio.sleep(0)
                 waiting.cancel()
@@ -176,6 +199,6 @@ async def test_all_who_wait_hear_that_the_server_is_gone(tmp_path: Path) -> None
             waiting = [asyncio.create_task(line.call(("PING",))) for _ in range(6)]
             await asyncio.sleep(0)
             valkey.kill()
-            async with asyncio.timeout(2.5):
+            async with asyncio.timeout(10):
                 outcomes = await asyncio.gather(*held, *waiting, return_exceptions=True)
             assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)

@@ -31,6 +31,11 @@ def made(sub: str = "ann", seconds: float = 600, **rights: list[str]) -> str:
     return Secret().sign({**claims, **({"gapless": rights} if rights else {})})
 
 
+OTHER = "(name) => { window.other = client.channel(name); other.subscribe(() => {}); }"
+"""Returns nothing: Playwright calls a function that an expression comes to, and `subscribe` returns the one that ends
+it. The channel would be left some seconds later."""
+
+
 class Signer:
     """The page's own server, which makes tokens. `make` may be changed."""
 
@@ -145,9 +150,9 @@ async def test_the_right_to_one_of_two_channels_is_withdrawn(
     """The other stays live, the problem stands at the channel, and it comes back without a reload."""
     both, one = {"subscribe": ["kept", "taken"]}, {"subscribe": ["kept"]}
     rights = [both, one]
-    signer = await Signer(lambda: made(seconds=3, **rights[min(signer.asked - 1, len(rights) - 1)])).into(context)
+    signer = await Signer(lambda: made(seconds=8, **rights[min(signer.asked - 1, len(rights) - 1)])).into(context)
     ann = await room(context, origin, service.url, "kept", user="ann", token=True)
-    await ann.page.evaluate("window.other = client.channel('taken'); other.subscribe(() => {})")
+    await ann.page.evaluate(OTHER, "taken")
     problem = lambda: ann.page.evaluate("other.problem")  # noqa: E731
     await ann.until(problem, lambda problem: problem and problem["kind"] == "refused", "it is refused")
     publish(service, "kept", "still here")
@@ -176,7 +181,7 @@ async def test_a_tab_that_comes_later_hears_of_a_refused_channel(
     problem = "other.problem?.kind"
     second = await room(context, origin, service.url, "mine", user="ann", token=True)
     for tab in (first, second):
-        await tab.page.evaluate("window.other = client.channel('theirs'); other.subscribe(() => {})")
+        await tab.page.evaluate(OTHER, "theirs")
         await tab.until(lambda: tab.page.evaluate(problem), lambda kind: kind == "refused", "it is refused")  # noqa: B023
         assert await tab.states() == ["idle", "connecting", "live"], "the other channel stays live"
     assert signer.asked == 1

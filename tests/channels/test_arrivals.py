@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gapless.channels.audience import CHUNK
+from gapless.channels.audience import CHUNK, FEW
 from gapless.channels.feed import Feed
 from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.frames import Frame
@@ -64,6 +64,24 @@ async def test_notices_of_one_turn_are_one_push(store: ModelStore) -> None:
     feed.notice(store.append("c", "alone"))
     await settle()
     assert ear.pushes == [[2, 3, 4], [5]]
+    await feed.close()
+
+
+@pytest.mark.parametrize(
+    ("readers", "pause", "told"), [(1, 0, True), (FEW, 0, True), (FEW + 1, 0, False), (1, 0.01, False)]
+)
+async def test_a_few_are_told_when_nothing_more_has_come_and_many_when_the_rest_of_the_turn_is_done(
+    store: ModelStore, readers: int, pause: float, told: bool
+) -> None:
+    feed, ear = await open_feed(store, pause)
+    ears = [ear, *(Ear(feed) for _ in range(readers - 1))]
+    for number in range(2):
+        feed.notice(store.append("c", str(number)))
+    assert ear.pushes == []
+    feed._follower.all_told()
+    assert [one.pushes for one in ears] == [[[2, 3]] if told else []] * readers
+    await settle()
+    assert [one.pushes for one in ears] == [[[2, 3]]] * readers
     await feed.close()
 
 

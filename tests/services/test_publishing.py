@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from gapless.auth.rates import TRAFFIC_UNIT
+from gapless.channels.audience import FEW
 from gapless.channels.feed_settings import FeedSettings
-from gapless.channels.feeds import FEW, Feeds
+from gapless.channels.feeds import Feeds
 from gapless.channels.frames import Frame
 from gapless.log.cursor import no_log
 from gapless.log.entries import Draft

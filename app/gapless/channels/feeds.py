@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from gapless.auth.rates import Shares, Who
-from gapless.channels.audience import Audience, MakeAudience
+from gapless.channels.audience import FEW, Audience, MakeAudience
 from gapless.channels.feed import Feed
 from gapless.channels.feed_settings import FeedSettings
 from gapless.channels.paying import Pay, paid_by
@@ -46,9 +46,6 @@ class Capacity(NamedTuple):
 
 
 LEAST = 16
-
-FEW = 16
-"""Readers of a channel who are told before the publisher is answered: in about 0.1 ms."""
 
 
 class Visitor(NamedTuple):

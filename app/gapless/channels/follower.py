@@ -17,7 +17,7 @@ from contextvars import Context
 
 from gapless.channels.around import Around
 from gapless.channels.arrivals import Arrivals, Notice
-from gapless.channels.audience import Audience
+from gapless.channels.audience import FEW, Audience
 from gapless.channels.bounded import BoundedStore
 from gapless.channels.claims import CONFIRM, Claims, Doubts
 from gapless.channels.feed_settings import FeedSettings
@@ -51,13 +51,13 @@ class Follower:
         turn: Turn,
     ) -> None:
         self._tail = Tail(channel, no_log(clock()))
-        self._arrivals = Arrivals(settings.pause, self._hear)
+        self._arrivals = Arrivals(settings.pause, self._hear, lambda: len(audience) <= FEW)
+        self.all_told = self._arrivals.all_told
         self._claims, self._doubts = Claims(), Doubts()
         self.failure: StoreUnavailable | None = None
         self.fresh = asyncio.Event()
         self.timer = ReadTimer(settings.recheck)
-        self._channel, self._store = channel, store
-        self._settings = settings
+        self._channel, self._store, self._settings = channel, store, settings
         self._clock = clock
         self._audience = audience
         self._loop = asyncio.get_running_loop()

@@ -66,6 +66,9 @@ class Listener(Protocol):
     def notice(self, entries: Sequence[Entry] | Position) -> None:
         """Messages were appended (or, too large to travel: up to this position). May be lost, late, foreign."""
 
+    def all_told(self) -> None:
+        """That is all which has come for now: what comes next is waited for. A store need not say so."""
+
     def aside(self, notice: bytes) -> None:
         """A notice that begins with `!`: it tells of no messages. May be lost, late, doubled, of an unknown kind."""
 

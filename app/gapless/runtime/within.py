@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """Its result. Raises TimeoutError where it waits and is not done after so many seconds."""
+async def within(seconds: float, work: Coroutine[Any, Any, T], before: Callable[[], None] | None = None) -> T:
+    """Its result. Raises TimeoutError where it waits and is not done after so many seconds. `before`: called where it
+    begins to wait; it must not raise."""
     try:
         awaited = work.send(None)
     except StopIteration as done:
         result: T = done.value
         return result
+    if before is not None:
+        before()
     async with asyncio.timeout(seconds):
         return await finish(work, awaited)
 

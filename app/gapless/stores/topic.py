@@ -87,6 +87,11 @@ class Topic:
         for listener in tuple(self.listeners):
             listener.notice(told)
 
+    def all_told(self) -> None:
+        """That is all for now."""
+        for listener in tuple(self.listeners):
+            listener.all_told()
+
     def knows(self, position: Position) -> bool:
         """A notice has told of this message, or of a later one."""
         return self._told is not None and self._told.epoch == position.epoch and self._told.seq >= position.seq

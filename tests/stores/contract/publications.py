@@ -63,6 +63,9 @@ class Heard:
         self.calls.append("notice")
         self.told.append(entries)
 
+    def all_told(self) -> None:
+        pass
+
     def lost(self) -> None:
         self.calls.append("lost")
 

@@ -232,6 +232,25 @@ async def test_one_that_does_not_answer_is_lost_and_the_next_one_heard(
     assert [connection.open for connection in server.connections] == [False, True]
 
 
+async def test_when_nothing_more_has_come_those_are_told_for_whom_something_has(
+    server: Server, subscriptions: Subscriptions
+) -> None:
+    class Diary(Heard):
+        def all_told(self) -> None:
+            self.calls.append("all")
+
+    heard, other = Diary(), Diary()
+    for topic, listener in (("t", heard), ("u", other)):
+        await subscriptions.subscribe(topic, topic, listener)
+    server.tell(b"t")
+    server.tell(b"t")
+    await settle()
+    assert (heard.calls, other.calls) == (["notice", "notice", "all"], [])
+    server.tell(b"t")
+    await settle()
+    assert heard.calls[3:] == ["notice", "all"]
+
+
 async def test_a_message_is_a_sign_of_life(server: Server, subscriptions: Subscriptions) -> None:
     await subscriptions.subscribe("t", "c", heard := Heard())
     server.answers = False

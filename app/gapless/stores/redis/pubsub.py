@@ -90,6 +90,7 @@ class _Session:
         self._traffic = traffic
         self._topics = topics
         self._leaving: Counter[bytes] = Counter()
+        self._told: dict[Topic, None] = {}
         self._connection: Connection | None = None
         self._limit: asyncio.Timeout | None = None
         self._over = False
@@ -164,7 +165,7 @@ class _Session:
         silent = True
         while not self._over and self._limit is not None:  # a cancellation may be swallowed, what it was for is not
             timeout = ACK_TIMEOUT if silent else PING_EVERY
-            message = await _next(connection, timeout)
+            message = await self._next(connection, timeout)
             if message is not None:
                 silent = False
                 self._hear(message)
@@ -174,22 +175,30 @@ class _Session:
                 silent = True
                 await send(connection, "PING", check_health=False)
 
+    async def _next(self, connection: Connection, seconds: float) -> Any:
+        """What the server says next; None where it says nothing for so long. What has come with the last comes at once;
+        else the topics are told that this was all.
+        """
+        reading = connection.read_response(timeout=math.inf, disconnect_on_error=False)
+        try:
+            return await within(seconds, reading, self._all_told)
+        except TimeoutError:
+            return None
+
+    def _all_told(self) -> None:
+        told, self._told = self._told, {}
+        for topic in told:
+            topic.all_told()
+
     def _hear(self, message: Any) -> None:
         if self._over:
             return
         match message:
             case [b"message", key, payload] if key in self._topics:
+                self._told[self._topics[key]] = None
                 self._topics[key].notice(payload)
             case [b"unsubscribe", key, _]:
                 self._leaving[key] -= 1
             case [b"subscribe", key, _] if key in self._topics and not self._leaving[key] > 0:
                 self._pause, self._complaint = BACKOFF[0], ""
                 self._topics[key].hear()  # an acknowledgement from before an UNSUBSCRIBE promises nothing
-
-
-async def _next(connection: Connection, seconds: float) -> Any:
-    """What the server says next; None where it says nothing for so long. What has come with the last needs no timer."""
-    try:
-        return await within(seconds, connection.read_response(timeout=math.inf, disconnect_on_error=False))
-    except TimeoutError:
-        return None

@@ -40,6 +40,7 @@ class Mischief:
         self.dice = random.Random(1)
         self.lost = listener.lost
         self.heard = listener.heard
+        self.all_told = listener.all_told
 
     def notice(self, told: Told) -> None:
         if self.dice.random() < 0.5:

@@ -12,7 +12,7 @@ from tests.testkit.valkey import Valkey
 
 @pytest.fixture
 async def served(valkey: Valkey) -> AsyncIterator[RunningApp]:
-    """The service with its defaults, but for streams, which end after 0.2 s. Whatever was asked, it is well after."""
+    """The service with its defaults, but for streams, which end after 0.5 s. Whatever was asked, it is well after."""
     async with running_app(valkey.url) as served:
         yield served
         await assert_well(served)
